@@ -1,0 +1,21 @@
+"""What can go wrong, as a small tree of exceptions."""
+
+
+class DeepBottleneckError(Exception):
+    """The root of every error this package raises on purpose."""
+
+
+class ConfigError(DeepBottleneckError):
+    """A mistake in the configuration: it ends in one sentence, without a traceback."""
+
+
+class DataError(DeepBottleneckError):
+    """A data set that cannot be loaded or does not have the shape it should have."""
+
+
+class EstimationError(DeepBottleneckError):
+    """A measure that is not defined for the values it was given."""
+
+
+class RecordError(DeepBottleneckError):
+    """A stored record that cannot be read or written."""

@@ -1,0 +1,8 @@
+"""Entropy and mutual information of arrays, in bits.
+
+Pure mathematics: NumPy arrays or tensors in, tensors out, on the device of the input. Nothing
+here knows Keras, files or configs.
+
+- `discrete`: how often does each row occur? Counts, entropies, MI of discrete variables.
+- `mixture`: bounds on the entropy of a mixture of Gaussians.
+"""
