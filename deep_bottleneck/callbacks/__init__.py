@@ -1,0 +1,1 @@
+"""Callbacks: modules with load(...) -> keras.callbacks.Callback."""

@@ -1,0 +1,229 @@
+"""The hyperparameters of an experiment: names, types, defaults and checks."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    ValidationError,
+    model_serializer,
+)
+from pydantic_core import ErrorDetails
+
+from deep_bottleneck.errors import ConfigError
+
+Activation = Literal[
+    "tanh",
+    "relu",
+    "sigmoid",
+    "softsign",
+    "softplus",
+    "leaky_relu",
+    "hard_sigmoid",
+    "selu",
+    "relu6",
+    "elu",
+    "linear",
+]
+Backend = Literal["torch", "tensorflow", "jax"]
+Part = Literal["train", "test", "full"]
+PositiveFinite = Annotated[FiniteFloat, Field(strict=True, gt=0)]
+
+_OLD_PART_NAMES = {"training": "train", "full_dataset": "full"}
+
+
+def _as_parts(value: Any) -> Any:
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        return value
+    return tuple(
+        _OLD_PART_NAMES.get(part, part) if isinstance(part, str) else part for part in parts
+    )
+
+
+def _as_entry(value: Any) -> Any:
+    """A config entry as {"path", "arguments", "keywords"}, from any of the forms users write."""
+    if isinstance(value, str):
+        return {"path": value}
+    if isinstance(value, list | tuple) and value:
+        path, *rest = value
+        arguments = [item for item in rest if not isinstance(item, dict)]
+        keywords = [item for item in rest if isinstance(item, dict)]
+        if len(arguments) <= 1 and len(keywords) <= 1:
+            positional = arguments[0] if arguments else []
+            return {
+                "path": path,
+                "arguments": positional if isinstance(positional, list | tuple) else [positional],
+                "keywords": keywords[0] if keywords else {},
+            }
+    return value
+
+
+class Entry(BaseModel):
+    """A plug-in in a list of them: `"path"` or `["path", [arguments], {"name": argument}]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    arguments: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = Field(default_factory=dict)
+
+    @model_serializer
+    def as_written(self) -> str | list[Any]:
+        """The shortest form a user would write."""
+        extras = [extra for extra in (list(self.arguments), dict(self.keywords)) if extra]
+        return [self.path, *extras] if extras else self.path
+
+
+PlugIns = tuple[Annotated[Entry, BeforeValidator(_as_entry)], ...]
+
+
+class Config(BaseModel):
+    """All hyperparameters of one experiment; each field is a key of the JSON config."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: PositiveInt = Field(1000, strict=True, description="how often to see the data")
+    batch_size: PositiveInt = Field(256, strict=True, description="examples for each step")
+    steps_per_epoch: PositiveInt | None = Field(
+        None, strict=True, description="batches in an epoch; null for one pass over the data"
+    )
+    architecture: tuple[Annotated[PositiveInt, Field(strict=True)], ...] = Field(
+        (10, 7, 5, 4, 3), description="units of the hidden layers"
+    )
+    activation_fn: Activation = Field("tanh", description="activation of the hidden layers")
+    optimizer: Literal["sgd", "adam"] = Field("adam", description="the training algorithm")
+    learning_rate: PositiveFinite = Field(0.0004, description="step size of the optimizer")
+    max_norm_weights: Literal[False] | PositiveFinite = Field(
+        False, description="largest norm of a unit's incoming weights; false for no limit"
+    )
+    initial_bias: FiniteFloat = Field(0.0, strict=True, description="every bias at the start")
+    model: str = Field("models.feedforward", description="import path of the model")
+    dataset: str = Field("datasets.harmonics", description="import path of the data set")
+    estimator: str = Field("mi_estimator.binning", description="import path of the MI estimator")
+    discretization_range: PositiveFinite = Field(
+        0.07, description="the estimator's free parameter: bin width or noise variance"
+    )
+    calculate_mi_for: Annotated[tuple[Part, ...], BeforeValidator(_as_parts)] = Field(
+        ("train", "test"), min_length=1, description="parts of the data to measure"
+    )
+    callbacks: PlugIns = Field((), description="callbacks besides the recorders")
+    plotters: PlugIns = Field(
+        ("plotter.informationplane",), validate_default=True, description="what to draw"
+    )
+    plot_median: bool = Field(
+        False, strict=True, description="draw the median over runs instead of the mean"
+    )
+    n_runs: PositiveInt = Field(1, strict=True, description="networks to train")
+    backend: Backend = Field("torch", description="what Keras trains on")
+    keep_activations: bool = Field(
+        False, strict=True, description="keep the recorded activations of a completed experiment"
+    )
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] | None = Field(
+        None, description="where all randomness starts; drawn and recorded when null"
+    )
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], source: str = "the config") -> "Config":
+        """Check keys, types and ranges.
+
+        Args:
+            values: the keys that differ from the defaults.
+            source: where they come from, for error messages.
+
+        Raises:
+            ConfigError: one sentence for each mistake, with the key, the value and what would be
+                right.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            sentences = _sentences(error.errors(), values)
+            raise ConfigError("; ".join(f"{source}: {text}" for text in sentences)) from None
+
+    def defaults(self) -> dict[str, Any]:
+        """The values in JSON's types; a key without a value of its own is left out."""
+        values = self.model_dump(mode="json")
+        if values["seed"] is None:
+            del values["seed"]
+        return values
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a JSON config.
+
+    Raises:
+        ConfigError: if the file is missing, is not JSON, is not an object or repeats a key.
+    """
+
+    def unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        repeated = {key for key in keys if keys.count(key) > 1}
+        if repeated:
+            raise ConfigError(f"{path}: the key {_quoted(sorted(repeated))} stands there twice")
+        return dict(pairs)
+
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"{path}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path}: expected a JSON object with hyperparameters, got a {type(values).__name__}"
+        )
+    return values
+
+
+def _sentences(errors: Iterable[ErrorDetails], values: Mapping[str, Any]) -> list[str]:
+    """One sentence for each key that is wrong; a union of types reports its key once."""
+    by_key: dict[str, list[ErrorDetails]] = {}
+    for error in errors:
+        by_key.setdefault(str(error["loc"][0]), []).append(error)
+    return [_sentence(key, found, values.get(key)) for key, found in by_key.items()]
+
+
+def _sentence(key: str, errors: Sequence[ErrorDetails], value: Any) -> str:
+    if errors[0]["type"] == "extra_forbidden":
+        known = sorted(Config.model_fields)
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f'did you mean "{close[0]}"?' if close else f"the keys are {', '.join(known)}"
+        return f'unknown key "{key}" (value {json.dumps(value, default=str)}); {hint}'
+    telling = [error for error in errors if error["type"] != "too_short"] or errors
+    wanted = " or ".join(dict.fromkeys(_wanted(error) for error in telling))
+    shown = json.dumps(value, default=str)
+    return f'"{key}" is {shown} but {wanted}{_close_choice(key, value)}'
+
+
+def _wanted(error: ErrorDetails) -> str:
+    if error["type"] == "model_type":
+        wanted = 'should be "path" or ["path", [arguments], {"name": argument}]'
+    else:
+        message = error["msg"].replace("'", '"')
+        wanted = "should" + message.partition("should")[2] if "should" in message else message
+    position = "".join(f"[{part}]" for part in error["loc"][1:] if isinstance(part, int))
+    return f"element {position} {wanted}" if position else wanted
+
+
+def _close_choice(key: str, value: Any) -> str:
+    choices = get_args(Config.model_fields[key].annotation)
+    names = [choice for choice in choices if isinstance(choice, str)]
+    close = difflib.get_close_matches(value, names, n=1) if isinstance(value, str) else []
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

@@ -1,0 +1,1 @@
+"""Data sets: modules with load() -> Dataset."""

@@ -1,0 +1,194 @@
+"""n_runs Keras models trained as one."""
+
+import logging
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from deep_bottleneck import lockstep
+from deep_bottleneck.batches import Batches
+from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, RunGroup
+from deep_bottleneck.sequential import EndOfEpoch, SequentialGroup
+from deep_bottleneck.stacking import detach
+
+logger = logging.getLogger(__name__)
+
+BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
+class Recorder(keras.callbacks.Callback):
+    """A callback that watches many runs at once.
+
+    It hears `on_group_epoch_end` after every epoch of each group of runs that train together, when
+    the callbacks of single runs have had their say, and `on_train_end` once, when all training has
+    ended, also by an error.
+    """
+
+    def on_group_epoch_end(
+        self, epoch: int, group: RunGroup, logs: dict[str, FloatArray], stopping: BoolArray
+    ) -> None:
+        """Record an epoch.
+
+        Args:
+            epoch: the epoch, from 0.
+            group: the runs that trained in this epoch, with access to what they compute.
+            logs: "loss", "accuracy", "val_loss", "val_accuracy", each of shape (runs,).
+            stopping: which of the runs end with this epoch, shape (runs,).
+        """
+
+
+class Ensemble:
+    """Trains several Keras models of one architecture.
+
+    On the torch backend all models take every step together, as rows of one computation; else
+    `model.fit` trains one after the other. Which of the two it was does not show in the results:
+    a run starts from its own weights and sees the same batches either way.
+    """
+
+    def __init__(self, models: Sequence[keras.Model], seed: int) -> None:
+        """Wrap compiled models.
+
+        Args:
+            models: one compiled model for each run.
+            seed: decides the order of examples for each run and epoch.
+        """
+        self.models = list(models)
+        self.seed = seed
+
+    def fit(
+        self,
+        dataset: Dataset,
+        epochs: int,
+        batch_size: int,
+        steps_per_epoch: int | None = None,
+        callbacks: Sequence[Sequence[keras.callbacks.Callback]] = (),
+        recorders: Sequence[Recorder] = (),
+    ) -> None:
+        """Train all runs.
+
+        A run whose callback sets `model.stop_training` is frozen and the others go on.
+
+        Args:
+            dataset: what to train and test on.
+            epochs: how many epochs at most.
+            batch_size: examples in a step.
+            steps_per_epoch: batches in an epoch, None for one pass over the training examples.
+            callbacks: for each run its own ordinary Keras callbacks.
+            recorders: callbacks that watch all runs.
+        """
+        batches = Batches(len(dataset.train), batch_size, steps_per_epoch, self.seed)
+        callbacks = list(callbacks) or [[] for _ in self.models]
+        try:
+            group = self._in_lockstep(dataset, batches)
+            if group is not None:
+                _fit_together(group, callbacks, recorders, epochs, len(batches.slices))
+            else:
+                for run, model in enumerate(self.models):
+                    single = SequentialGroup(model, run, dataset, batches)
+                    _fit_alone(single, callbacks[run], recorders, epochs)
+        finally:
+            for recorder in recorders:
+                recorder.on_train_end()
+
+    def _in_lockstep(self, dataset: Dataset, batches: Batches) -> lockstep.LockstepGroup | None:
+        reason = lockstep.obstacle(self.models)
+        if reason is None:
+            runs = range(len(self.models))
+            group = lockstep.LockstepGroup(self.models, runs, dataset, batches)
+            reason = group.obstacle()
+            if reason is None:
+                return group
+            for model in self.models:
+                detach(model)
+        logger.info("Training the runs one after the other with model.fit, since %s.", reason)
+        return None
+
+
+def _fit_together(
+    group: lockstep.LockstepGroup,
+    callbacks: Sequence[Sequence[keras.callbacks.Callback]],
+    recorders: Sequence[Recorder],
+    epochs: int,
+    n_batches: int,
+) -> None:
+    members = _Members(group, callbacks, epochs, n_batches)
+    for epoch in range(epochs):
+        members.on_epoch_begin(epoch)
+        logs = group.train_epoch(epoch, members if members.want_batches else None)
+        members.on_epoch_end(epoch, logs)
+        last = epoch + 1 == epochs
+        stopping = np.array([last or bool(model.stop_training) for model in group.models])
+        for recorder in recorders:
+            recorder.on_group_epoch_end(epoch, group, logs, stopping)
+        members.on_stop(stopping, logs)
+        group.stop(stopping)
+        if stopping.all():
+            break
+
+
+def _fit_alone(
+    group: SequentialGroup,
+    callbacks: Sequence[keras.callbacks.Callback],
+    recorders: Sequence[Recorder],
+    epochs: int,
+) -> None:
+    def end_of_epoch(epoch: int, logs: dict[str, FloatArray], stops: bool) -> None:
+        for recorder in recorders:
+            recorder.on_group_epoch_end(epoch, group, logs, np.array([stops]))
+
+    group.fit(epochs, [*callbacks, EndOfEpoch(end_of_epoch)])
+
+
+class _Members:
+    """The Keras callbacks of each run in a group, driven as `model.fit` would drive them."""
+
+    def __init__(
+        self,
+        group: lockstep.LockstepGroup,
+        callbacks: Sequence[Sequence[keras.callbacks.Callback]],
+        epochs: int,
+        n_batches: int,
+    ) -> None:
+        self._group = group
+        self._lists = {
+            run: keras.callbacks.CallbackList(
+                list(own), model=model, epochs=epochs, steps=n_batches, verbose=0
+            )
+            for run, model, own in zip(group.runs, group.models, callbacks, strict=True)
+        }
+        self.want_batches = any(
+            getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
+            for own in callbacks
+            for callback in own
+            for hook in BATCH_HOOKS
+        )
+        for model in group.models:
+            model.stop_training = False
+        for callback_list in self._lists.values():
+            callback_list.on_train_begin()
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        for run in self._group.runs:
+            self._lists[run].on_epoch_begin(epoch)
+
+    def on_train_batch_begin(self, index: int) -> None:
+        for run in self._group.runs:
+            self._lists[run].on_train_batch_begin(index)
+
+    def on_train_batch_end(self, index: int, logs: dict[str, FloatArray]) -> None:
+        for row, run in enumerate(self._group.runs):
+            self._lists[run].on_train_batch_end(index, _of_row(logs, row))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, FloatArray]) -> None:
+        for row, run in enumerate(self._group.runs):
+            self._lists[run].on_epoch_end(epoch, _of_row(logs, row))
+
+    def on_stop(self, stopping: BoolArray, logs: dict[str, FloatArray]) -> None:
+        for row, run in enumerate(self._group.runs):
+            if stopping[row]:
+                self._lists[run].on_train_end(_of_row(logs, row))
+
+
+def _of_row(logs: dict[str, FloatArray], row: int) -> dict[str, float]:
+    return {name: float(values[row]) for name, values in logs.items()}

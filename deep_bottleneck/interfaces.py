@@ -1,0 +1,214 @@
+"""The protocols and value objects that everything else agrees on. Imports nothing of ours."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+FloatArray = np.ndarray[Any, np.dtype[np.float32]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+Part = Literal["train", "test", "full"]
+
+
+@dataclass(frozen=True)
+class LabelledDataset:
+    """Examples with their class labels.
+
+    Attributes:
+        examples: float32, shape (n_examples, ...).
+        labels: int64, shape (n_examples,), from 0 to n_classes - 1.
+        one_hot_labels: float32, shape (n_examples, n_classes).
+    """
+
+    examples: FloatArray
+    labels: IntArray
+    one_hot_labels: FloatArray
+
+    @classmethod
+    def from_labels(
+        cls, examples: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], n_classes: int
+    ) -> "LabelledDataset":
+        """Examples and integer labels of any dtype, with the one-hot labels derived."""
+        labels = np.asarray(labels, dtype=np.int64)
+        one_hot = np.eye(n_classes, dtype=np.float32)[labels]
+        return cls(np.ascontiguousarray(examples, dtype=np.float32), labels, one_hot)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set, split for training and testing."""
+
+    train: LabelledDataset
+    test: LabelledDataset
+    n_classes: int
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return tuple(self.train.examples.shape[1:])
+
+    @property
+    def input_size(self) -> int:
+        """How many numbers one example has."""
+        return int(np.prod(self.input_shape))
+
+
+class RunGroup(Protocol):
+    """Runs that train together, as a recorder sees them."""
+
+    layer_names: list[str]
+
+    @property
+    def runs(self) -> list[int]:
+        """The runs that trained in the current epoch."""
+        ...
+
+    def activations(self, examples: FloatArray) -> list[FloatArray]:
+        """The output of each layer with a kernel, shape (runs, n_examples, n_units)."""
+        ...
+
+    def gradients(self, epoch: int) -> Iterator[list[FloatArray]]:
+        """For each of an epoch's batches the gradient of each kernel, shape (runs, n_weights)."""
+        ...
+
+    def kernels(self) -> list[FloatArray]:
+        """The kernel of each layer that has one, shape (runs, n_weights)."""
+        ...
+
+
+class Activations(Protocol):
+    """What was recorded of one part of the data, read epoch by epoch and layer by layer."""
+
+    @property
+    def labels(self) -> IntArray:
+        """The label of each example, shape (n_examples,)."""
+        ...
+
+    @property
+    def epochs(self) -> Sequence[int]:
+        """The epochs that were completely written, ascending."""
+        ...
+
+    @property
+    def n_layers(self) -> int:
+        """How many layers were recorded."""
+        ...
+
+    def runs(self, epoch: int) -> IntArray:
+        """The runs that were still training at this epoch."""
+        ...
+
+    def layer(self, epoch: int, layer: int) -> FloatArray:
+        """Activations of those runs, shape (runs, n_examples, n_units)."""
+        ...
+
+
+class LayerInformation(NamedTuple):
+    """Mutual information of one layer at one epoch, in bits, one number for each run."""
+
+    mi_xm: np.ndarray[Any, np.dtype[np.float64]]
+    mi_ym: np.ndarray[Any, np.dtype[np.float64]]
+
+
+class MutualInformationEstimator(ABC):
+    """Estimates how much a layer's representation M says about the input X and the label Y."""
+
+    @abstractmethod
+    def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
+        """Estimate I(X;M) and I(Y;M) of one layer at one epoch.
+
+        Args:
+            activations: float32, shape (runs, n_examples, n_units).
+            labels: int64, shape (n_examples,).
+
+        Returns:
+            I(X;M) and I(Y;M) in bits, each of shape (runs,).
+
+        Raises:
+            EstimationError: if the measure is not defined for these activations.
+        """
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an experiment has left for plotters to read.
+
+    Attributes:
+        tables: mutual information by part of the data ("train", "test", "full"), with the columns
+            run, epoch, layer, MI_XM, MI_YM in bits.
+        metrics: loss and accuracy with the columns run, epoch, loss, accuracy, val_loss,
+            val_accuracy.
+        plot_median: whether to summarise runs by their median instead of their mean.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    metrics: pd.DataFrame
+    plot_median: bool = False
+
+
+class BasePlotter(ABC):
+    """Draws the results of an experiment."""
+
+    @abstractmethod
+    def plot(self, results: Results) -> dict[str, Figure]:
+        """Figures by the name of the artifact each is stored as."""
+
+
+class Record(Protocol):
+    """Where an experiment's numbers and files go; a Sacred run is one."""
+
+    def log_scalar(self, name: str, value: float, step: int) -> None:
+        """Append a value to the series of a metric."""
+        ...
+
+    def add_artifact(self, filename: str, name: str) -> None:
+        """Store a copy of a file under a name."""
+        ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """One experiment to launch.
+
+    Attributes:
+        name: what the user sees, usually the config's path.
+        config: the config file.
+    """
+
+    name: str
+    config: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one launched experiment ended.
+
+    Attributes:
+        job: the experiment that was launched.
+        experiment_id: the id of its record, None where none was made.
+        status: COMPLETED, FAILED, INTERRUPTED, INVALID (its config) or NOT STARTED.
+        seconds: wall-clock time.
+    """
+
+    job: Job
+    experiment_id: str | None
+    status: str
+    seconds: float
+
+
+class Launcher(Protocol):
+    """Runs experiments somewhere: here, or on a cluster."""
+
+    def launch(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Run or submit all jobs; one that fails does not stop the others."""
+        ...

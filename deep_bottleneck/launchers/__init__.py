@@ -1,0 +1,1 @@
+"""Launchers: modules with load(...) -> Launcher."""

@@ -1,0 +1,30 @@
+"""The layers an experiment watches: those with a kernel."""
+
+import keras
+
+from deep_bottleneck.errors import ConfigError
+
+
+def layers_with_kernel(model: keras.Model) -> list[keras.Layer]:
+    """Dense and convolution layers in their order; the last is the readout."""
+    return [layer for layer in model.layers if getattr(layer, "kernel", None) is not None]
+
+
+def feature_extractor(model: keras.Model) -> keras.Model:
+    """A model with the same inputs and weights, and the outputs of each such layer.
+
+    The model's own outputs follow those of the layers, so both have all their weights in common.
+
+    Raises:
+        ConfigError: if the model has no layer with a kernel, or is not a graph of layers.
+    """
+    layers = layers_with_kernel(model)
+    if not layers:
+        raise ConfigError(f'"model": {model.name} has no layer with a kernel to watch')
+    try:
+        return keras.Model(model.inputs, [*(layer.output for layer in layers), *model.outputs])
+    except (AttributeError, ValueError) as error:
+        raise ConfigError(
+            f'"model": {model.name} must be a Sequential or functional Keras model, so that the '
+            f"outputs of its layers can be read ({error})"
+        ) from error

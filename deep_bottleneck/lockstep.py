@@ -1,0 +1,288 @@
+"""n_runs Keras models of one architecture that take every step together (torch backend).
+
+One training step of one run is written as a pure function with Keras' stateless API, vectorised
+over runs with `torch.vmap`, and traced once for each batch size: every later step costs neither
+Keras' Python overhead nor a loop over runs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import torch
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from deep_bottleneck.batches import Batches
+from deep_bottleneck.interfaces import Dataset, FloatArray
+from deep_bottleneck.layers import feature_extractor, layers_with_kernel
+from deep_bottleneck.stacking import Stack, Tensors, detach
+
+# Optimizers that treat every weight by itself, so that all weights may lie in one vector.
+ELEMENTWISE_OPTIMIZERS = frozenset(
+    {"Adadelta", "Adagrad", "Adam", "Adamax", "Lion", "Nadam", "RMSprop", "SGD"}
+)
+COUPLING_OPTIONS = (
+    "clipnorm",
+    "global_clipnorm",
+    "gradient_accumulation_steps",
+    "loss_scale_factor",
+    "use_ema",
+    "weight_decay",
+)
+
+
+def obstacle(models: Sequence[keras.Model]) -> str | None:
+    """Why these models cannot be trained in lock-step, None if they can."""
+    backend = keras.backend.backend()
+    if backend != "torch":
+        return f"the backend is {backend}"
+    template = models[0]
+    shapes = [variable.shape for variable in template.variables]
+    if any([variable.shape for variable in model.variables] != shapes for model in models):
+        return "the models differ in shape"
+    if any(variable.dtype != "float32" for variable in template.variables):
+        return "a layer draws random numbers or has weights that are not float32"
+    optimizer = template.optimizer
+    name = type(optimizer).__name__
+    if name not in ELEMENTWISE_OPTIMIZERS:
+        return f"the optimizer {name} does not treat each weight by itself"
+    for option in COUPLING_OPTIONS:
+        if getattr(optimizer, option, None):
+            return f"the option {option} of {name} is set"
+    return None
+
+
+class BatchListener(Protocol):
+    """Hears of every batch."""
+
+    def on_train_batch_begin(self, index: int) -> None:
+        """A batch is about to be trained on."""
+        ...
+
+    def on_train_batch_end(self, index: int, logs: dict[str, FloatArray]) -> None:
+        """A batch was trained on; logs has the mean loss and accuracy so far, shape (runs,)."""
+        ...
+
+
+class LockstepGroup:
+    """Runs that train together.
+
+    Attributes:
+        layer_names: names of the layers with a kernel.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[keras.Model],
+        runs: Sequence[int],
+        dataset: Dataset,
+        batches: Batches,
+    ) -> None:
+        self._template = models[0]
+        self._loss = keras.losses.get(self._template.loss)
+        self._extractor = feature_extractor(self._template)
+        self._batches = batches
+        layers = layers_with_kernel(self._template)
+        self.layer_names = [layer.name for layer in layers]
+        weights = [id(variable) for variable in self._template.trainable_variables]
+        self._kernel_positions = [weights.index(id(layer.kernel)) for layer in layers]
+        self._restack(models, runs)
+        self._train = (
+            self._tensor(dataset.train.examples),
+            self._tensor(dataset.train.one_hot_labels),
+        )
+        self._test = (
+            self._tensor(dataset.test.examples),
+            self._tensor(dataset.test.one_hot_labels),
+        )
+
+    @property
+    def runs(self) -> list[int]:
+        """The runs that still train."""
+        return [run for run, trains in zip(self._runs, self._trains, strict=True) if trains]
+
+    @property
+    def models(self) -> list[keras.Model]:
+        """The models of those runs."""
+        return [model for model, trains in zip(self._models, self._trains, strict=True) if trains]
+
+    def obstacle(self) -> str | None:
+        """Why a step of these models cannot be vectorised over runs, None if it can."""
+        batch = next(self._epoch(0))
+        try:
+            self._call(self._updated, (self._stack.optimizer_state, *batch))
+        except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            return f"a step cannot be vectorised ({str(error).splitlines()[0]})"
+        return None
+
+    def train_epoch(
+        self, epoch: int, listener: BatchListener | None = None
+    ) -> dict[str, FloatArray]:
+        """Train all runs for one epoch.
+
+        Args:
+            epoch: the epoch, which decides the order of examples.
+            listener: hears of each batch before and after it.
+
+        Returns:
+            Mean "loss" and "accuracy" over the epoch's batches, and after it "val_loss" and
+            "val_accuracy" on the test examples, each of shape (runs,).
+        """
+        totals, seen = torch.zeros(()), 0
+        for index, (examples, targets) in enumerate(self._epoch(epoch)):
+            if listener is not None:
+                listener.on_train_batch_begin(index)
+            measured = self._step(examples, targets)
+            totals = totals + measured * targets.shape[1]
+            seen += targets.shape[1]
+            if listener is not None:
+                logs = self._logs(totals / seen, "loss", "accuracy")
+                listener.on_train_batch_end(index, logs)
+        tested = self._call(self._evaluated, shared=self._test)
+        return {
+            **self._logs(totals / seen, "loss", "accuracy"),
+            **self._logs(tested, "val_loss", "val_accuracy"),
+        }
+
+    def stop(self, stopping: Sequence[bool]) -> None:
+        """Freeze the runs marked here (one mark for each run in `runs`); the others go on.
+
+        A frozen model keeps its weights as its own. Its row is computed on, unseen, until half of
+        the rows are frozen; then the others are stacked anew.
+        """
+        for row in np.flatnonzero(self._trains)[np.asarray(stopping, dtype=bool)]:
+            self._trains[row] = False
+            detach(self._models[row])
+        if 0 < 2 * self._trains.sum() <= len(self._trains):
+            self._restack(self.models, self.runs)
+
+    def activations(self, examples: FloatArray) -> list[FloatArray]:
+        """The output of each layer with a kernel, shape (runs, n_examples, n_units)."""
+        outputs = self._call(self._features, shared=(self._tensor(examples),))
+        return [self._rows(output.flatten(start_dim=2)) for output in outputs]
+
+    def gradients(self, epoch: int) -> Iterator[list[FloatArray]]:
+        """The gradients of an epoch's batches at the current weights, batch by batch.
+
+        Yields:
+            For each layer with a kernel the kernel's gradient, shape (runs, n_weights).
+        """
+        for batch in self._epoch(epoch):
+            yield self._kernels_of(self._call(self._gradient, batch))
+
+    def kernels(self) -> list[FloatArray]:
+        """The kernel of each layer that has one, shape (runs, n_weights)."""
+        return self._kernels_of(self._stack.parameters)
+
+    def _restack(self, models: Sequence[keras.Model], runs: Sequence[int]) -> None:
+        self._models, self._runs = list(models), list(runs)
+        self._trains = np.ones(len(runs), dtype=bool)
+        self._stack = Stack(models)
+        self._graphs: dict[Any, Any] = {}
+
+    def _epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        orders = self._tensor(self._batches.orders(self._runs, epoch))
+        examples, targets = (part[orders] for part in self._train)
+        for batch in self._batches.slices:
+            yield examples[:, batch], targets[:, batch]
+
+    def _step(self, examples: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        measured, *state = self._call(
+            self._updated, (self._stack.optimizer_state, examples, targets)
+        )
+        self._stack.update(*state)
+        return measured
+
+    def _call(
+        self, function: Callable[..., Any], stacked: Sequence[Any] = (), shared: Sequence[Any] = ()
+    ) -> Any:
+        """Call a function of one run's weights for all runs at once.
+
+        Args:
+            function: takes the trainable weights, the other weights, and the arguments below.
+            stacked: arguments with a leading run axis.
+            shared: arguments that all runs share.
+        """
+        arguments = (self._stack.parameters, self._stack.others, *stacked, *shared)
+        batch_shapes = tuple(a.shape for a in arguments if isinstance(a, torch.Tensor))
+        graph = self._graphs.get((function, batch_shapes))
+        if graph is None:
+            axes = (0,) * (2 + len(stacked)) + (None,) * len(shared)
+            # a lambda, since make_fx counts the parameters of what vmap wraps
+            vectorised = torch.vmap(lambda *one_run: function(*one_run), in_dims=axes)
+            graph = make_fx(vectorised)(*arguments)
+            self._graphs[function, batch_shapes] = graph
+        with torch.no_grad():
+            return graph(*arguments)
+
+    def _tensor(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
+        return torch.as_tensor(array, device=self._stack.parameters.device)
+
+    def _rows(self, values: torch.Tensor) -> FloatArray:
+        return values.cpu().numpy()[self._trains]
+
+    def _logs(self, values: torch.Tensor, *names: str) -> dict[str, FloatArray]:
+        return dict(zip(names, self._rows(values).T, strict=True))
+
+    def _kernels_of(self, matrix: torch.Tensor) -> list[FloatArray]:
+        return [self._rows(self._stack.columns(index, matrix)) for index in self._kernel_positions]
+
+    # What follows are pure functions of one run's weights, for `_call`.
+
+    def _measured(
+        self,
+        parameters: torch.Tensor,
+        others: Tensors,
+        examples: torch.Tensor,
+        targets: torch.Tensor,
+        training: bool = True,
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, Tensors]]:
+        predictions, others, penalties = self._template.stateless_call(
+            self._stack.split(parameters), others, examples, training=training, return_losses=True
+        )
+        loss = self._loss(targets, predictions).mean() + sum(penalties)
+        hits = (predictions.argmax(dim=-1) == targets.argmax(dim=-1)).to(loss.dtype)
+        return loss, (torch.stack([loss, hits.mean()]), list(others))
+
+    def _gradient(self, *arguments: Any) -> torch.Tensor:
+        gradient: torch.Tensor
+        gradient, _ = torch.func.grad(self._measured, has_aux=True)(*arguments)
+        return gradient
+
+    def _updated(
+        self,
+        parameters: torch.Tensor,
+        others: Tensors,
+        optimizer_state: Tensors,
+        examples: torch.Tensor,
+        targets: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, Tensors, Tensors]:
+        gradient, (measured, others) = torch.func.grad(self._measured, has_aux=True)(
+            parameters, others, examples, targets
+        )
+        (parameters,), optimizer_state = self._stack.optimizer.stateless_apply(
+            optimizer_state, [gradient], [parameters]
+        )
+        return measured, self._constrained(parameters), others, list(optimizer_state)
+
+    def _constrained(self, parameters: torch.Tensor) -> torch.Tensor:
+        constraints = [variable.constraint for variable in self._template.trainable_variables]
+        if not any(constraints):
+            return parameters
+        weights = zip(constraints, self._stack.split(parameters), strict=True)
+        return torch.cat(
+            [(constraint(w) if constraint else w).flatten() for constraint, w in weights]
+        )
+
+    def _evaluated(self, *arguments: Any) -> torch.Tensor:
+        _, (measured, _) = self._measured(*arguments, training=False)
+        return measured
+
+    def _features(
+        self, parameters: torch.Tensor, others: Tensors, examples: torch.Tensor
+    ) -> Tensors:
+        outputs, _ = self._extractor.stateless_call(
+            self._stack.split(parameters), others, examples, training=False
+        )
+        return list(outputs[: len(self.layer_names)])

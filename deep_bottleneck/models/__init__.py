@@ -1,0 +1,1 @@
+"""Models: modules with load(...) -> a compiled keras.Model."""

@@ -1,0 +1,1 @@
+"""Plotters: modules with load(...) -> BasePlotter."""

@@ -1,0 +1,89 @@
+"""One Keras model trained by `model.fit`: for backends and models that know no lock-step."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+import numpy as np
+
+from deep_bottleneck.batches import Batches
+from deep_bottleneck.gradients import kernel_gradients
+from deep_bottleneck.interfaces import Dataset, FloatArray
+from deep_bottleneck.layers import feature_extractor, layers_with_kernel
+
+PREDICTION_BATCH = 4096
+
+
+class SequentialGroup:
+    """A group of a single run, with the interface of `LockstepGroup` for whoever records it.
+
+    Attributes:
+        runs: the run.
+        layer_names: names of the layers with a kernel.
+    """
+
+    def __init__(self, model: keras.Model, run: int, dataset: Dataset, batches: Batches) -> None:
+        self._model = model
+        self._dataset = dataset
+        self._batches = batches
+        self._layers = layers_with_kernel(model)
+        self._extractor = feature_extractor(model)
+        self.runs = [run]
+        self.layer_names = [layer.name for layer in self._layers]
+
+    def fit(self, epochs: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """Train with Keras' own loop, on the batches that a group in lock-step would see."""
+        test = self._dataset.test
+        self._model.fit(
+            self._stream(epochs),
+            epochs=epochs,
+            steps_per_epoch=len(self._batches.slices),
+            validation_data=(test.examples, test.one_hot_labels),
+            validation_batch_size=PREDICTION_BATCH,
+            callbacks=list(callbacks),
+            shuffle=False,
+            verbose=0,
+        )
+
+    def activations(self, examples: FloatArray) -> list[FloatArray]:
+        """The output of each layer with a kernel, shape (1, n_examples, n_units)."""
+        outputs = self._extractor.predict(examples, batch_size=PREDICTION_BATCH, verbose=0)
+        return [output.reshape(1, len(examples), -1) for output in outputs[: len(self.layer_names)]]
+
+    def gradients(self, epoch: int) -> Iterator[list[FloatArray]]:
+        """The gradients of an epoch's batches at the current weights, batch by batch.
+
+        Yields:
+            For each layer with a kernel the kernel's gradient, shape (1, n_weights).
+        """
+        kernels = [layer.kernel for layer in self._layers]
+        for examples, targets in self._epoch(epoch):
+            gradients = kernel_gradients(self._model, kernels, examples, targets)
+            yield [gradient[None] for gradient in gradients]
+
+    def kernels(self) -> list[FloatArray]:
+        """The kernel of each layer that has one, shape (1, n_weights)."""
+        return [keras.ops.convert_to_numpy(layer.kernel).reshape(1, -1) for layer in self._layers]
+
+    def _stream(self, epochs: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+        for epoch in range(epochs):
+            yield from self._epoch(epoch)
+
+    def _epoch(self, epoch: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+        train = self._dataset.train
+        order = self._batches.order(self.runs[0], epoch)
+        for batch in self._batches.slices:
+            yield train.examples[order[batch]], train.one_hot_labels[order[batch]]
+
+
+class EndOfEpoch(keras.callbacks.Callback):
+    """Calls a function after all other callbacks have seen the end of an epoch."""
+
+    def __init__(self, function: Callable[[int, dict[str, FloatArray], bool], None]) -> None:
+        super().__init__()
+        self._function = function
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Pass on the epoch, its logs as arrays over the one run, and whether the run stops."""
+        arrays = {name: np.array([value], np.float32) for name, value in (logs or {}).items()}
+        last = epoch + 1 == self.params["epochs"]
+        self._function(epoch, arrays, last or bool(self.model.stop_training))
