@@ -14,7 +14,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from deep_bottleneck.batches import Batches
-from deep_bottleneck.interfaces import Dataset, FloatArray
+from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray
 from deep_bottleneck.layers import feature_extractor, layers_with_kernel
 from deep_bottleneck.stacking import Stack, Tensors, detach
 
@@ -145,13 +145,13 @@ class LockstepGroup:
             **self._logs(tested, "val_loss", "val_accuracy"),
         }
 
-    def stop(self, stopping: Sequence[bool]) -> None:
+    def stop(self, stopping: BoolArray) -> None:
         """Freeze the runs marked here (one mark for each run in `runs`); the others go on.
 
         A frozen model keeps its weights as its own. Its row is computed on, unseen, until half of
         the rows are frozen; then the others are stacked anew.
         """
-        for row in np.flatnonzero(self._trains)[np.asarray(stopping, dtype=bool)]:
+        for row in np.flatnonzero(self._trains)[stopping]:
             self._trains[row] = False
             detach(self._models[row])
         if 0 < 2 * self._trains.sum() <= len(self._trains):
@@ -275,8 +275,14 @@ class LockstepGroup:
             [(constraint(w) if constraint else w).flatten() for constraint, w in weights]
         )
 
-    def _evaluated(self, *arguments: Any) -> torch.Tensor:
-        _, (measured, _) = self._measured(*arguments, training=False)
+    def _evaluated(
+        self,
+        parameters: torch.Tensor,
+        others: Tensors,
+        examples: torch.Tensor,
+        targets: torch.Tensor,
+    ) -> torch.Tensor:
+        _, (measured, _) = self._measured(parameters, others, examples, targets, training=False)
         return measured
 
     def _features(

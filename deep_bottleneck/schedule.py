@@ -2,6 +2,10 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
+from deep_bottleneck.interfaces import BoolArray, IntArray
+
 Schedule = Callable[[int], bool]
 
 
@@ -21,3 +25,17 @@ def default_schedule(epoch: int) -> bool:
     if epoch < 2000:
         return epoch % 20 == 0
     return epoch % 100 == 0
+
+
+def due_runs(schedule: Schedule, epoch: int, stopping: BoolArray) -> IntArray:
+    """Which runs of a group to record after an epoch.
+
+    Args:
+        schedule: the epochs to record.
+        epoch: the epoch.
+        stopping: which of the runs end with it, shape (runs,).
+
+    Returns:
+        The positions of the runs in the group: all at a scheduled epoch, else those that end.
+    """
+    return np.arange(len(stopping)) if schedule(epoch) else np.flatnonzero(stopping)

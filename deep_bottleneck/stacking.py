@@ -17,7 +17,8 @@ class Stack:
     """The state of several models of one architecture, a row for each.
 
     Attributes:
-        parameters: the trainable weights of each model one after the other, shape (models, weights).
+        parameters: the trainable weights of each model, one after the other, shape (models,
+            weights).
         others: the other weights (moving averages, say), each of shape (models, ...).
         optimizer: the models' optimizer for a single variable, the vector of all weights.
         optimizer_state: its variables, each of shape (models, ...).
@@ -89,7 +90,8 @@ def _for_one_vector(optimizer: keras.Optimizer, vector: torch.Tensor) -> keras.O
     vectorised over runs; it leaves subclasses as they are.
     """
     plain: Any = getattr(keras.optimizers, type(optimizer).__name__)
-    unswapped = type(plain.__name__, (plain,), {}).from_config(optimizer.get_config())
+    subclass: Any = type(plain.__name__, (plain,), {})
+    unswapped = subclass.from_config(optimizer.get_config())
     unswapped.build([keras.Variable(vector)])
     return unswapped
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from deep_bottleneck.interfaces import Dataset, LabelledDataset
+from deep_bottleneck.interfaces import Dataset, IntArray, LabelledDataset
 
 SPLIT_SEED = 0
 TRAIN_SHARE = 0.8
@@ -26,10 +26,9 @@ def train_test_split(
     n_examples = len(labels)
     shuffled = np.random.default_rng(SPLIT_SEED).permutation(n_examples)
     train, test = np.split(shuffled, [round(TRAIN_SHARE * n_examples)])
-    return Dataset(
-        *(
-            LabelledDataset.from_labels(examples[part], labels[part], n_classes)
-            for part in (np.sort(train), np.sort(test))
-        ),
-        n_classes=n_classes,
-    )
+
+    def part(chosen: IntArray) -> LabelledDataset:
+        chosen = np.sort(chosen)
+        return LabelledDataset.from_labels(examples[chosen], labels[chosen], n_classes)
+
+    return Dataset(part(train), part(test), n_classes)

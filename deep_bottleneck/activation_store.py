@@ -1,0 +1,266 @@
+"""What was recorded during training, by epoch and layer, in one HDF5 file.
+
+The file is written in HDF5's single-writer-multiple-reader (SWMR) mode: the one mode in which the
+file is readable at any moment, by other processes while training goes on, and after the writer was
+killed. SWMR allows no new objects once writing has begun, so there is one dataset for each layer
+and the epoch is its first, growing axis:
+
+    /epochs                          (epochs,)   the recorded epochs
+    /recorded                        (epochs, runs)   which runs were completely written
+    /<part>/labels                   (examples,)
+    /<part>/activations/<layer>      (epochs, runs, examples, units)   float32, compressed
+    /gradients/<measure>             (epochs, runs, layers)
+    /metrics/<name>                  (all epochs, runs)
+
+A run is marked in /recorded only after its activations have reached the file. What was not written
+takes no space and reads as NaN.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from deep_bottleneck.errors import RecordError
+from deep_bottleneck.interfaces import Activations, BoolArray, Dataset, FloatArray, IntArray, Part
+
+PARTS = ("train", "test")
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+GRADIENT_MEASURES = ("mean_norm", "std_norm", "weight_norm")
+
+_CHUNK_BYTES = 4 * 2**20
+
+
+class ActivationWriter:
+    """Writes a new store; use it as a context manager."""
+
+    def __init__(
+        self, path: Path, dataset: Dataset, layer_units: Sequence[int], n_runs: int, epochs: int
+    ) -> None:
+        """Create the file and everything in it.
+
+        Args:
+            path: the file to create.
+            dataset: whose train and test examples are recorded.
+            layer_units: units of each recorded layer.
+            n_runs: the number of runs.
+            epochs: how long they train at most.
+
+        Raises:
+            RecordError: if the file cannot be created.
+        """
+        try:
+            self._file = h5py.File(path, "x", libver="latest")
+        except OSError as error:
+            raise RecordError(f"cannot create the activation store {path}: {error}") from error
+        file = self._file
+        file.create_dataset("epochs", (0,), np.int64, maxshape=(None,))
+        file.create_dataset("recorded", (0, n_runs), np.bool_, maxshape=(None, n_runs))
+        for part in PARTS:
+            labelled = getattr(dataset, part)
+            file.create_dataset(f"{part}/labels", data=labelled.labels)
+            for layer, units in enumerate(layer_units):
+                _create_growing(
+                    file,
+                    f"{part}/activations/{layer}",
+                    (n_runs, len(labelled), units),
+                    compression="gzip",
+                    compression_opts=1,
+                    shuffle=True,
+                )
+        for measure in GRADIENT_MEASURES:
+            _create_growing(file, f"gradients/{measure}", (n_runs, len(layer_units)))
+        for name in METRICS:
+            file.create_dataset(
+                f"metrics/{name}", (epochs, n_runs), np.float32, fillvalue=np.nan, chunks=True
+            )
+        file.swmr_mode = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def write_activations(
+        self, epoch: int, runs: Sequence[int], activations: Mapping[str, Sequence[FloatArray]]
+    ) -> None:
+        """Write an epoch of some runs.
+
+        Args:
+            epoch: the epoch.
+            runs: which runs.
+            activations: for each part of the data the activations of each layer, of shape (runs,
+                n_examples, n_units).
+        """
+        row = self._row(epoch)
+        for part, layers in activations.items():
+            for layer, values in enumerate(layers):
+                dataset = self._grown(f"{part}/activations/{layer}", row)
+                for run, one_run in zip(runs, values, strict=True):
+                    dataset[row, run] = one_run
+        self._file.flush()
+        recorded = self._grown("recorded", row)
+        recorded[row, list(runs)] = True
+        self._file.flush()
+
+    def write_gradients(
+        self, epoch: int, runs: Sequence[int], measures: Mapping[str, FloatArray]
+    ) -> None:
+        """Write an epoch's gradient measures, each of shape (runs, layers)."""
+        row = self._row(epoch)
+        for name, values in measures.items():
+            self._grown(f"gradients/{name}", row)[row, list(runs)] = values
+        self._file.flush()
+
+    def write_metrics(self, first_epoch: int, metrics: Mapping[str, FloatArray]) -> None:
+        """Write consecutive epochs of metrics, each of shape (epochs, runs), NaN where unknown."""
+        for name, values in metrics.items():
+            dataset = self._file[f"metrics/{name}"]
+            rows = slice(first_epoch, first_epoch + len(values))
+            dataset[rows] = np.where(np.isnan(values), dataset[rows], values)
+        self._file.flush()
+
+    def _row(self, epoch: int) -> int:
+        epochs = self._file["epochs"]
+        (known,) = np.nonzero(epochs[:] == epoch)
+        if len(known):
+            return int(known[0])
+        epochs.resize(len(epochs) + 1, axis=0)
+        epochs[-1] = epoch
+        return len(epochs) - 1
+
+    def _grown(self, name: str, row: int) -> h5py.Dataset:
+        dataset = self._file[name]
+        if len(dataset) <= row:
+            dataset.resize(row + 1, axis=0)
+        return dataset
+
+
+class ActivationStore:
+    """Reads a store, whole or still being written; use it as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            RecordError: if it is missing or is no activation store.
+        """
+        try:
+            self._file = h5py.File(path, "r", libver="latest", swmr=True)
+        except OSError as error:
+            raise RecordError(f"cannot read the activation store {path}: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def part(self, part: Part) -> Activations:
+        """The recorded activations of the training examples, the test examples, or all of them."""
+        return _PartOfStore(self._file, PARTS if part == "full" else (part,))
+
+    def metrics(self) -> pd.DataFrame:
+        """Loss and accuracy of the epochs trained so far.
+
+        Returns:
+            Columns run, epoch, loss, accuracy, val_loss, val_accuracy.
+        """
+        columns = {name: self._file[f"metrics/{name}"][:] for name in METRICS}
+        epochs, runs = np.nonzero(np.isfinite(columns["loss"]) | np.isfinite(columns["accuracy"]))
+        values = {name: column[epochs, runs] for name, column in columns.items()}
+        frame = pd.DataFrame({"run": runs, "epoch": epochs, **values})
+        return frame.sort_values(["run", "epoch"], ignore_index=True)
+
+    def gradients(self) -> pd.DataFrame:
+        """Norms of the batch gradients' mean and standard deviation, and of the weights.
+
+        Returns:
+            Columns run, epoch, layer, mean_norm, std_norm, weight_norm.
+        """
+        epochs = self._file["epochs"][:]
+        columns = {name: self._file[f"gradients/{name}"][:] for name in GRADIENT_MEASURES}
+        rows, runs, layers = np.nonzero(np.isfinite(columns["weight_norm"]))
+        values = {name: column[rows, runs, layers] for name, column in columns.items()}
+        frame = pd.DataFrame({"run": runs, "epoch": epochs[rows], "layer": layers, **values})
+        return frame.sort_values(["run", "epoch", "layer"], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _PartOfStore:
+    """The examples of one or several parts, one after the other."""
+
+    file: h5py.File
+    parts: Sequence[str]
+
+    @cached_property
+    def labels(self) -> IntArray:
+        """The label of each example, shape (n_examples,)."""
+        return np.concatenate([self.file[f"{part}/labels"][:] for part in self.parts])
+
+    @cached_property
+    def _recorded(self) -> dict[int, tuple[int, BoolArray]]:
+        """For each epoch with a complete run its row in the file and the complete runs."""
+        recorded = self.file["recorded"][:]
+        epochs = self.file["epochs"][: len(recorded)]
+        found = {
+            int(epoch): (row, complete)
+            for row, (epoch, complete) in enumerate(zip(epochs, recorded, strict=True))
+            if complete.any()
+        }
+        return dict(sorted(found.items()))
+
+    @property
+    def epochs(self) -> Sequence[int]:
+        """The epochs that were completely written for at least one run, ascending."""
+        return list(self._recorded)
+
+    @property
+    def n_layers(self) -> int:
+        """How many layers were recorded."""
+        return len(self.file[f"{self.parts[0]}/activations"])
+
+    def runs(self, epoch: int) -> IntArray:
+        """The runs whose activations of this epoch were completely written."""
+        _, complete = self._recorded[epoch]
+        return np.flatnonzero(complete)
+
+    def layer(self, epoch: int, layer: int) -> FloatArray:
+        """Activations of those runs, shape (runs, n_examples, n_units)."""
+        row, complete = self._recorded[epoch]
+        stored = [self.file[f"{part}/activations/{layer}"] for part in self.parts]
+        return np.concatenate([dataset[row][complete] for dataset in stored], axis=1)
+
+
+def _create_growing(
+    file: h5py.File, name: str, shape: tuple[int, ...], **compression: object
+) -> None:
+    """A float dataset that grows by epochs, in chunks of one run's values of an epoch."""
+    per_example = int(np.prod(shape[2:])) * 4
+    examples = max(1, min(shape[1], _CHUNK_BYTES // max(per_example, 1)))
+    file.create_dataset(
+        name,
+        (0, *shape),
+        np.float32,
+        maxshape=(None, *shape),
+        chunks=(1, 1, examples, *shape[2:]),
+        fillvalue=np.nan,
+        **compression,
+    )

@@ -1,0 +1,56 @@
+"""Records how strong and how noisy the batch gradients are at the scheduled epochs.
+
+At the weights an epoch ends with, the gradients of that epoch's batches are computed again; their
+mean is the signal and their standard deviation the noise of stochastic gradient descent
+(Shwartz-Ziv & Tishby 2017, section 3.3).
+"""
+
+import numpy as np
+
+from deep_bottleneck.activation_store import ActivationWriter
+from deep_bottleneck.ensemble import Recorder
+from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
+from deep_bottleneck.schedule import Schedule, due_runs
+
+
+def load(writer: ActivationWriter, schedule: Schedule) -> "GradientLogger":
+    """A recorder that writes into the experiment's activation store."""
+    return GradientLogger(writer, schedule)
+
+
+class GradientLogger(Recorder):
+    """Writes, for each layer's kernel, three Euclidean norms.
+
+    Those of the mean and of the standard deviation of the gradient over the epoch's batches, and
+    that of the weights.
+    """
+
+    def __init__(self, writer: ActivationWriter, schedule: Schedule) -> None:
+        super().__init__()
+        self._writer = writer
+        self._schedule = schedule
+
+    def on_group_epoch_end(
+        self, epoch: int, group: RunGroup, logs: dict[str, FloatArray], stopping: BoolArray
+    ) -> None:
+        """Record the epoch if it is scheduled, and in any case the runs that end with it."""
+        due = due_runs(self._schedule, epoch, stopping)
+        if not len(due):
+            return
+        mean, deviation = _mean_and_deviation(group, epoch)
+        measures = {"mean_norm": mean, "std_norm": deviation, "weight_norm": group.kernels()}
+        self._writer.write_gradients(
+            epoch,
+            [group.runs[row] for row in due],
+            {
+                name: np.stack([np.linalg.norm(layer[due], axis=1) for layer in layers], axis=1)
+                for name, layers in measures.items()
+            },
+        )
+
+
+def _mean_and_deviation(group: RunGroup, epoch: int) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Over batches, for each layer, shape (runs, n_weights)."""
+    by_layer = zip(*group.gradients(epoch), strict=True)
+    stacked = [np.stack(batches) for batches in by_layer]
+    return [layer.mean(axis=0) for layer in stacked], [layer.std(axis=0) for layer in stacked]
