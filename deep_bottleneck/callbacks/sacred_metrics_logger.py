@@ -55,6 +55,6 @@ class SacredMetricsLogger(Recorder):
     def _log(self, epoch: int) -> None:
         groups = self._values.pop(epoch)
         for key, name in METRIC_NAMES.items():
-            values = np.concatenate([logs[key] for logs in groups if key in logs] or [[]])
-            if len(values):
-                self._run.log_scalar(name, float(values.mean()), epoch)
+            values = [logs[key] for logs in groups if key in logs]
+            if values:
+                self._run.log_scalar(name, float(np.concatenate(values).mean()), epoch)

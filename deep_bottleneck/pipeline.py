@@ -1,0 +1,226 @@
+"""Data -> models -> training -> tables -> figures. Knows no Sacred."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from deep_bottleneck import components
+from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
+from deep_bottleneck.components import Component
+from deep_bottleneck.config import Config, Entry
+from deep_bottleneck.ensemble import Ensemble, Recorder
+from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.estimation import estimate
+from deep_bottleneck.interfaces import (
+    BasePlotter,
+    Dataset,
+    MutualInformationEstimator,
+    Record,
+    Results,
+)
+from deep_bottleneck.layers import layers_with_kernel
+from deep_bottleneck.progress import progress
+from deep_bottleneck.schedule import default_schedule
+
+logger = logging.getLogger(__name__)
+
+STORE_NAME = "activations.h5"
+RECORDERS = (
+    "callbacks.metrics_logger",
+    "callbacks.sacred_metrics_logger",
+    "callbacks.activity_logger",
+    "callbacks.progress_bar",
+)
+MODEL_VALUES = ("input_size", "output_size")
+ESTIMATOR_VALUES = ("n_classes",)
+CALLBACK_VALUES = ("run", "dataset", "n_classes", "writer", "schedule", "training_progress")
+PLOTTER_VALUES = ("run", "dataset", "n_classes")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plug-ins of an experiment, found and checked, nothing loaded yet."""
+
+    dataset: Component
+    model: Component
+    estimator: Component
+    callbacks: Sequence[Component]
+    plotters: Sequence[Component]
+
+    @property
+    def all(self) -> list[Component]:
+        """Every plug-in."""
+        return [self.dataset, self.model, self.estimator, *self.callbacks, *self.plotters]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How an experiment went: the final accuracy of each run, and where its files are."""
+
+    test_accuracy: np.ndarray[Any, np.dtype[np.float64]]
+    train_accuracy: np.ndarray[Any, np.dtype[np.float64]]
+
+
+def make_plan(config: Config) -> Plan:
+    """Find all plug-ins that a config names.
+
+    Keras starts on the config's backend unless it runs already.
+
+    Raises:
+        ConfigError: if one cannot be imported, or needs an argument that nobody supplies.
+    """
+    running = keras.backend.backend()
+    if running != config.backend:
+        raise ConfigError(
+            f'"backend" is "{config.backend}" but Keras runs on "{running}" in this process '
+            "already; set the environment variable KERAS_BACKEND or start a new process"
+        )
+    known = set(_values(config))
+
+    def checked(component: Component, names: Sequence[str] = ()) -> Component:
+        component.check(known | set(names))
+        return component
+
+    def entries(key: str, chosen: Sequence[Entry], names: Sequence[str]) -> list[Component]:
+        return [
+            checked(components.find(key, e.path, e.arguments, **e.keywords), names) for e in chosen
+        ]
+
+    recorders = [Entry(path=path) for path in RECORDERS]
+    return Plan(
+        dataset=checked(components.find("dataset", config.dataset)),
+        model=checked(components.find("model", config.model), MODEL_VALUES),
+        estimator=checked(components.find("estimator", config.estimator), ESTIMATOR_VALUES),
+        callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
+        plotters=entries("plotters", config.plotters, PLOTTER_VALUES),
+    )
+
+
+def run_experiment(config: Config, plan: Plan, record: Record, folder: Path) -> Summary:
+    """Train, measure and draw; every result is stored as soon as it is there.
+
+    Args:
+        config: the hyperparameters; the seed must be set.
+        plan: its plug-ins.
+        record: where numbers and files are stored.
+        folder: where the activation store and files on their way to the record are kept.
+
+    Raises:
+        ConfigError: if a plug-in's `load` returns something else than it should.
+    """
+    dataset = _loaded(plan.dataset, _values(config), Dataset)
+    values = {
+        **_values(config),
+        "run": record,
+        "dataset": dataset,
+        "n_classes": dataset.n_classes,
+        "input_size": dataset.input_size,
+        "output_size": dataset.n_classes,
+    }
+    estimator = _loaded(plan.estimator, values, MutualInformationEstimator)
+    plotters = [_loaded(component, values, BasePlotter) for component in plan.plotters]
+    models = list(_models(plan.model, values, config))
+    store_path = folder / STORE_NAME
+    _train(config, plan.callbacks, models, values, store_path)
+    with ActivationStore(store_path) as store:
+        metrics = store.metrics()
+        tables: dict[str, pd.DataFrame] = {}
+        for part in config.calculate_mi_for:
+            activations = store.part(part)
+            with progress(f"Estimating ({part})", len(activations.epochs)) as bar:
+                tables[part] = estimate(estimator, activations, bar)
+            _store_table(tables[part], f"information_measures_{part}", record, folder)
+    results = Results(tables, metrics, config.plot_median)
+    for plotter in plotters:
+        for name, figure in plotter.plot(results).items():
+            path = folder / f"{name}.png"
+            figure.savefig(path)
+            record.add_artifact(str(path), name=name)
+    if not config.keep_activations:
+        store_path.unlink()
+    return _summary(metrics)
+
+
+def _values(config: Config) -> dict[str, Any]:
+    """The hyperparameters by name, as plug-ins may ask for them."""
+    return config.model_dump(exclude={"callbacks", "plotters"})
+
+
+def _models(component: Component, values: Mapping[str, Any], config: Config) -> Iterator[Any]:
+    """One model for each run; a run's weights depend on the seed and its number alone."""
+    for run in range(config.n_runs):
+        (weight_seed,) = np.random.SeedSequence([config.seed or 0, run]).generate_state(1)
+        keras.utils.set_random_seed(int(weight_seed))
+        yield _loaded(component, values, keras.Model)
+
+
+def _train(
+    config: Config,
+    callbacks: Sequence[Component],
+    models: Sequence[keras.Model],
+    values: Mapping[str, Any],
+    store_path: Path,
+) -> None:
+    units = [int(np.prod(layer.output.shape[1:])) for layer in layers_with_kernel(models[0])]
+    dataset: Dataset = values["dataset"]
+    with (
+        ActivationWriter(store_path, dataset, units, config.n_runs, config.epochs) as writer,
+        progress("Training", config.n_runs * config.epochs) as bar,
+    ):
+        values = {
+            **values,
+            "writer": writer,
+            "schedule": default_schedule,
+            "training_progress": bar,
+        }
+        recorders, of_runs = _loaded_callbacks(callbacks, values, config.n_runs)
+        Ensemble(models, config.seed or 0).fit(
+            dataset, config.epochs, config.batch_size, config.steps_per_epoch, of_runs, recorders
+        )
+
+
+def _loaded_callbacks(
+    callbacks: Sequence[Component], values: Mapping[str, Any], n_runs: int
+) -> tuple[list[Recorder], list[list[keras.callbacks.Callback]]]:
+    """Recorders, of which one serves all runs, and for each run its own ordinary callbacks."""
+    recorders: list[Recorder] = []
+    of_runs: list[list[keras.callbacks.Callback]] = [[] for _ in range(n_runs)]
+    for component in callbacks:
+        first = _loaded(component, values, keras.callbacks.Callback)
+        if isinstance(first, Recorder):
+            recorders.append(first)
+            continue
+        others = (_loaded(component, values, keras.callbacks.Callback) for _ in range(n_runs - 1))
+        for own, callback in zip(of_runs, (first, *others), strict=True):
+            own.append(callback)
+    return recorders, of_runs
+
+
+def _loaded(component: Component, values: Mapping[str, Any], kind: type[Any]) -> Any:
+    loaded = component.load(values)
+    if not isinstance(loaded, kind):
+        raise ConfigError(
+            f'"{component.key}": {component.path} gave a {type(loaded).__name__}, '
+            f"expected a {kind.__name__}"
+        )
+    return loaded
+
+
+def _store_table(table: pd.DataFrame, name: str, record: Record, folder: Path) -> None:
+    path = folder / f"{name}.csv"
+    table.to_csv(path, index=False)
+    record.add_artifact(str(path), name=name)
+
+
+def _summary(metrics: pd.DataFrame) -> Summary:
+    last = metrics.groupby("run").last()
+    return Summary(
+        test_accuracy=last["val_accuracy"].to_numpy(np.float64),
+        train_accuracy=last["accuracy"].to_numpy(np.float64),
+    )

@@ -1,0 +1,102 @@
+"""The information plane: I(X;M) against I(Y;M) of every layer, over training."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.collections import EllipseCollection, LineCollection
+from matplotlib.colors import Normalize, SymLogNorm
+from matplotlib.figure import Figure
+
+from deep_bottleneck.interfaces import BasePlotter, Results
+from deep_bottleneck.plotter.style import COLOR_MAP, SPREAD_COLOR, styled
+
+COORDINATES = ["MI_XM", "MI_YM"]
+
+
+def load() -> "InformationPlane":
+    """A plotter that draws one plane for each part of the data."""
+    return InformationPlane()
+
+
+class InformationPlane(BasePlotter):
+    """Draws the mean or median over runs.
+
+    One colour for each epoch, a line through its layers, and behind the points light ellipses for
+    the spread over runs: one standard deviation, or for medians the central 68 %.
+    """
+
+    def plot(self, results: Results) -> dict[str, Figure]:
+        """One figure `infoplane_<part>` for each table."""
+        return {
+            f"infoplane_{part}": plane(table, results.plot_median, f"Information plane ({part})")
+            for part, table in results.tables.items()
+        }
+
+
+@styled
+def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
+    """Draw one information plane.
+
+    Args:
+        table: columns run, epoch, layer, MI_XM, MI_YM in bits.
+        plot_median: whether the points are medians over runs instead of means.
+        title: what stands above.
+    """
+    figure = Figure(figsize=(8, 6))
+    axes = figure.add_subplot()
+    axes.set(title=title, xlabel="I(X;M) [bits]", ylabel="I(Y;M) [bits]")
+    centre, spread = summarise(table.dropna(subset=COORDINATES), plot_median)
+    if centre.empty:
+        axes.text(0.5, 0.5, "no value could be estimated", ha="center", transform=axes.transAxes)
+        return figure
+    epochs = centre.index.get_level_values("epoch").to_numpy()
+    # at least one decade, so that a single epoch has a colour too
+    norm = SymLogNorm(linthresh=1, vmin=0, vmax=max(10, epochs.max()))
+    points = centre.to_numpy()
+    if table["run"].max() > table["run"].min():
+        width, height = 2 * spread.to_numpy().T
+        axes.add_collection(
+            EllipseCollection(
+                width,
+                height,
+                np.zeros_like(width),
+                units="xy",
+                offsets=points,
+                offset_transform=axes.transData,
+                facecolor=SPREAD_COLOR,
+                alpha=0.15,
+                zorder=0,
+            )
+        )
+    axes.add_collection(_lines(centre, norm))
+    scatter = axes.scatter(
+        points[:, 0], points[:, 1], c=epochs, cmap=COLOR_MAP, norm=norm, s=14, zorder=2
+    )
+    margin = spread.fillna(0).to_numpy() + 0.03 * np.ptp(points, axis=0) + 0.01
+    low, high = (points - margin).min(axis=0), (points + margin).max(axis=0)
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    bar = figure.colorbar(scatter, ax=axes, label="epoch")
+    ticks = [0, *(10**power for power in range(int(np.log10(norm.vmax or 10)) + 1))]
+    bar.set_ticks(ticks, labels=[str(tick) for tick in ticks])
+    return figure
+
+
+def summarise(table: pd.DataFrame, median: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Centre and spread over runs of both coordinates, indexed by epoch and layer.
+
+    Args:
+        table: columns run, epoch, layer, MI_XM, MI_YM.
+        median: median and half the central 68 %, instead of mean and standard deviation.
+    """
+    groups = table.groupby(["epoch", "layer"])[COORDINATES]
+    if median:
+        return groups.median(), (groups.quantile(0.84) - groups.quantile(0.16)) / 2
+    return groups.mean(), groups.std(ddof=0)
+
+
+def _lines(centre: pd.DataFrame, norm: Normalize) -> LineCollection:
+    paths = {epoch: layers.to_numpy() for epoch, layers in centre.groupby(level="epoch")}
+    lines = LineCollection(
+        list(paths.values()), cmap=COLOR_MAP, norm=norm, alpha=0.25, linewidth=0.7, zorder=1
+    )
+    lines.set_array(np.array(list(paths)))
+    return lines
