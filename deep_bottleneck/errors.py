@@ -1,5 +1,9 @@
 """What can go wrong, as a small tree of exceptions."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class DeepBottleneckError(Exception):
     """The root of every error this package raises on purpose."""
@@ -19,3 +23,16 @@ class EstimationError(DeepBottleneckError):
 
 class RecordError(DeepBottleneckError):
     """A stored record that cannot be read or written."""
+
+
+EXIT_STATUS = 2
+
+
+@contextmanager
+def exit_on(*kinds: type[DeepBottleneckError]) -> Iterator[None]:
+    """End the program with one sentence and status 2 where one of these errors is raised."""
+    try:
+        yield
+    except kinds as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(EXIT_STATUS) from None

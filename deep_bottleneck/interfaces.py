@@ -183,10 +183,12 @@ class Job:
     Attributes:
         name: what the user sees, usually the config's path.
         config: the config file.
+        updates: hyperparameters to change, each as `key=value`.
     """
 
     name: str
     config: Path
+    updates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from deep_bottleneck.estimation import estimate
 from deep_bottleneck.interfaces import (
     BasePlotter,
     Dataset,
+    FloatArray,
     MutualInformationEstimator,
     Record,
     Results,
@@ -59,14 +60,6 @@ class Plan:
         return [self.dataset, self.model, self.estimator, *self.callbacks, *self.plotters]
 
 
-@dataclass(frozen=True)
-class Summary:
-    """How an experiment went: the final accuracy of each run, and where its files are."""
-
-    test_accuracy: np.ndarray[Any, np.dtype[np.float64]]
-    train_accuracy: np.ndarray[Any, np.dtype[np.float64]]
-
-
 def make_plan(config: Config) -> Plan:
     """Find all plug-ins that a config names.
 
@@ -102,7 +95,9 @@ def make_plan(config: Config) -> Plan:
     )
 
 
-def run_experiment(config: Config, plan: Plan, record: Record, folder: Path) -> Summary:
+def run_experiment(
+    config: Config, plan: Plan, record: Record, folder: Path
+) -> dict[str, FloatArray]:
     """Train, measure and draw; every result is stored as soon as it is there.
 
     Args:
@@ -110,6 +105,9 @@ def run_experiment(config: Config, plan: Plan, record: Record, folder: Path) -> 
         plan: its plug-ins.
         record: where numbers and files are stored.
         folder: where the activation store and files on their way to the record are kept.
+
+    Returns:
+        The final accuracy on "train" and "test" examples, of shape (n_runs,).
 
     Raises:
         ConfigError: if a plug-in's `load` returns something else than it should.
@@ -144,7 +142,8 @@ def run_experiment(config: Config, plan: Plan, record: Record, folder: Path) -> 
             record.add_artifact(str(path), name=name)
     if not config.keep_activations:
         store_path.unlink()
-    return _summary(metrics)
+    last = metrics.groupby("run").last()
+    return {"train": last["accuracy"].to_numpy(), "test": last["val_accuracy"].to_numpy()}
 
 
 def _values(config: Config) -> dict[str, Any]:
@@ -216,11 +215,3 @@ def _store_table(table: pd.DataFrame, name: str, record: Record, folder: Path) -
     path = folder / f"{name}.csv"
     table.to_csv(path, index=False)
     record.add_artifact(str(path), name=name)
-
-
-def _summary(metrics: pd.DataFrame) -> Summary:
-    last = metrics.groupby("run").last()
-    return Summary(
-        test_accuracy=last["val_accuracy"].to_numpy(np.float64),
-        train_accuracy=last["accuracy"].to_numpy(np.float64),
-    )

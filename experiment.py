@@ -1,0 +1,91 @@
+"""The Sacred experiment: trains networks, measures them, draws and stores everything.
+
+    python experiment.py with configs/basic.json seed=0
+    python experiment.py print_config with configs/basic.json
+
+All of Sacred's command line works here.
+"""
+
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# Sacred imports pkg_resources, which warns every user of its end
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+
+import sacred
+from sacred.run import Run
+
+from deep_bottleneck import config as hyperparameters
+from deep_bottleneck import sources, storage
+from deep_bottleneck.config import Config
+from deep_bottleneck.errors import ConfigError, exit_on
+
+ROOT = Path(__file__).resolve().parent
+ENV_FILE = ROOT / "infrastructure" / "sacred_setup" / ".env"
+
+sacred.SETTINGS.CAPTURE_MODE = "sys"
+sacred.SETTINGS.DISCOVER_DEPENDENCIES = "pkg"
+
+logger = logging.getLogger("deep_bottleneck")
+ex = sacred.Experiment("deep-bottleneck", base_dir=ROOT)
+ex.add_config(Config().defaults())
+
+
+@ex.config_hook
+def prepare(
+    config: Mapping[str, Any],
+    command_name: str,
+    logger: logging.Logger,  # noqa: ARG001
+) -> dict[str, Any]:
+    """Find every mistake of the config before anything is stored or trained."""
+    with exit_on(ConfigError):
+        chosen = Config.parse(config)
+        os.environ["KERAS_BACKEND"] = chosen.backend
+        from deep_bottleneck import pipeline
+
+        plan = pipeline.make_plan(chosen)
+        if command_name == ex.default_command and not ex.observers:
+            ex.observers.extend(storage.observers(os.environ, ENV_FILE))
+    for path in sources.of_experiment(ROOT, plan.all):
+        ex.add_source_file(path)
+    return {}
+
+
+@ex.main
+def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
+    """Run the experiment; the result is the final accuracy, averaged over runs."""
+    from deep_bottleneck import pipeline
+
+    config = Config.parse(_config)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = storage.local_folder(_run.observers) or Path(scratch)
+        accuracy = pipeline.run_experiment(config, pipeline.make_plan(config), _run, folder)
+    return {part: float(values.mean()) for part, values in accuracy.items()}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run Sacred's command line, and say at the end where everything is."""
+    with exit_on(ConfigError):
+        for argument in arguments:
+            if argument.endswith(".json"):
+                hyperparameters.read(Path(argument))
+    finished = ex.run_commandline(list(arguments))
+    if finished is None or finished.result is None or not finished.observers:
+        return
+    folder = storage.local_folder(finished.observers)
+    pictures = sorted(folder.glob("*.png")) if folder else []
+    accuracy = ", ".join(f"{part} {value:.4f}" for part, value in finished.result.items())
+    logger.info("Experiment %s: %s", finished._id, finished.status)
+    logger.info("Record: %s", folder)
+    logger.info("Pictures: %s", ", ".join(map(str, pictures)) or "none")
+    logger.info("Final accuracy (mean over runs): %s", accuracy)
+
+
+if __name__ == "__main__":
+    main(sys.argv)

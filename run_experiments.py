@@ -1,0 +1,112 @@
+"""Run one experiment or many: a config file, or a folder of them.
+
+python run_experiments.py -d configs/basic.json
+python run_experiments.py -d configs/basic.json epochs=100 seed=1
+python run_experiments.py -d configs --dry-run
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from deep_bottleneck import components
+from deep_bottleneck import config as hyperparameters
+from deep_bottleneck.config import Config
+from deep_bottleneck.errors import ConfigError, exit_on
+from deep_bottleneck.interfaces import Job, Outcome
+
+EXPERIMENT_SCRIPT = Path(__file__).resolve().with_name("experiment.py")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Launch the experiments and show how each of them ended.
+
+    Returns:
+        The exit status: 0 if all went well, 1 if an experiment did not, 2 for a mistake in the
+        command.
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(name)s - %(message)s")
+    with exit_on(ConfigError):
+        jobs = find_jobs(options.configs, options.updates)
+        if options.dry_run:
+            return _dry_run(jobs)
+        launcher = components.find("launcher", options.launcher).load(
+            {"experiment_script": EXPERIMENT_SCRIPT}
+        )
+    outcomes = launcher.launch(jobs)
+    sys.stdout.write("\n" + outcome_table(outcomes) + "\n")
+    return int(any(outcome.status != "COMPLETED" for outcome in outcomes))
+
+
+def find_jobs(path: Path, updates: Sequence[str] = ()) -> list[Job]:
+    """The experiments that a config file, or every config below a folder, describes.
+
+    Raises:
+        ConfigError: if there is no such file or folder, or the folder holds no config.
+    """
+    if path.is_dir():
+        files = sorted(path.rglob("*.json"))
+        if not files:
+            raise ConfigError(f"{path}: no config file (*.json) in this folder or below it")
+        return [Job(str(file), file, tuple(updates)) for file in files]
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no such file or folder")
+    return [Job(str(path), path, tuple(updates))]
+
+
+def outcome_table(outcomes: Sequence[Outcome]) -> str:
+    """How each experiment ended, as text."""
+    rows = [(o.job.name, o.experiment_id or "-", o.status, f"{o.seconds:.0f} s") for o in outcomes]
+    return pd.DataFrame(rows, columns=["config", "id", "status", "time"]).to_string(index=False)
+
+
+def _dry_run(jobs: Sequence[Job]) -> int:
+    """List the experiments, and what is wrong with their configs."""
+    rows = []
+    for job in jobs:
+        try:
+            Config.parse(hyperparameters.read(job.config))
+        except ConfigError as error:
+            rows.append((job.name, str(error)))
+        else:
+            rows.append((job.name, "ready"))
+    table = pd.DataFrame(rows, columns=["config", "check"])
+    sys.stdout.write(table.to_string(index=False) + "\n")
+    return int(any(check != "ready" for _, check in rows))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Run one experiment or many: a config file, or a folder of them."
+    )
+    parser.add_argument(
+        "-d",
+        "-c",
+        "--configs",
+        type=Path,
+        required=True,
+        metavar="PATH",
+        help="a JSON config, or a folder that is walked for them in a stable order",
+    )
+    parser.add_argument(
+        "updates", nargs="*", metavar="KEY=VALUE", help="hyperparameters to change in each config"
+    )
+    parser.add_argument(
+        "--launcher",
+        default="launchers.local",
+        metavar="PATH",
+        help="import path of the launcher (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="list the experiments and check their configs only"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
