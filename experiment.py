@@ -34,7 +34,7 @@ sacred.SETTINGS.DISCOVER_DEPENDENCIES = "pkg"
 
 logger = logging.getLogger("deep_bottleneck")
 ex = sacred.Experiment("deep-bottleneck", base_dir=ROOT)
-ex.add_config(Config().defaults())
+ex.add_config(Config.parse({}).defaults())
 
 
 @ex.config_hook

@@ -11,6 +11,7 @@ from deep_bottleneck.batches import Batches
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, RunGroup
 from deep_bottleneck.sequential import EndOfEpoch, SequentialGroup
 from deep_bottleneck.stacking import detach
+from deep_bottleneck.threads import threads_for
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,8 @@ class Ensemble:
         try:
             group = self._in_lockstep(dataset, batches)
             if group is not None:
-                _fit_together(group, callbacks, recorders, epochs, len(batches.slices))
+                with threads_for(group.multiplications):
+                    _fit_together(group, callbacks, recorders, epochs, len(batches.slices))
             else:
                 for run, model in enumerate(self.models):
                     single = SequentialGroup(model, run, dataset, batches)

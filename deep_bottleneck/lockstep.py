@@ -107,6 +107,11 @@ class LockstepGroup:
         """The models of those runs."""
         return [model for model, trains in zip(self._models, self._trains, strict=True) if trains]
 
+    @property
+    def multiplications(self) -> int:
+        """About how many one step takes forward: each weight meets each example of a batch."""
+        return self._stack.parameters.numel() * self._batches.batch_size
+
     def obstacle(self) -> str | None:
         """Why a step of these models cannot be vectorised over runs, None if it can."""
         batch = next(self._epoch(0))

@@ -116,7 +116,7 @@ def local_folder(observers: Iterable[RunObserver]) -> Path | None:
     return None
 
 
-class LocalRecord(FileStorageObserver):  # type: ignore[misc]
+class LocalRecord(FileStorageObserver):
     """A folder for each experiment, readable at any moment, also after a kill."""
 
     def __init__(self, folder: Path) -> None:
@@ -143,7 +143,7 @@ class LocalRecord(FileStorageObserver):  # type: ignore[misc]
         self.save_json(self.run_entry, "run.json")
 
 
-class JobReport(RunObserver):  # type: ignore[misc]
+class JobReport(RunObserver):
     """Tells whoever launched an experiment its id and status, in a small JSON file."""
 
     priority = LOCAL_PRIORITY - 1
@@ -174,7 +174,7 @@ class JobReport(RunObserver):  # type: ignore[misc]
         self._path.write_text(json.dumps({"id": str(self._id), "status": status}))
 
 
-class DatabaseRecord(MongoObserver):  # type: ignore[misc]
+class DatabaseRecord(MongoObserver):
     """The experiment in MongoDB, under the local record's id where that is still free."""
 
     def started_event(

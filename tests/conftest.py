@@ -1,0 +1,114 @@
+"""What all tests share: the torch backend, the data folder, small problems, opt-in suites."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "torch"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+import keras
+import numpy as np
+import pymongo
+import pytest
+
+from deep_bottleneck.interfaces import Dataset, LabelledDataset
+from deep_bottleneck.models import feedforward
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-slow", action="store_true", help="run tests that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--run-slow"):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Real data sets that are not part of the project."""
+    folder = Path(os.environ.get("DEEP_BOTTLENECK_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"the data folder {folder} is absent; name one in DEEP_BOTTLENECK_DATA")
+    return folder
+
+
+@pytest.fixture
+def tiny_dataset() -> Dataset:
+    """Two classes of 4 numbers: is their sum positive?"""
+    generator = np.random.default_rng(0)
+
+    def part(n_examples: int) -> LabelledDataset:
+        examples = generator.standard_normal((n_examples, 4))
+        return LabelledDataset.from_labels(examples, examples.sum(axis=1) > 0, n_classes=2)
+
+    return Dataset(train=part(50), test=part(20), n_classes=2)
+
+
+@pytest.fixture
+def make_models():
+    """Makes compiled networks for the tiny data set, each run with weights of its own."""
+
+    def make(n_runs: int, load=feedforward.load, **changes) -> list[keras.Model]:
+        arguments = {
+            "architecture": [5, 3],
+            "activation_fn": "tanh",
+            "optimizer": "adam",
+            "learning_rate": 0.01,
+            "input_size": 4,
+            "output_size": 2,
+            **changes,
+        }
+        models = []
+        for run in range(n_runs):
+            keras.utils.set_random_seed(run)
+            models.append(load(**arguments))
+        return models
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real MongoDB connection: TEST_MONGO_URI, or a server of our own."""
+    if os.environ.get("TEST_MONGO_URI"):
+        yield os.environ["TEST_MONGO_URI"]
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("mongo")
+    command = [Path(sys.executable).with_name("nx-27017"), "--port", str(port)]
+    command += ["--data-dir", str(folder)]
+    uri = f"mongodb://127.0.0.1:{port}"
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            _wait_for(uri)
+            yield uri
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _wait_for(uri: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        with pymongo.MongoClient(uri, serverSelectionTimeoutMS=500) as client:
+            try:
+                client.admin.command("ping")
+            except pymongo.errors.PyMongoError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return

@@ -1,0 +1,102 @@
+import sys
+
+import keras
+import pytest
+
+from deep_bottleneck import components
+from deep_bottleneck.errors import ConfigError
+
+
+@pytest.fixture
+def my_lab(tmp_path, monkeypatch):
+    """A researcher's own package with plug-ins, outside of this repository."""
+    package = tmp_path / "my_lab"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "eeg.py").write_text(
+        "def load(n_classes, scale=2, *, shift=0):\n    return n_classes * scale + shift\n"
+    )
+    (package / "no_load.py").write_text("value = 3\n")
+    (package / "broken.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield package
+    for name in [name for name in sys.modules if name.startswith("my_lab")]:
+        del sys.modules[name]
+
+
+def test_a_short_path_is_loaded_under_its_full_name():
+    component = components.find("dataset", "datasets.harmonics")
+
+    assert component.module.__name__ == "deep_bottleneck.datasets.harmonics"
+
+
+def test_a_users_own_module_is_taken_as_it_stands(my_lab):
+    component = components.find("dataset", "my_lab.eeg")
+
+    assert component.load({"n_classes": 3}) == 6
+
+
+def test_load_takes_by_name_only_what_its_signature_asks_for(my_lab):
+    component = components.find("dataset", "my_lab.eeg")
+
+    assert component.load({"n_classes": 3, "shift": 1, "unrelated": object()}) == 7
+
+
+def test_arguments_of_the_config_fill_what_no_value_fills(my_lab):
+    component = components.find("callbacks", "my_lab.eeg", [5])
+
+    assert component.load({"n_classes": 3}) == 15
+
+
+def test_named_arguments_of_the_config_win(my_lab):
+    component = components.find("callbacks", "my_lab.eeg", n_classes=10)
+
+    assert component.load({"n_classes": 3}) == 20
+
+
+def test_a_class_gets_the_arguments_of_the_config_alone():
+    component = components.find("callbacks", "keras.callbacks.EarlyStopping", patience=4)
+
+    stopping = component.load({"monitor": "not for you"})
+
+    assert isinstance(stopping, keras.callbacks.EarlyStopping)
+    assert (stopping.monitor, stopping.patience) == ("val_loss", 4)
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("datasets.harmonic", "did you mean datasets.harmonics?"),
+        ("datasets.nothing_like_it", "there are datasets.harmonics"),
+        ("nowhere.at_all", "tried deep_bottleneck.nowhere.at_all and nowhere.at_all"),
+        ("my_lab.no_load", "has no function load()"),
+        ("my_lab.broken", "ZeroDivisionError"),
+        ("keras.callbacks.EarlyStoping", "no module 'keras.callbacks.EarlyStoping'"),
+    ],
+)
+def test_a_path_that_leads_nowhere_says_what_was_tried(my_lab, path, sentence):
+    with pytest.raises(ConfigError, match='"dataset"') as error:
+        components.find("dataset", path)
+
+    assert sentence in str(error.value)
+
+
+def test_a_parameter_nobody_supplies_is_named_before_anything_is_loaded(my_lab):
+    component = components.find("model", "my_lab.eeg")
+
+    with pytest.raises(ConfigError, match="n_classes"):
+        component.check({"epochs"})
+
+
+def test_an_argument_too_many_is_named(my_lab):
+    component = components.find("callbacks", "my_lab.eeg", [1, 2, 3])
+
+    with pytest.raises(ConfigError, match="got 3 arguments"):
+        component.check({"n_classes"})
+
+
+def test_an_unknown_named_argument_is_named(my_lab):
+    component = components.find("callbacks", "my_lab.eeg", colour="red")
+
+    with pytest.raises(ConfigError, match="colour"):
+        component.check({"n_classes"})

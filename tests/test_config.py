@@ -1,0 +1,114 @@
+import pytest
+
+from deep_bottleneck import config
+from deep_bottleneck.config import Config
+from deep_bottleneck.errors import ConfigError
+
+
+def test_defaults_are_the_classic_network():
+    parsed = Config.parse({})
+
+    assert parsed.architecture == (10, 7, 5, 4, 3)
+    assert parsed.activation_fn == "tanh"
+    assert parsed.dataset == "datasets.harmonics"
+
+
+def test_defaults_in_json_types_parse_to_the_same_config():
+    parsed = Config.parse({"callbacks": [["a.b", ["x", 1]], ["c.d", {"k": 2}]], "seed": 3})
+
+    assert Config.parse(parsed.defaults()) == parsed
+
+
+def test_a_plug_in_is_a_path_or_a_path_with_arguments():
+    parsed = Config.parse(
+        {"callbacks": ["a.b", ["c.d", ["x", 1]], ["e.f", {"k": 2}], ["g.h", [1], {"k": 2}]]}
+    )
+
+    assert [(e.path, e.arguments, e.keywords) for e in parsed.callbacks] == [
+        ("a.b", (), {}),
+        ("c.d", ("x", 1), {}),
+        ("e.f", (), {"k": 2}),
+        ("g.h", (1,), {"k": 2}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "parts"),
+    [
+        ("train", ("train",)),
+        ("training", ("train",)),
+        ("full_dataset", ("full",)),
+        (["train", "test", "full"], ("train", "test", "full")),
+    ],
+)
+def test_parts_of_the_data_have_old_names_too(value, parts):
+    assert Config.parse({"calculate_mi_for": value}).calculate_mi_for == parts
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"epochs": -1}, '"epochs" is -1 but should be greater than 0'),
+        ({"epochs": "5"}, '"epochs" is "5" but should be a valid integer'),
+        ({"epochs": 1.5}, '"epochs" is 1.5 but should be a valid integer'),
+        ({"epcohs": 5}, 'unknown key "epcohs" (value 5); did you mean "epochs"?'),
+        ({"activation_fn": "tahn"}, 'did you mean "tanh"?'),
+        ({"optimizer": "adm"}, '"optimizer" is "adm" but should be "sgd" or "adam"'),
+        ({"learning_rate": float("nan")}, '"learning_rate" is NaN but should be a finite number'),
+        ({"discretization_range": 0}, '"discretization_range" is 0 but should be greater than 0'),
+        ({"architecture": [10, 0]}, "element [1] should be greater than 0"),
+        ({"max_norm_weights": True}, '"max_norm_weights" is true'),
+        ({"calculate_mi_for": "tset"}, 'element [0] should be "train", "test" or "full"'),
+        ({"calculate_mi_for": []}, '"calculate_mi_for" is []'),
+        ({"callbacks": [3]}, 'should be "path" or ["path", [arguments], {"name": argument}]'),
+        ({"n_runs": True}, '"n_runs" is true but should be a valid integer'),
+        ({"seed": -1}, '"seed" is -1'),
+    ],
+)
+def test_a_mistake_is_one_sentence_with_key_and_value(values, sentence):
+    with pytest.raises(ConfigError) as error:
+        Config.parse(values)
+
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_every_mistake_is_named():
+    with pytest.raises(ConfigError, match=r'"epochs".*; .*"n_runs"'):
+        Config.parse({"epochs": 0, "n_runs": 0})
+
+
+def test_every_key_has_a_description():
+    assert all(field.description for field in Config.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "expected a JSON object"),
+        ('{"epochs": 1, "epochs": 2}', '"epochs" stands there twice'),
+        ("", "not JSON"),
+    ],
+)
+def test_a_file_that_is_no_config_is_named(tmp_path, text, sentence):
+    path = tmp_path / "broken.json"
+    path.write_text(text)
+
+    with pytest.raises(ConfigError, match="broken.json") as error:
+        config.read(path)
+
+    assert sentence in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="there is no such file"):
+        config.read(tmp_path / "absent.json")
+
+
+def test_binary_noise_is_no_config(tmp_path):
+    path = tmp_path / "noise.json"
+    path.write_bytes(bytes(range(128, 256)))
+
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.read(path)
