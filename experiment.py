@@ -23,6 +23,7 @@ from sacred.run import Run
 
 from deep_bottleneck import config as hyperparameters
 from deep_bottleneck import sources, storage
+from deep_bottleneck.backend import start_keras
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, exit_on
 
@@ -46,7 +47,7 @@ def prepare(
     """Find every mistake of the config before anything is stored or trained."""
     with exit_on(ConfigError):
         chosen = Config.parse(config)
-        os.environ["KERAS_BACKEND"] = chosen.backend
+        start_keras(chosen.backend)
         from deep_bottleneck import pipeline
 
         plan = pipeline.make_plan(chosen)

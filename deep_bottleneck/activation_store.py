@@ -118,7 +118,7 @@ class ActivationWriter:
     def write_gradients(
         self, epoch: int, runs: Sequence[int], measures: Mapping[str, FloatArray]
     ) -> None:
-        """Write an epoch's gradient measures, each of shape (runs, layers)."""
+        """Write an epoch of all `GRADIENT_MEASURES`, each of shape (runs, layers)."""
         row = self._row(epoch)
         for name, values in measures.items():
             self._grown(f"gradients/{name}", row)[row, list(runs)] = values

@@ -1,68 +1,68 @@
 """The gradient of a Keras model's loss on one batch, on any backend."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from deep_bottleneck.interfaces import FloatArray
 
+Loss = Callable[[Sequence[Any]], Any]
+
 
 def kernel_gradients(
-    model: keras.Model, kernels: list[Any], examples: FloatArray, targets: FloatArray
+    model: keras.Model, kernels: Sequence[Any], examples: FloatArray, targets: FloatArray
 ) -> list[FloatArray]:
     """Gradients of the compiled loss with respect to some of a model's weights.
 
+    The model itself, its moving averages too, stays as it is.
+
     Args:
         model: a compiled model.
-        kernels: the variables to differentiate for.
+        kernels: the variables to differentiate for, among its trainable ones.
         examples: float32, shape (n_examples, ...).
         targets: float32, shape (n_examples, n_classes).
 
     Returns:
         The gradient for each kernel, flattened.
     """
-    gradients = _BACKENDS[keras.backend.backend()](model, kernels, examples, targets)
-    return [keras.ops.convert_to_numpy(gradient).ravel() for gradient in gradients]
-
-
-def _loss(model: keras.Model, examples: Any, targets: Any) -> Any:
-    predictions = model(examples, training=True)
-    return model.compute_loss(examples, targets, predictions)
-
-
-def _torch(model: keras.Model, kernels: list[Any], examples: Any, targets: Any) -> Any:
-    import torch
-
     inputs, labels = (keras.ops.convert_to_tensor(array) for array in (examples, targets))
-    with torch.enable_grad():
-        loss = _loss(model, inputs, labels)
-        return [g.detach() for g in torch.autograd.grad(loss, [k.value for k in kernels])]
-
-
-def _tensorflow(model: keras.Model, kernels: list[Any], examples: Any, targets: Any) -> Any:
-    import tensorflow
-
-    with tensorflow.GradientTape() as tape:
-        loss = _loss(model, examples, targets)
-    return tape.gradient(loss, [kernel.value for kernel in kernels])
-
-
-def _jax(model: keras.Model, kernels: list[Any], examples: Any, targets: Any) -> Any:
-    import jax
-
-    values = [variable.value for variable in model.trainable_variables]
     others = [variable.value for variable in model.non_trainable_variables]
     loss_function = keras.losses.get(model.loss)
 
-    def loss(weights: Any) -> Any:
+    def loss(weights: Sequence[Any]) -> Any:
         predictions, _, penalties = model.stateless_call(
-            weights, others, examples, training=True, return_losses=True
+            weights, others, inputs, training=True, return_losses=True
         )
-        return keras.ops.mean(loss_function(targets, predictions)) + sum(penalties)
+        return keras.ops.mean(loss_function(labels, predictions)) + sum(penalties)
 
-    by_variable = dict(zip(map(id, model.trainable_variables), jax.grad(loss)(values), strict=True))
-    return [np.asarray(by_variable[id(kernel)]) for kernel in kernels]
+    weights = [variable.value for variable in model.trainable_variables]
+    gradients = _GRADIENT[keras.backend.backend()](loss, weights)
+    positions = {id(variable): i for i, variable in enumerate(model.trainable_variables)}
+    chosen = [gradients[positions[id(kernel)]] for kernel in kernels]
+    return [keras.ops.convert_to_numpy(gradient).ravel() for gradient in chosen]
 
 
-_BACKENDS = {"torch": _torch, "tensorflow": _tensorflow, "jax": _jax}
+def _torch(loss: Loss, weights: Sequence[Any]) -> Sequence[Any]:
+    import torch
+
+    return torch.func.grad(loss)([weight.detach() for weight in weights])
+
+
+def _tensorflow(loss: Loss, weights: Sequence[Any]) -> Sequence[Any]:
+    import tensorflow
+
+    values = [tensorflow.convert_to_tensor(weight) for weight in weights]
+    with tensorflow.GradientTape() as tape:
+        tape.watch(values)
+        result = loss(values)
+    return tape.gradient(result, values)
+
+
+def _jax(loss: Loss, weights: Sequence[Any]) -> Sequence[Any]:
+    import jax
+
+    return jax.grad(loss)(list(weights))
+
+
+_GRADIENT = {"torch": _torch, "tensorflow": _tensorflow, "jax": _jax}

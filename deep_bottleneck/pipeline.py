@@ -63,17 +63,9 @@ class Plan:
 def make_plan(config: Config) -> Plan:
     """Find all plug-ins that a config names.
 
-    Keras starts on the config's backend unless it runs already.
-
     Raises:
         ConfigError: if one cannot be imported, or needs an argument that nobody supplies.
     """
-    running = keras.backend.backend()
-    if running != config.backend:
-        raise ConfigError(
-            f'"backend" is "{config.backend}" but Keras runs on "{running}" in this process '
-            "already; set the environment variable KERAS_BACKEND or start a new process"
-        )
     known = set(_values(config))
 
     def checked(component: Component, names: Sequence[str] = ()) -> Component:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras

@@ -95,7 +95,7 @@ def test_a_file_that_is_no_config_is_named(tmp_path, text, sentence):
     path = tmp_path / "broken.json"
     path.write_text(text)
 
-    with pytest.raises(ConfigError, match="broken.json") as error:
+    with pytest.raises(ConfigError, match=r"broken\.json") as error:
         config.read(path)
 
     assert sentence in str(error.value)

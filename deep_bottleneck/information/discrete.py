@@ -13,6 +13,8 @@ import torch
 from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_tensor
 
 _MULTIPLIER_SEED = 0x9E3779B9
+# Up to here looking terms up in a table is faster than computing their logarithms.
+_LARGEST_TABLE = 2**16
 
 
 class Counts(NamedTuple):
@@ -46,7 +48,8 @@ def bin_indices(values: Array, width: float) -> torch.Tensor:
     if not width > 0:
         raise ValueError(f"the bin width must be positive, got {width}")
     scaled = as_tensor(values) / width
-    if scaled.numel() and not bool(torch.stack(torch.aminmax(scaled)).abs().max() < 2.0**62):
+    lowest, highest = torch.aminmax(scaled) if scaled.numel() else (scaled.sum(), scaled.sum())
+    if not (lowest.item() > -(2.0**62) and highest.item() < 2.0**62):
         raise ValueError("cannot bin values that are NaN, infinite or above 2^62 bin widths")
     return scaled.floor_().to(torch.int64)
 
@@ -55,8 +58,8 @@ def row_keys(rows: Array) -> torch.Tensor:
     """One 64-bit key for each row; equal rows get equal keys.
 
     Each column is multiplied by its own fixed random odd number and the products are added, modulo
-    2^64. Two different rows share a key with a probability of about 2^-64, so among N rows any do
-    with about N^2 / 2^64.
+    2^64. Two rows of numbers well below 2^63, such as bin indices, share a key with a probability
+    of about 2^-64, so among N rows any do with about N^2 / 2^64.
 
     Args:
         rows: integers or booleans, shape (..., n_rows, n_columns).
@@ -92,8 +95,11 @@ def entropy(counts: Counts) -> torch.Tensor:
     Returns:
         float64, shape (n_problems,), in bits.
     """
-    logarithms = _entropy_terms(counts.n_samples).to(counts.counts.device)
-    terms = logarithms[counts.counts]
+    if counts.n_samples <= _LARGEST_TABLE:
+        terms = _entropy_terms(counts.n_samples).to(counts.counts.device).take(counts.counts)
+    else:
+        frequencies = counts.counts.to(torch.float64) / counts.n_samples
+        terms = -torch.xlogy(frequencies, frequencies) * BITS_PER_NAT
     return torch.segment_reduce(terms, "sum", lengths=counts.n_distinct)
 
 
@@ -129,7 +135,8 @@ def mutual_information(keys: Array, labels: Array) -> tuple[torch.Tensor, torch.
     joint_entropy, state_entropy = entropy(
         _count_ordered(torch.cat([ordered, ordered >> label_bits]))
     ).chunk(2)
-    label_entropy = _entropy_terms(len(labels)).to(labels.device)[occurrences].sum()
+    present = occurrences[occurrences > 0]
+    label_entropy = entropy(Counts(present, present.new_tensor([len(present)]), len(labels)))
     return state_entropy, (state_entropy + label_entropy - joint_entropy).clamp_(min=0.0)
 
 
@@ -150,7 +157,7 @@ def _count_ordered(ordered: torch.Tensor) -> Counts:
     n_samples = ordered.shape[1]
     starts_group = torch.ones_like(ordered, dtype=torch.bool)
     torch.ne(ordered[:, 1:], ordered[:, :-1], out=starts_group[:, 1:])
-    starts = torch.nonzero(starts_group.view(-1)).squeeze(1)
+    starts = _nonzero(starts_group.view(-1))
     counts = torch.diff(starts, append=starts.new_full((1,), ordered.numel()))
     return Counts(counts, starts_group.sum(dim=1), n_samples)
 
@@ -162,3 +169,10 @@ def _ordered(keys: torch.Tensor) -> torch.Tensor:
     if keys.device.type == "cpu":
         return torch.from_numpy(np.sort(keys.numpy(), axis=-1))
     return torch.sort(keys, dim=-1).values
+
+
+def _nonzero(flags: torch.Tensor) -> torch.Tensor:
+    """Where flags are set; on a CPU by NumPy, which is three times as fast."""
+    if flags.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(flags.numpy()))
+    return torch.nonzero(flags).squeeze(1)

@@ -1,0 +1,43 @@
+# `make run` and `make test` set up the virtual environment they need; both are safe to repeat.
+
+PYTHON ?= python3
+CONFIG ?= configs/basic.json
+# hyperparameters to change, such as UPDATES="epochs=20 n_runs=1"
+UPDATES ?=
+PYTEST_FLAGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+REQUIREMENTS := requirements/base.txt
+
+.PHONY: run test lint benchmark clean
+
+run: $(VENV)/.base
+	$(BIN)/python run_experiments.py -d $(CONFIG) $(UPDATES)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.estimators
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# torch comes first and alone, so that the pinned build at hand is taken
+$(VENV)/.base: $(REQUIREMENTS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $$(grep '^torch==' requirements/base.txt)
+	$(BIN)/python -m pip install --quiet -r requirements/base.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.base requirements/dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
+	touch $@

@@ -1,0 +1,1 @@
+"""Each figure the documentation quotes, as a command that prints it."""

@@ -1,0 +1,35 @@
+"""Start Keras on the backend that an experiment asks for."""
+
+import importlib
+import os
+import sys
+
+from deep_bottleneck.errors import ConfigError
+
+
+def start_keras(backend: str) -> None:
+    """Import Keras on a backend; it can be chosen only once in a process.
+
+    Args:
+        backend: "torch", "tensorflow" or "jax".
+
+    Raises:
+        ConfigError: if the backend is not installed, or Keras runs on another one already.
+    """
+    # threads that spin while they wait are very slow on a machine that others share
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = backend
+    try:
+        keras = importlib.import_module("keras")
+    except ImportError as error:
+        raise ConfigError(
+            f'"backend" is "{backend}" but it cannot be imported ({error}); install it with '
+            f"pip install -r requirements/{backend}.txt"
+        ) from error
+    running = keras.backend.backend()
+    if running != backend:
+        raise ConfigError(
+            f'"backend" is "{backend}" but Keras runs on "{running}" in this process already; '
+            "start a new one"
+        )

@@ -1,0 +1,9 @@
+"""MI by the lower bound on a representation with Gaussian noise."""
+
+from deep_bottleneck.information.mixture import LOWER
+from deep_bottleneck.mi_estimator.pairwise import PairwiseEstimator
+
+
+def load(discretization_range: float) -> PairwiseEstimator:
+    """An estimator with noise of variance `discretization_range`."""
+    return PairwiseEstimator(discretization_range, LOWER)

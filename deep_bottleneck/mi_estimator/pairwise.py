@@ -1,0 +1,29 @@
+"""MI of a representation with Gaussian noise, bounded by pairwise distances.
+
+The plug-ins are `mi_estimator.upper` and `mi_estimator.lower`.
+"""
+
+from deep_bottleneck.errors import EstimationError
+from deep_bottleneck.information.mixture import pairwise_bound
+from deep_bottleneck.interfaces import (
+    FloatArray,
+    IntArray,
+    LayerInformation,
+    MutualInformationEstimator,
+)
+
+
+class PairwiseEstimator(MutualInformationEstimator):
+    """The bound of Kolchinsky & Tracey for one divergence."""
+
+    def __init__(self, noise_variance: float, width: float) -> None:
+        self.noise_variance = noise_variance
+        self.width = width
+
+    def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
+        """See `MutualInformationEstimator.estimate`."""
+        try:
+            bound = pairwise_bound(activations, labels, self.noise_variance, self.width)
+        except ValueError as error:
+            raise EstimationError(str(error)) from error
+        return LayerInformation(bound.mi_xm.cpu().numpy(), bound.mi_ym.cpu().numpy())

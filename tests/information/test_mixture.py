@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import logsumexp
+
+from deep_bottleneck.information.mixture import LOWER, UPPER, pairwise_bound
+
+
+def by_definition(points: np.ndarray, labels: np.ndarray, variance: float, width: float):
+    """Entropy of the mixture less that of the noise, in float64, with the whole matrix at once."""
+
+    def information(x: np.ndarray) -> float:
+        squared = ((x[:, None] - x[None, :]) ** 2).sum(axis=2)
+        return -np.mean(logsumexp(-squared / (width * variance), axis=1) - np.log(len(x))) / np.log(
+            2
+        )
+
+    total = information(points)
+    given_label = sum(np.mean(labels == y) * information(points[labels == y]) for y in set(labels))
+    return total, total - given_label
+
+
+problems = st.tuples(st.integers(2, 700), st.integers(1, 6), st.integers(1, 4), st.integers(0, 999))
+
+
+@given(problems, st.sampled_from([1e-4, 1e-2, 1.0]), st.sampled_from([UPPER, LOWER]))
+@settings(max_examples=40, deadline=None)
+def test_bounds_equal_their_definition(problem, variance, width):
+    n_examples, n_units, n_classes, seed = problem
+    generator = np.random.default_rng(seed)
+    points = np.tanh(generator.standard_normal((n_examples, n_units)))
+    labels = generator.integers(0, n_classes, n_examples)
+
+    bound = pairwise_bound(points[None], labels, variance, width)
+
+    expected = by_definition(points, labels, variance, width)
+    assert (bound.mi_xm.item(), bound.mi_ym.item()) == pytest.approx(expected, abs=1e-4)
+
+
+def test_far_apart_examples_are_all_told_apart():
+    points = 100.0 * np.arange(256)[None, :, None]
+
+    bound = pairwise_bound(points, np.arange(256) % 2, 0.1)
+
+    assert bound.mi_xm.item() == pytest.approx(8)
+    assert bound.mi_ym.item() == pytest.approx(1)
+
+
+def test_examples_in_one_place_tell_nothing():
+    bound = pairwise_bound(np.ones((1, 50, 3)), np.arange(50) % 2, 0.1)
+
+    assert bound.mi_xm.item() == pytest.approx(0, abs=1e-9)
+    assert bound.mi_ym.item() == pytest.approx(0, abs=1e-9)
+
+
+@given(st.integers(0, 999), st.sampled_from([1e-3, 0.1]))
+@settings(max_examples=20, deadline=None)
+def test_the_lower_bound_is_below_the_upper(seed, variance):
+    points = np.random.default_rng(seed).standard_normal((1, 100, 3))
+    labels = np.zeros(100, np.int64)
+
+    lower = pairwise_bound(points, labels, variance, LOWER).mi_xm.item()
+    upper = pairwise_bound(points, labels, variance, UPPER).mi_xm.item()
+
+    assert -1e-9 <= lower <= upper + 1e-6 <= np.log2(100) + 1e-5
+
+
+def test_two_gaussians_bracket_the_true_information():
+    """Between the bounds lies the entropy of the mixture, here by numerical integration."""
+    variance, points = 0.3, np.array([-1.0, 1.0])
+    grid = np.linspace(-6, 6, 20001)
+    density = np.exp(-((grid[:, None] - points) ** 2) / (2 * variance)).mean(axis=1)
+    density /= np.sqrt(2 * np.pi * variance)
+    entropy = -np.trapezoid(density * np.log2(density), grid)
+    truth = entropy - 0.5 * np.log2(2 * np.pi * np.e * variance)
+
+    lower, upper = (
+        pairwise_bound(points[None, :, None], np.array([0, 1]), variance, width).mi_xm.item()
+        for width in (LOWER, UPPER)
+    )
+
+    assert lower < truth < upper
+
+
+def test_runs_are_independent_and_order_does_not_matter():
+    generator = np.random.default_rng(0)
+    points, labels = generator.standard_normal((3, 600, 4)), generator.integers(0, 3, 600)
+    order = generator.permutation(600)
+
+    together = pairwise_bound(points, labels, 0.1)
+
+    for run in range(3):
+        alone = pairwise_bound(
+            points[run : run + 1][:, order][..., ::-1].copy(), labels[order], 0.1
+        )
+        assert together.mi_xm[run].item() == pytest.approx(alone.mi_xm.item(), abs=1e-5)
+        assert together.mi_ym[run].item() == pytest.approx(alone.mi_ym.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("points", "labels", "variance", "sentence"),
+    [
+        (np.full((1, 3, 1), np.nan), [0, 0, 0], 0.1, "NaN or infinite"),
+        (np.zeros((1, 3, 1)), [0, 0, 0], 0.0, "must be positive"),
+        (np.zeros((1, 0, 1)), [], 0.1, "no examples"),
+        (np.zeros((1, 3, 1)), [0, 0], 0.1, "one label for each of 3 examples"),
+    ],
+)
+def test_bad_input_is_named(points, labels, variance, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        pairwise_bound(points, np.array(labels, np.int64), variance)

@@ -1,0 +1,67 @@
+"""What every estimator must do, whatever its method."""
+
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+
+from deep_bottleneck import mi_estimator
+from deep_bottleneck.errors import EstimationError
+from deep_bottleneck.interfaces import MutualInformationEstimator
+
+MODULES = [
+    module
+    for info in pkgutil.iter_modules(mi_estimator.__path__)
+    if hasattr(module := importlib.import_module(f"{mi_estimator.__name__}.{info.name}"), "load")
+]
+
+
+@pytest.fixture(params=MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+def estimator(request) -> MutualInformationEstimator:
+    return request.param.load(discretization_range=0.1)
+
+
+@pytest.fixture
+def labels():
+    return np.arange(60) % 3
+
+
+def test_load_and_class_are_documented(estimator):
+    assert isinstance(estimator, MutualInformationEstimator)
+    assert estimator.__doc__
+
+
+def test_one_number_for_each_run_in_bits(estimator, labels):
+    activations = np.random.default_rng(0).standard_normal((4, 60, 2)).astype(np.float32)
+
+    information = estimator.estimate(activations, labels)
+
+    assert information.mi_xm.shape == information.mi_ym.shape == (4,)
+    assert np.all(information.mi_xm <= np.log2(60) + 1e-4)
+    assert np.all(information.mi_ym <= information.mi_xm + 1e-4)
+
+
+def test_a_layer_that_shows_the_label_knows_the_label(estimator, labels):
+    activations = 10 * labels[None, :, None].astype(np.float32)
+
+    information = estimator.estimate(activations, labels)
+
+    assert information.mi_xm == pytest.approx(np.log2(3), abs=1e-4)
+    assert information.mi_ym == pytest.approx(np.log2(3), abs=1e-4)
+
+
+def test_a_constant_layer_knows_nothing(estimator, labels):
+    information = estimator.estimate(np.ones((2, 60, 3), np.float32), labels)
+
+    assert information.mi_xm == pytest.approx(0, abs=1e-9)
+    assert information.mi_ym == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_activations_that_are_not_finite_are_an_estimation_error(estimator, labels, bad):
+    activations = np.zeros((1, 60, 2), np.float32)
+    activations[0, 5, 1] = bad
+
+    with pytest.raises(EstimationError, match="NaN"):
+        estimator.estimate(activations, labels)

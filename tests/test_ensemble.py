@@ -1,0 +1,224 @@
+import keras
+import numpy as np
+import pytest
+
+from deep_bottleneck import lockstep
+from deep_bottleneck.callbacks import earlystopping_manual
+from deep_bottleneck.ensemble import Ensemble, Recorder
+from deep_bottleneck.models import feedforward, feedforward_batchnorm
+
+
+class Notes(Recorder):
+    """Keeps what a recorder is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.epochs = []
+        self.ended = 0
+
+    def on_group_epoch_end(self, epoch, group, logs, stopping):
+        self.epochs.append((epoch, list(group.runs), logs, stopping.copy()))
+        self.activations = group.activations(np.eye(4, dtype=np.float32))
+        self.gradients = list(group.gradients(epoch))
+        self.kernels = group.kernels()
+
+    def on_train_end(self, logs=None):
+        self.ended += 1
+
+    def runs(self):
+        return [runs for _, runs, _, _ in self.epochs]
+
+
+class StopAt(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.model.stop_training = True
+
+
+@pytest.fixture
+def fit(tiny_dataset):
+    def fit(models, epochs=4, **arguments):
+        notes = Notes()
+        Ensemble(models, seed=1).fit(tiny_dataset, epochs, 16, recorders=[notes], **arguments)
+        return notes
+
+    return fit
+
+
+def weights(models):
+    return np.concatenate([w.ravel() for model in models for w in model.get_weights()])
+
+
+@pytest.mark.parametrize(
+    ("load", "changes"),
+    [
+        (feedforward.load, {}),
+        (feedforward.load, {"optimizer": "sgd"}),
+        (feedforward.load, {"architecture": []}),
+        (feedforward.load, {"max_norm_weights": 0.4}),
+        (feedforward_batchnorm.load, {}),
+        *((feedforward.load, {"activation_fn": name}) for name in ("relu6", "selu", "softsign")),
+    ],
+)
+def test_lockstep_trains_what_model_fit_trains(fit, make_models, monkeypatch, load, changes):
+    together, alone = make_models(3, load, **changes), make_models(3, load, **changes)
+
+    notes = fit(together)
+    monkeypatch.setattr(lockstep, "obstacle", lambda models: "the test wants it")
+    notes_alone = fit(alone)
+
+    assert notes.runs() == [[0, 1, 2]] * 4
+    assert notes_alone.runs() == [[0]] * 4 + [[1]] * 4 + [[2]] * 4
+    np.testing.assert_allclose(weights(together), weights(alone), atol=1e-5)
+    for name, values in notes.epochs[-1][2].items():
+        last_of_each = [notes_alone.epochs[i][2][name][0] for i in (3, 7, 11)]
+        np.testing.assert_allclose(values, last_of_each, atol=1e-5)
+
+
+def test_recorders_see_the_same_either_way(fit, make_models, monkeypatch):
+    together = fit(make_models(1))
+    monkeypatch.setattr(lockstep, "obstacle", lambda models: "the test wants it")
+    alone = fit(make_models(1))
+
+    for ours, theirs in zip(together.activations, alone.activations, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    for ours, theirs in zip(together.kernels, alone.kernels, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert len(together.gradients) == len(alone.gradients) == 4
+    for batch, batch_alone in zip(together.gradients, alone.gradients, strict=True):
+        for ours, theirs in zip(batch, batch_alone, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert together.ended == alone.ended == 1
+
+
+def test_activations_are_those_of_each_layer_with_a_kernel(fit, make_models):
+    models = make_models(2)
+
+    notes = fit(models)
+
+    assert [layer.shape for layer in notes.activations] == [(2, 4, 5), (2, 4, 3), (2, 4, 2)]
+    outputs = models[1].predict(np.eye(4, dtype=np.float32), verbose=0)
+    np.testing.assert_allclose(notes.activations[-1][1], outputs, atol=1e-6)
+
+
+def test_a_run_is_the_same_whatever_runs_beside_it(fit, make_models):
+    few, many = make_models(2), make_models(9)
+
+    fit(few)
+    fit(many)
+
+    np.testing.assert_allclose(weights(few), weights(many[:2]), atol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(fit, make_models):
+    first, second = make_models(3), make_models(3)
+
+    fit(first)
+    fit(second)
+
+    np.testing.assert_array_equal(weights(first), weights(second))
+
+
+def test_a_run_that_stops_is_frozen_and_the_others_go_on(fit, make_models):
+    stopped, free = make_models(4), make_models(4)
+    stops = [1, 0, 99, 2]
+
+    notes = fit(stopped, epochs=5, callbacks=[[StopAt(epoch)] for epoch in stops])
+    fit(free, epochs=5)
+
+    assert notes.runs() == [[0, 1, 2, 3], [0, 2, 3], [2, 3], [2], [2]]
+    np.testing.assert_allclose(weights(stopped[2:3]), weights(free[2:3]), atol=1e-5)
+    for run, last in ((0, 1), (1, 0), (3, 2)):
+        short = make_models(4)
+        fit(short, epochs=last + 1)
+        np.testing.assert_allclose(weights([stopped[run]]), weights([short[run]]), atol=1e-5)
+
+
+def test_training_ends_when_every_run_has_stopped(fit, make_models):
+    notes = fit(make_models(2), epochs=50, callbacks=[[StopAt(1)], [StopAt(0)]])
+
+    assert notes.runs() == [[0, 1], [0]]
+    assert notes.epochs[-1][3].tolist() == [True]
+
+
+def test_a_callback_can_change_one_runs_learning_rate_and_weights(fit, make_models):
+    class Freeze(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.optimizer.learning_rate = 0.0
+            self.model.set_weights([np.full_like(w, 0.5) for w in self.model.get_weights()])
+
+    models, untouched = make_models(2), make_models(2)
+    fit(models, callbacks=[[Freeze()], []])
+    fit(untouched)
+
+    assert np.all(weights(models[:1]) == 0.5)
+    np.testing.assert_allclose(weights(models[1:]), weights(untouched[1:]), atol=1e-6)
+
+
+def test_stock_callbacks_work(fit, make_models, tmp_path):
+    models = make_models(2)
+    callbacks = [
+        [
+            keras.callbacks.EarlyStopping("val_loss", patience=1, min_delta=10.0),
+            keras.callbacks.CSVLogger(tmp_path / f"{run}.csv"),
+            keras.callbacks.ModelCheckpoint(tmp_path / f"{run}.keras"),
+            keras.callbacks.TerminateOnNaN(),
+        ]
+        for run in range(2)
+    ]
+
+    notes = fit(models, epochs=10, callbacks=callbacks)
+
+    assert len(notes.epochs) == 2
+    assert len((tmp_path / "1.csv").read_text().splitlines()) == 3
+    saved = keras.models.load_model(tmp_path / "1.keras")
+    np.testing.assert_array_equal(weights([saved]), weights(models[1:]))
+    saved_moments = [v.numpy() for v in saved.optimizer.variables]
+    for ours, theirs in zip(models[1].optimizer.variables, saved_moments, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs)
+
+
+def test_models_that_draw_random_numbers_are_trained_one_by_one(fit, make_models, caplog):
+    def load(**arguments):
+        model = keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(3),
+                keras.layers.Dropout(0.5),
+                keras.layers.Dense(2, activation="softmax"),
+            ]
+        )
+        model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    with caplog.at_level("INFO"):
+        notes = fit(make_models(2, load))
+
+    assert notes.runs() == [[0]] * 4 + [[1]] * 4
+    assert "a layer draws random numbers" in caplog.text
+
+
+@pytest.mark.parametrize(("steps", "batches"), [(2, 2), (9, 9), (None, 4)])
+def test_steps_per_epoch_are_the_batches_of_an_epoch(fit, make_models, steps, batches):
+    notes = fit(make_models(1), steps_per_epoch=steps)
+
+    assert len(notes.gradients) == batches
+
+
+@pytest.mark.parametrize(
+    ("monitor", "value", "epochs"), [("val_acc", 0.0, 1), ("loss", 1e9, 1), ("loss", 0.0, 6)]
+)
+def test_earlystopping_manual_stops_once_the_metric_passes(
+    fit, make_models, monitor, value, epochs
+):
+    notes = fit(
+        make_models(2),
+        epochs=6,
+        callbacks=[[earlystopping_manual.load(monitor, value)] for _ in range(2)],
+    )
+
+    assert len(notes.epochs) == epochs

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from deep_bottleneck.errors import EstimationError
+from deep_bottleneck.estimation import estimate
+from deep_bottleneck.interfaces import LayerInformation, MutualInformationEstimator
+from deep_bottleneck.mi_estimator import binning
+
+
+class Recorded:
+    """Two layers of two runs at epochs 0 and 3; run 1 is gone by epoch 3."""
+
+    labels = np.arange(16) % 2
+    epochs = (0, 3)
+    n_layers = 2
+
+    def runs(self, epoch):
+        return np.array([0, 1]) if epoch == 0 else np.array([0])
+
+    def layer(self, epoch, layer):
+        values = np.arange(16.0)[None, :, None] if layer == 0 else np.zeros((1, 16, 3))
+        values = np.repeat(values.astype(np.float32), len(self.runs(epoch)), axis=0)
+        if layer == 1 and epoch == 0:
+            values[1] = np.nan
+        return values
+
+
+class Silent:
+    def __init__(self):
+        self.steps = 0
+
+    def advance(self, steps=1, **values):
+        self.steps += steps
+
+
+def test_one_row_for_each_run_epoch_and_layer_and_nan_with_a_reason(caplog):
+    progress = Silent()
+
+    table = estimate(binning.load(1.0), Recorded(), progress)
+
+    assert list(table.columns) == ["run", "epoch", "layer", "MI_XM", "MI_YM"]
+    assert table[["run", "epoch", "layer"]].to_numpy().tolist() == [
+        [0, 0, 0],
+        [0, 0, 1],
+        [0, 3, 0],
+        [0, 3, 1],
+        [1, 0, 0],
+        [1, 0, 1],
+    ]
+    np.testing.assert_allclose(table["MI_XM"], [4, 0, 4, 0, 4, np.nan])
+    np.testing.assert_allclose(table["MI_YM"], [1, 0, 1, 0, 1, np.nan])
+    assert "epoch 0, layer 1: cannot bin values that are NaN" in caplog.text
+    assert progress.steps == 2
+
+
+def test_nothing_recorded_is_an_empty_table():
+    class Nothing(Recorded):
+        epochs = ()
+
+    assert estimate(binning.load(1.0), Nothing(), Silent()).empty
+
+
+def test_a_mistake_in_an_estimator_is_not_hidden():
+    class Broken(MutualInformationEstimator):
+        def estimate(self, activations, labels) -> LayerInformation:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        estimate(Broken(), Recorded(), Silent())
+
+
+def test_an_estimator_that_never_answers_leaves_nan():
+    class Undefined(MutualInformationEstimator):
+        def estimate(self, activations, labels) -> LayerInformation:
+            raise EstimationError("it is undefined")
+
+    table = estimate(Undefined(), Recorded(), Silent())
+
+    assert table[["MI_XM", "MI_YM"]].isna().all(axis=None)

@@ -1,0 +1,272 @@
+"""The command lines, as a user calls them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from deep_bottleneck.activation_store import ActivationStore
+from deep_bottleneck.errors import RecordError
+
+ROOT = Path(__file__).resolve().parent.parent
+SHORT = ["epochs=3", "n_runs=2", "architecture=[4,3]"]
+
+
+@pytest.fixture
+def environment(tmp_path):
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MONGO")}
+    return {**outside, "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"), "KERAS_BACKEND": "torch"}
+
+
+@pytest.fixture
+def call(environment):
+    def call(script, *arguments):
+        command = [sys.executable, ROOT / script, *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+
+    return call
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, **values):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(json.dumps(values))
+        return path
+
+    return write
+
+
+def tables(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("information_measures_*.csv")}
+
+
+def test_an_experiment_stores_tables_pictures_and_metrics(call, tmp_path):
+    result = call("experiment.py", "with", "configs/basic.json", "seed=0", *SHORT)
+
+    assert result.returncode == 0, result.stderr
+    record = tmp_path / "runs" / "1"
+    run = json.loads((record / "run.json").read_text())
+    assert run["status"] == "COMPLETED"
+    assert set(run["artifacts"]) == {
+        "information_measures_train",
+        "information_measures_test",
+        "infoplane_train",
+        "infoplane_test",
+    }
+    table = pd.read_csv(record / "information_measures_test.csv")
+    assert list(table.columns) == ["run", "epoch", "layer", "MI_XM", "MI_YM"]
+    assert table[["run", "epoch", "layer"]].to_numpy().tolist() == [
+        [run, epoch, layer] for run in range(2) for epoch in range(3) for layer in range(3)
+    ]
+    metrics = json.loads((record / "metrics.json").read_text())
+    assert set(metrics) == {"training.loss", "training.accuracy", "test.loss", "test.accuracy"}
+    assert metrics["test.accuracy"]["steps"] == [0, 1, 2]
+    assert "deep_bottleneck/ensemble.py" in {name for name, _ in run["experiment"]["sources"]}
+    assert not (record / "activations.h5").exists()
+
+
+def test_the_last_lines_say_id_record_pictures_and_accuracy(call, tmp_path):
+    result = call("experiment.py", "with", "configs/basic.json", *SHORT)
+
+    last = result.stderr.splitlines()[-4:]
+    assert "Experiment 1: COMPLETED" in last[0]
+    assert f"Record: {tmp_path}/runs/1" in last[1]
+    assert f"{tmp_path}/runs/1/infoplane_train.png" in last[2]
+    assert "Final accuracy (mean over runs): train 0." in last[3]
+
+
+def test_the_same_config_and_seed_give_the_same_tables_bit_for_bit(call, tmp_path):
+    for _ in range(2):
+        call("experiment.py", "with", "configs/basic.json", "seed=5", *SHORT)
+
+    first, second = (tables(tmp_path / "runs" / id_) for id_ in ("1", "2"))
+    assert len(first) == 2
+    assert first == second
+
+
+def test_full_callbacks_and_median_from_the_config(call, write, tmp_path):
+    config = write(
+        "wide.json",
+        epochs=3,
+        architecture=[3],
+        n_runs=2,
+        calculate_mi_for=["full_dataset"],
+        plot_median=True,
+        keep_activations=True,
+        estimator="mi_estimator.upper",
+        discretization_range=0.001,
+        model="models.feedforward_batchnorm",
+        dataset="datasets.harmonics_zero_mean",
+        callbacks=[
+            "callbacks.gradient_logger",
+            ["callbacks.earlystopping_manual", ["val_acc", 0.0]],
+            ["keras.callbacks.ReduceLROnPlateau", {"patience": 1}],
+        ],
+    )
+
+    result = call("experiment.py", "with", str(config), "--name=wide")
+
+    assert result.returncode == 0, result.stderr
+    record = tmp_path / "runs" / "1"
+    assert (record / "infoplane_full.png").exists()
+    with ActivationStore(record / "activations.h5") as store:
+        assert store.part("test").epochs == [0]
+        assert set(store.gradients()["layer"]) == {0, 1}
+    assert json.loads((record / "run.json").read_text())["experiment"]["name"] == "wide"
+
+
+def test_sacreds_own_commands_and_flags_work(call, tmp_path):
+    printed = call("experiment.py", "print_config", "with", "configs/basic.json", "epochs=7")
+    stored = call(
+        "experiment.py",
+        "-F",
+        str(tmp_path / "elsewhere"),
+        "--comment=tried",
+        "with",
+        "configs/basic.json",
+        *SHORT,
+    )
+
+    assert "epochs = 7" in printed.stdout + printed.stderr
+    assert stored.returncode == 0, stored.stderr
+    run = json.loads((tmp_path / "elsewhere" / "1" / "run.json").read_text())
+    assert run["meta"]["comment"] == "tried"
+
+
+@pytest.mark.parametrize(
+    ("updates", "sentence"),
+    [
+        (["epochs=-1"], '"epochs" is -1 but should be greater than 0'),
+        (["epcohs=1"], 'unknown key "epcohs" (value 1); did you mean "epochs"?'),
+        (["activation_fn=tahn"], 'did you mean "tanh"?'),
+        (["dataset=datasets.harmonic"], "did you mean datasets.harmonics?"),
+        (["callbacks=['callbacks.earlystopping_manual']"], "monitor"),
+        (["backend=tensoflow"], 'did you mean "tensorflow"?'),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence_and_stores_nothing(call, tmp_path, updates, sentence):
+    result = call("experiment.py", "with", "configs/basic.json", *updates)
+
+    assert result.returncode == 2
+    assert sentence in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_config_that_is_no_json_is_named(call, tmp_path):
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+
+    result = call("experiment.py", "with", str(broken))
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(f"error: {broken}: not JSON")
+
+
+def test_a_folder_of_configs_runs_to_its_end_and_says_how_each_went(call, write, tmp_path):
+    write("configs/b/good.json", epochs=1, architecture=[2])
+    write("configs/a.json", epochs=-1)
+    write("configs/c.json", epochs=1, architecture=[2], learning_rate=1e-3)
+
+    result = call("run_experiments.py", "-d", str(tmp_path / "configs"))
+
+    assert result.returncode == 1
+    rows = [line.split() for line in result.stdout.splitlines()[-3:]]
+    assert [(Path(row[0]).name, *row[1:3]) for row in rows] == [
+        ("a.json", "-", "INVALID"),
+        ("good.json", "1", "COMPLETED"),
+        ("c.json", "2", "COMPLETED"),
+    ]
+
+
+def test_a_dry_run_lists_and_checks_but_runs_nothing(call, write, tmp_path):
+    write("configs/a.json", epochs=-1)
+    write("configs/b.json", epochs=1)
+
+    result = call("run_experiments.py", "-d", str(tmp_path / "configs"), "--dry-run")
+
+    assert result.returncode == 1
+    assert '"epochs" is -1' in result.stdout
+    assert "b.json" in result.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-d", "absent.json"], "absent.json: there is no such file or folder"),
+        (["-d", "configs/basic.json", "--launcher", "launchers.locla"], "did you mean"),
+    ],
+)
+def test_a_mistaken_command_is_one_sentence(call, arguments, sentence):
+    result = call("run_experiments.py", *arguments)
+
+    assert result.returncode == 2
+    assert sentence in result.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def running(environment, tmp_path):
+    """An experiment that would train for hours, once it has recorded some epochs."""
+    command = [sys.executable, ROOT / "experiment.py", "with", "configs/basic.json"]
+    command += ["epochs=1000000", "n_runs=2", "architecture=[3]"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        _wait_for(tmp_path / "runs" / "1")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_for(record):
+    """Until epochs are in the store and the first metrics in the record."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            metrics = json.loads((record / "metrics.json").read_text())
+            with ActivationStore(record / "activations.h5") as store:
+                if metrics and len(store.part("train").epochs) > 3:
+                    return
+        except (OSError, RecordError):
+            pass
+        time.sleep(0.2)
+    raise TimeoutError("the experiment recorded nothing within 90 seconds")
+
+
+def test_a_killed_experiment_leaves_config_metrics_and_epochs(running, tmp_path):
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+
+    record = tmp_path / "runs" / "1"
+    assert json.loads((record / "config.json").read_text())["epochs"] == 1000000
+    assert json.loads((record / "run.json").read_text())["status"] == "RUNNING"
+    assert json.loads((record / "metrics.json").read_text())["test.accuracy"]["values"]
+    with ActivationStore(record / "activations.h5") as store:
+        recorded = store.part("full")
+        assert recorded.layer(recorded.epochs[-1], 1).shape == (2, 4096, 2)
+        assert len(store.metrics()) > 0
+
+
+def test_ctrl_c_ends_soon_and_is_stored_as_interrupted(running, tmp_path):
+    running.send_signal(signal.SIGINT)
+    running.wait(timeout=30)
+
+    record = tmp_path / "runs" / "1"
+    assert running.returncode != 0
+    assert json.loads((record / "run.json").read_text())["status"] == "INTERRUPTED"
+    with ActivationStore(record / "activations.h5") as store:
+        last_epoch = store.metrics()["epoch"].max()
+    logged = json.loads((record / "metrics.json").read_text())["test.accuracy"]["steps"]
+    assert abs(last_epoch - logged[-1]) <= 1
