@@ -44,6 +44,7 @@ class AbstractStateCapture(abc.ABC):
         self._disk_path = None if disk_path is None else Path(disk_path)
         self._store: StateStore | None = None
         self._counter: StateCounter | None = None
+        self._has_warned = False
         self._capture_lock = CopyableLock()
 
     @property
@@ -94,7 +95,7 @@ class AbstractStateCapture(abc.ABC):
 
     def counts(self) -> np.ndarray:
         """How often each observed state occurred: int64, shape (n_distinct,)."""
-        return self._captured().table()[1]
+        return self._captured().table()[1].copy()
 
     def state_ids(self) -> list[bytes]:
         """The observed states in the order of `counts`, packed to bytes.
@@ -152,15 +153,8 @@ class AbstractStateCapture(abc.ABC):
                 f"the efficiency of {self.name} relative to its entropy of order {alpha2} is not "
                 "defined: it was in the same state all the time"
             )
-        if correction is None and self.undersampled:
-            logger.warning(
-                "%s is under-sampled: of its %d observations %.0f%% are estimated to cover the "
-                "states it takes, so its efficiency reflects the number of observations; "
-                "see the corrections",
-                self.name,
-                self.state_count,
-                100 * self.coverage,
-            )
+        if correction is None:
+            self._warn_if_undersampled()
         return self.entropy(alpha1, correction) / available
 
     def reset_states(self) -> None:
@@ -184,7 +178,7 @@ class AbstractStateCapture(abc.ABC):
             RecordError: if the disk does not take the states; they are then not counted.
         """
         tensor = self._checked(activations)
-        words = pack_firing(tensor, self._channel_axis).cpu().numpy()
+        words = pack_firing(tensor, self._channel_axis)
         n_neurons = tensor.shape[self._channel_axis]
         with self._capture_lock:
             if self._counter is None:
@@ -216,6 +210,19 @@ class AbstractStateCapture(abc.ABC):
             self._store = StateStore(self._disk_path / f"{self.name}.zarr", rows.shape[1])
         if self._store is not None:
             self._store.append(rows)
+
+    def _warn_if_undersampled(self) -> None:
+        if self._has_warned or not self.undersampled:
+            return
+        self._has_warned = True
+        logger.warning(
+            "%s is under-sampled: a further observation is a known state with a probability of "
+            "%.2f only, so that its efficiency reflects the number of observations (%d); see the "
+            "corrections of efficiency()",
+            self.name,
+            self.coverage,
+            self.state_count,
+        )
 
     def _settle(self) -> None:  # noqa: B027, only asynchronous backends have to wait
         """Wait for batches that are on their way."""

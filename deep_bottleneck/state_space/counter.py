@@ -38,7 +38,7 @@ class StateCounter:
         """Forget everything counted so far."""
         with self._lock:
             self._n_observed = 0
-            self._pending: list[np.ndarray] = []
+            self._pending = np.empty((0, self._n_words), np.int64)
             self._n_pending = 0
             self._keys = np.empty(0, np.int64)
             self._words = np.empty((0, self._n_words), np.int64)
@@ -60,11 +60,7 @@ class StateCounter:
             if self.n_neurons <= _MOST_HISTOGRAM_NEURONS:
                 self._add_to_histogram(words[:, 0])
             else:
-                self._pending.append(words)
-                self._n_pending += len(words)
-                fewest = _FEWEST_PENDING_WORDS // self._n_words
-                if self._n_pending >= max(fewest, len(self._counts)):
-                    self._merge()
+                self._collect(words)
             self._n_observed += len(words)
 
     def counts(self) -> Counts:
@@ -93,10 +89,21 @@ class StateCounter:
             self._histogram = np.zeros(1 << self.n_neurons, np.int64)
         np.add.at(self._histogram, states, 1)
 
+    def _collect(self, words: np.ndarray) -> None:
+        if self._n_pending + len(words) > len(self._pending):
+            self._merge()
+            fewest = _FEWEST_PENDING_WORDS // self._n_words
+            n_rows = max(fewest, len(self._counts), len(words))
+            if n_rows > len(self._pending):
+                self._pending = np.empty((n_rows, self._n_words), np.int64)
+        end = self._n_pending + len(words)
+        self._pending[self._n_pending : end] = words
+        self._n_pending = end
+
     def _merge(self) -> None:
         if not self._n_pending:
             return
-        words = np.concatenate([self._words, *self._pending])
+        words = np.concatenate([self._words, self._pending[: self._n_pending]])
         keys = np.concatenate([self._keys, _keys(words[len(self._keys) :])])
         weights = np.concatenate([self._counts, np.ones(self._n_pending, np.int64)])
 
@@ -106,7 +113,7 @@ class StateCounter:
         self._keys = keys[starts]
         self._words = words[order[starts]]
         self._counts = np.add.reduceat(weights[order], starts)
-        self._pending, self._n_pending = [], 0
+        self._n_pending = 0
 
 
 def _keys(words: np.ndarray) -> np.ndarray:

@@ -138,12 +138,15 @@ def _as_graph(model: keras.Model) -> keras.Model:
                 f"the Sequential model {model.name!r} is not built: give it an Input, or call it "
                 "once"
             )
-    elif not isinstance(model, keras.models.Functional):
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+    try:
+        inputs, outputs = model.input, model.output
+    except (AttributeError, ValueError):
         raise TypeError(
             f"captures can be inserted into Functional and Sequential Keras models, not into "
             f"{type(model).__name__}: place StateCapture layers in its call method instead"
-        )
-    return keras.Model(model.inputs, model.outputs, name=model.name)
+        ) from None
+    return keras.Model(inputs, outputs, name=model.name)
 
 
 def _compile_like(probed: keras.Model, model: keras.Model) -> None:
@@ -190,7 +193,7 @@ def _hand_over_jax(record: Callable[[Any], None], inputs: Any) -> None:
     def record_on_host(firing: Any) -> None:
         record(np.array(firing))
 
-    jax.experimental.io_callback(record_on_host, None, inputs > 0, ordered=True)
+    jax.experimental.io_callback(record_on_host, None, inputs > 0)
 
 
 _HAND_OVER = {
