@@ -1,6 +1,6 @@
 """What does it cost to capture all states of LeNet-5, and to compute its efficiency?
 
-    python benchmarks/state_space.py [--images 10000] [--batch 200] [--repeats 5] [--numpy-repeats 1]
+    python benchmarks/state_space.py [--images 10000] [--batch 200] [--repeats 5]
 
 In one process: the bare forward pass of the untrained network; the same with captures attached,
 plus the efficiency of all layers; and the plain NumPy way, which packs with `packbits`, keeps every
