@@ -138,7 +138,7 @@ def _as_graph(model: keras.Model) -> keras.Model:
                 f"the Sequential model {model.name!r} is not built: give it an Input, or call it "
                 "once"
             )
-        return keras.Model(model.inputs, model.outputs, name=model.name)
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     try:
         inputs, outputs = model.input, model.output
     except (AttributeError, ValueError):

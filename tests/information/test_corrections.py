@@ -48,7 +48,9 @@ def test_both_are_nearer_to_the_truth_than_the_plain_entropy_and_agree_with_it_i
     few = count_keys(generator.integers(0, 1024, (20, 512)))
     many = count_keys(generator.integers(0, 1024, (2, 200_000)))
 
-    plain, mended, covered = (f(few).mean().item() for f in (renyi_entropy, miller_madow, chao_shen))
+    plain, mended, covered = (
+        f(few).mean().item() for f in (renyi_entropy, miller_madow, chao_shen)
+    )
     assert plain < mended < 10
     assert abs(covered - 10) < 0.2 < 10 - plain
     for estimate in (renyi_entropy, miller_madow, chao_shen):
