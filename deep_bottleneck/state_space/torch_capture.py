@@ -69,7 +69,7 @@ class StateCaptureHook(AbstractStateCapture):
 def record_outside_graph(record: Callable[[Any], None], activations: Any) -> None:
     """Hand activations over, by a break of the graph where `torch.compile` is tracing one."""
     if torch.compiler.is_compiling():
-        record = torch.compiler.disable(record)  # type: ignore[no-untyped-call]
+        record = torch.compiler.disable(record)
     record(activations)
 
 

@@ -8,6 +8,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import brute_force, captured
@@ -83,7 +84,20 @@ def check_network() -> None:
     )
 
 
+def check_changed_width() -> None:
+    """Each backend raises errors of its own, but all of them carry the sentence."""
+    capture = ts.StateCapture(name="probe")
+    inputs = keras.Input((None,))
+    model = keras.Model(inputs, capture(inputs))
+    model.predict(np.ones((4, 3), np.float32), verbose=0)
+
+    with pytest.raises(Exception, match="probe captured states of 3 neurons and now got 5"):
+        model.predict(np.ones((4, 5), np.float32), verbose=0)
+    assert capture.counts().tolist() == [4]
+
+
 if __name__ == "__main__":
     check_counts()
     check_network()
+    check_changed_width()
     print("counts agree on", keras.backend.backend())  # noqa: T201, for the test that runs this
