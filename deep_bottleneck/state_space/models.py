@@ -1,0 +1,84 @@
+"""Captures attached to a whole network, PyTorch or Keras."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from deep_bottleneck.state_space.matching import LayerMatcher, LayerSelection, Method
+from deep_bottleneck.state_space.torch_capture import attach_hooks
+
+
+def build_efficiency_model(
+    model: Any,
+    attach_to: LayerSelection,
+    exclude: LayerSelection = (),
+    method: str = "after",
+    storage_path: str | Path | None = None,
+    evaluation_only: bool = False,
+) -> Any:
+    """Attach state captures to layers of a network.
+
+    A PyTorch module gets forward hooks and is returned itself; captures that an earlier call
+    attached to it are removed. Of a Keras model a new one is returned, with `StateCapture` layers
+    inserted and all weights shared. Either way the captures are in its `efficiency_layers`, and its
+    outputs do not change. They are called `<layer>_pre_states` and `<layer>_post_states` for
+    PyTorch, `<layer>_pre_states` and `<layer>_states` for Keras.
+
+    The neurons are expected along axis 1 for PyTorch (the last axis at linear, embedding and
+    layer-norm modules), along the last axis for Keras (axis 1 at layers with the data format
+    "channels_first").
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> network = build_efficiency_model(network, attach_to=["Linear"], exclude=["2"])
+        >>> [capture.name for capture in network.efficiency_layers]
+        ['0_post_states']
+
+    Args:
+        model: a `torch.nn.Module`, or a Functional or Sequential `keras.Model`.
+        attach_to: types or names of layers, or one of them.
+        exclude: types or names of layers to leave out of these.
+        method: "before", to capture what goes into a layer, "after" or "both".
+        storage_path: a folder to keep all raw states in, compressed; None to keep counts only.
+        evaluation_only: whether to let what passes in training mode go unrecorded.
+
+    Raises:
+        TypeError: if the model is of another kind.
+        ValueError: if the method is unknown, or a layer that was asked for does not exist.
+    """
+    matcher = LayerMatcher(attach_to, exclude)
+    place = Method.parse(method)
+    if _is_keras_model(model):
+        from deep_bottleneck.state_space.keras_capture import with_captures
+
+        return with_captures(model, matcher, place, storage_path, evaluation_only)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"expected a torch.nn.Module or a keras.Model, got {type(model).__name__}")
+    attach_hooks(model, matcher, place, storage_path, evaluation_only)
+    return model
+
+
+def reset_efficiency_model(model: Any) -> None:
+    """Forget the states that all captures of a model hold.
+
+    Args:
+        model: a model that `build_efficiency_model` returned.
+
+    Raises:
+        TypeError: if it has no captures.
+    """
+    if not hasattr(model, "efficiency_layers"):
+        raise TypeError(
+            f"{type(model).__name__} has no captures: pass what build_efficiency_model returned"
+        )
+    for capture in model.efficiency_layers:
+        capture.reset_states()
+
+
+def _is_keras_model(model: Any) -> bool:
+    """Whether it is a Keras model, told without importing Keras."""
+    return any(
+        kind.__module__.split(".")[0] == "keras" and kind.__name__ == "Model"
+        for kind in type(model).__mro__
+    )
