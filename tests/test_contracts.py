@@ -1,0 +1,39 @@
+"""What every plug-in must have: a load() that is documented and asks only for what exists."""
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+import deep_bottleneck
+from deep_bottleneck import pipeline
+from deep_bottleneck.config import Config
+
+KINDS = {
+    "datasets": (),
+    "models": pipeline.MODEL_VALUES,
+    "mi_estimator": pipeline.ESTIMATOR_VALUES,
+    "callbacks": pipeline.CALLBACK_VALUES,
+    "plotter": pipeline.PLOTTER_VALUES,
+}
+FROM_THE_ENTRY = {"earlystopping_manual": {"monitor", "value"}}
+
+
+def plug_ins():
+    for kind, values in KINDS.items():
+        package = importlib.import_module(f"{deep_bottleneck.__name__}.{kind}")
+        for info in pkgutil.iter_modules(package.__path__):
+            module = importlib.import_module(f"{package.__name__}.{info.name}")
+            if hasattr(module, "load"):
+                yield pytest.param(module, values, id=f"{kind}.{info.name}")
+
+
+@pytest.mark.parametrize(("module", "values"), plug_ins())
+def test_load_asks_only_for_what_exists(module, values):
+    known = {*Config.model_fields, *values, *FROM_THE_ENTRY.get(module.__name__.split(".")[-1], ())}
+    parameters = inspect.signature(module.load).parameters.values()
+
+    assert module.__doc__
+    assert module.load.__doc__
+    assert {p.name for p in parameters if p.default is p.empty} <= known

@@ -1,0 +1,71 @@
+"""Every command and example of the README works as it stands."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deep_bottleneck.config import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(*arguments):
+        environment = {**os.environ, "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs")}
+        return subprocess.run(
+            [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+
+    return run
+
+
+def test_the_first_config_runs(run, tmp_path):
+    config = tmp_path / "first.json"
+    config.write_text(blocks("json")[0])
+
+    result = run("run_experiments.py", "-d", str(config), "epochs=5")
+    printed = run("experiment.py", "print_config", "with", str(config))
+
+    assert result.returncode == 0, result.stderr
+    assert printed.returncode == 0, printed.stderr
+
+
+@pytest.mark.parametrize("example", blocks("python"))
+def test_examples_run(run, example):
+    result = run("-c", example)
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_hyperparameter_is_in_the_table_with_its_default():
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", README, flags=re.MULTILINE)
+    defaults = Config.parse({}).defaults()
+
+    assert [key for key, _ in rows] == [key for key in Config.model_fields if key in dict(rows)]
+    assert {key for key, _ in rows} == set(Config.model_fields)
+    for key, shown in rows:
+        if key != "seed":
+            assert json.loads(shown) == defaults[key], key
+
+
+def test_commands_are_those_of_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+
+    for target in re.findall(r"make (\w+)", README):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_linked_files_exist():
+    for link in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / link).exists(), link
