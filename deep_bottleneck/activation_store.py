@@ -37,7 +37,24 @@ GRADIENT_MEASURES = ("mean_norm", "std_norm", "weight_norm")
 _CHUNK_BYTES = 4 * 2**20
 
 
-class ActivationWriter:
+class _OpenFile:
+    """An HDF5 file that is closed at the end of a `with` block."""
+
+    _file: h5py.File
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+class ActivationWriter(_OpenFile):
     """Writes a new store; use it as a context manager."""
 
     def __init__(
@@ -81,17 +98,6 @@ class ActivationWriter:
                 f"metrics/{name}", (epochs, n_runs), np.float32, fillvalue=np.nan, chunks=True
             )
         file.swmr_mode = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._file.close()
 
     def write_activations(
         self, epoch: int, runs: Sequence[int], activations: Mapping[str, Sequence[FloatArray]]
@@ -148,7 +154,7 @@ class ActivationWriter:
         return dataset
 
 
-class ActivationStore:
+class ActivationStore(_OpenFile):
     """Reads a store, whole or still being written; use it as a context manager."""
 
     def __init__(self, path: Path) -> None:
@@ -161,17 +167,6 @@ class ActivationStore:
             self._file = h5py.File(path, "r", libver="latest", swmr=True)
         except OSError as error:
             raise RecordError(f"cannot read the activation store {path}: {error}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._file.close()
 
     def part(self, part: Part) -> Activations:
         """The recorded activations of the training examples, the test examples, or all of them."""

@@ -29,7 +29,7 @@ def plug_ins():
                 yield pytest.param(module, values, id=f"{kind}.{info.name}")
 
 
-@pytest.mark.parametrize(("module", "values"), plug_ins())
+@pytest.mark.parametrize(("module", "values"), list(plug_ins()))
 def test_load_asks_only_for_what_exists(module, values):
     known = {*Config.model_fields, *values, *FROM_THE_ENTRY.get(module.__name__.split(".")[-1], ())}
     parameters = inspect.signature(module.load).parameters.values()

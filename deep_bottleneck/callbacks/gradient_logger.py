@@ -8,9 +8,9 @@ mean is the signal and their standard deviation the noise of stochastic gradient
 import numpy as np
 
 from deep_bottleneck.activation_store import ActivationWriter
-from deep_bottleneck.ensemble import Recorder
-from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
-from deep_bottleneck.schedule import Schedule, due_runs
+from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
+from deep_bottleneck.interfaces import FloatArray, IntArray, RunGroup
+from deep_bottleneck.schedule import Schedule
 
 
 def load(writer: ActivationWriter, schedule: Schedule) -> "GradientLogger":
@@ -18,7 +18,7 @@ def load(writer: ActivationWriter, schedule: Schedule) -> "GradientLogger":
     return GradientLogger(writer, schedule)
 
 
-class GradientLogger(Recorder):
+class GradientLogger(ScheduledRecorder):
     """Writes, for each layer's kernel, three Euclidean norms.
 
     Those of the mean and of the standard deviation of the gradient over the epoch's batches, and
@@ -26,17 +26,11 @@ class GradientLogger(Recorder):
     """
 
     def __init__(self, writer: ActivationWriter, schedule: Schedule) -> None:
-        super().__init__()
+        super().__init__(schedule)
         self._writer = writer
-        self._schedule = schedule
 
-    def on_group_epoch_end(
-        self, epoch: int, group: RunGroup, logs: dict[str, FloatArray], stopping: BoolArray
-    ) -> None:
-        """Record the epoch if it is scheduled, and in any case the runs that end with it."""
-        due = due_runs(self._schedule, epoch, stopping)
-        if not len(due):
-            return
+    def record(self, epoch: int, group: RunGroup, due: IntArray) -> None:
+        """Write the norms for the runs that are due."""
         mean, deviation = _mean_and_deviation(group, epoch)
         measures = {"mean_norm": mean, "std_norm": deviation, "weight_norm": group.kernels()}
         self._writer.write_gradients(
