@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements/base.txt
 
-.PHONY: run test lint benchmark clean
+.PHONY: run test lint docs benchmark clean
 
 run: $(VENV)/.base
 	$(BIN)/python run_experiments.py -d $(CONFIG) $(UPDATES)
@@ -22,6 +22,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet -r requirements/docs.txt
+	$(BIN)/python -m sphinx -W -b html docs docs/_build
 
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.training

@@ -4,7 +4,7 @@ With Gaussian noise of variance v added to it, a layer's representation of N equ
 is a mixture of N Gaussians. Kolchinsky & Tracey (2017, "Estimating mixture entropy with pairwise
 distances", Entropy 19(7), 361) bound its entropy by the pairwise divergences of its components:
 with the Kullback-Leibler divergence from above (their eq. 10), with the Bhattacharyya distance from
-below (their eq. 13). Less the entropy of the noise, and in bits,
+below (their eq. 13). Less the entropy of the noise, and in bits::
 
     I(X;M) <= -1/N sum_i log2 1/N sum_j exp(-|m_i - m_j|^2 / 2v)     (upper)
     I(X;M) >= -1/N sum_i log2 1/N sum_j exp(-|m_i - m_j|^2 / 8v)     (lower)

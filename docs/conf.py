@@ -1,0 +1,13 @@
+"""The documentation's settings; `make docs` builds it."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "torch"
+
+project = "deep-bottleneck"
+author = "the deep-bottleneck authors"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "furo"
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+myst_heading_anchors = 3
