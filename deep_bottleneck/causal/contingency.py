@@ -7,6 +7,8 @@ import torch
 
 from deep_bottleneck.information.discrete import Correction, count_terms, entropy_offset
 
+_TERMS_AT_ONCE = 2**18
+
 PairCorrection = Correction | Literal["shuffle"]
 
 
@@ -49,6 +51,14 @@ def mutual_information(
     return torch.where(room > 0, adjusted, 0.0)
 
 
+def summed_groups(by_group: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The counts of all groups, and of all but each one of them if there is more than one."""
+    if len(by_group) == 1:
+        return by_group[0], by_group[:0]
+    total = by_group.sum(dim=0, dtype=by_group.dtype)
+    return total, total - by_group
+
+
 def _information(
     counts: torch.Tensor, correction: Correction | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,22 +66,26 @@ def _information(
     if not counts.numel():
         empty = torch.zeros(counts.shape[:-2], dtype=torch.float64, device=counts.device)
         return empty, empty
-    inputs, outputs = counts.sum(dim=-1), counts.sum(dim=-2)
+    inputs = counts.sum(dim=-1, dtype=counts.dtype)
+    outputs = counts.sum(dim=-2, dtype=counts.dtype)
     samples = inputs.sum(dim=-1)
     terms = count_terms(int(samples.max()), correction)
     offset = entropy_offset(samples, correction)
     total = samples.clamp(min=1)
 
     def entropy(counts: torch.Tensor) -> torch.Tensor:
-        return offset - _looked_up(terms, counts.flatten(samples.dim())).sum(dim=-1) / total
+        return offset - _sum_of_terms(terms, counts.flatten(samples.dim())) / total
 
     of_input, of_output = entropy(inputs), entropy(outputs)
     information = of_input + of_output - entropy(counts)
     return information, torch.minimum(of_input, of_output)
 
 
-def _looked_up(table: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """table[index]; on a CPU by NumPy, which is four times faster."""
-    if index.device.type == "cpu":
-        return torch.from_numpy(np.take(table.numpy(), index.numpy()))
-    return table.to(index.device)[index]
+def _sum_of_terms(terms: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """terms[counts].sum(dim=-1); on a CPU by NumPy in pieces, which is several times faster."""
+    if counts.device.type != "cpu":
+        return terms.to(counts.device)[counts].sum(dim=-1)
+    rows = counts.reshape(-1, counts.shape[-1]).numpy()
+    pieces = np.array_split(rows, -(-rows.size // _TERMS_AT_ONCE))
+    sums = [np.take(terms.numpy(), piece).sum(axis=-1) for piece in pieces]
+    return torch.from_numpy(np.concatenate(sums)).view(counts.shape[:-1])

@@ -9,6 +9,7 @@ from deep_bottleneck.causal.contingency import (
     PairCorrection,
     checked_correction,
     mutual_information,
+    summed_groups,
 )
 from deep_bottleneck.causal.histogram import joint_counts
 from deep_bottleneck.causal.noise import Injection
@@ -88,7 +89,8 @@ def edge_counts(
             values = values.roll(values.shape[1] // 2, dims=1)
         part = joint_counts(noise[None], values[None], in_edges, out_edges)[0]
         counts[group] = counts[group] + part if group in counts else part
-    return torch.stack(list(counts.values())), outside
+    parts = list(counts.values())
+    return parts[0][None] if len(parts) == 1 else torch.stack(parts), outside
 
 
 def count_outside(values: torch.Tensor, out_edges: torch.Tensor) -> int:
@@ -153,21 +155,16 @@ def edge_information(
         outputs = slice(start, start + block)
         by_group, n_outside = edge_counts(injection, edges[outputs], outputs)
         outside += n_outside
-        chance = None
+        total, without = summed_groups(by_group)
+        total_chance = without_chance = None
         if correction == "shuffle":
             chance, _ = edge_counts(injection, edges[outputs], outputs, shuffled=True)
-        total = by_group.sum(dim=0, dtype=torch.int32)
-        total_chance = None if chance is None else chance.sum(dim=0, dtype=torch.int32)
+            total_chance, without_chance = summed_groups(chance)
         values.append(mutual_information(total, correction, total_chance))
-        if groups > 1:
-            without = None if total_chance is None or chance is None else total_chance - chance
-            replicates.append(mutual_information(total - by_group, correction, without))
+        replicates.append(mutual_information(without, correction, without_chance))
     share = outside / (samples * len(edges))
     warn_outside(share, channel.name, channel.out_range, kept=channel.outside == "clip")
-    shape = (channel.n_inputs, channel.n_runs, -1)
-    matrix = torch.cat(values, dim=-1).view(shape).transpose(0, 1)
-    if not replicates:
-        return EdgeInformation(matrix, matrix.new_empty((0, *matrix.shape)))
-    return EdgeInformation(
-        matrix, torch.cat(replicates, dim=-1).view(groups, *shape).transpose(1, 2)
-    )
+    n_inputs, n_outputs = channel.n_inputs, len(edges) // channel.n_runs
+    matrix = torch.cat(values, dim=-1).view(n_inputs, channel.n_runs, n_outputs)
+    without = torch.cat(replicates, dim=-1).view(len(replicates[0]), n_inputs, channel.n_runs, n_outputs)
+    return EdgeInformation(matrix.transpose(0, 1), without.transpose(1, 2))

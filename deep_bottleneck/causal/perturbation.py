@@ -9,6 +9,7 @@ from deep_bottleneck.causal.contingency import (
     PairCorrection,
     checked_correction,
     mutual_information,
+    summed_groups,
 )
 from deep_bottleneck.causal.edges import CELLS_AT_ONCE, EdgeInformation, count_outside
 from deep_bottleneck.causal.histogram import joint_counts
@@ -19,7 +20,7 @@ from deep_bottleneck.causal.ranges import (
     output_edges,
     warn_outside,
 )
-from deep_bottleneck.causal.ranks import Lines, lines_of, preimages, ranked_counts
+from deep_bottleneck.causal.ranks import Lines, ascending, lines_of, preimages, ranked_counts
 
 Others = Literal["zero", "random"]
 
@@ -70,8 +71,8 @@ def perturbation_information(
         values, replicates, share = _by_evaluation(channel, held, noise, correction, groups)
     warn_outside(share, channel.name, channel.out_range, kept=channel.outside == "clip")
     shape = (channel.n_inputs, channel.n_runs, values.shape[1] // channel.n_runs)
-    matrix = values.view(shape).transpose(0, 1)
-    return EdgeInformation(matrix, replicates.view(len(replicates), *shape).transpose(1, 2))
+    replicates = replicates.view(len(replicates), *shape).transpose(1, 2)
+    return EdgeInformation(values.view(shape).transpose(0, 1), replicates)
 
 
 _Found = tuple[torch.Tensor, torch.Tensor, float]
@@ -87,8 +88,8 @@ def _by_rank(
     lines = lines_of(channel, held)
     check_finite(lines.offset + lines.slope, channel.name)
     edges = _edges_of_lines(channel, lines)
-    thresholds = preimages(edges, channel.activation)
-    ascending = [part.sort(dim=1).values for part in noise.tensor_split(groups, dim=1)]
+    thresholds = preimages(edges, channel.activation, channel.dtype)
+    sorted_noise = [ascending(part) for part in noise.tensor_split(groups, dim=1)]
     n_places = thresholds.shape[1] + 1
     block = max(1, CELLS_AT_ONCE // (channel.n_inputs * channel.in_bins * n_places * groups))
     values, replicates, outside = [], [], 0
@@ -96,13 +97,13 @@ def _by_rank(
         chosen = slice(start, start + block)
         part = Lines(lines.slope[:, chosen], lines.offset[:, chosen])
         counts = torch.stack(
-            [ranked_counts(samples, part, thresholds[chosen], channel) for samples in ascending]
+            [ranked_counts(samples, part, thresholds[chosen], channel) for samples in sorted_noise]
         )
         outside += int(counts[..., [0, -1]].sum())
         if channel.outside == "clip":
             counts[..., 1] += counts[..., 0]
             counts[..., -2] += counts[..., -1]
-        total, by_group = _summed(counts[..., 1:-1])
+        total, by_group = summed_groups(counts[..., 1:-1])
         values.append(mutual_information(total, correction))
         replicates.append(mutual_information(by_group, correction))
     share = outside / (noise.numel() * len(edges))
@@ -141,8 +142,8 @@ def _by_evaluation(
                     chance = chance + joint_counts(inputs, shuffled, in_edges, edges)[:, 0]
             by_group.append(counted)
             by_chance.append(chance)
-        total, without = _summed(torch.stack(by_group))
-        total_chance, without_chance = _summed(torch.stack(by_chance))
+        total, without = summed_groups(torch.stack(by_group))
+        total_chance, without_chance = summed_groups(torch.stack(by_chance))
         values.append(mutual_information(total, correction, total_chance))
         replicates.append(mutual_information(without, correction, without_chance))
     share = outside / (noise.numel() * n_outputs)
@@ -197,9 +198,3 @@ def _edges_of_lines(channel: Channel, lines: Lines) -> torch.Tensor:
         outputs = channel.activation(outputs)
     lowest, highest = outputs.amin(dim=(0, 1)), outputs.amax(dim=(0, 1))
     return output_edges(lowest, highest, channel.out_range, channel.out_bins, channel.in_bin_width)
-
-
-def _summed(by_group: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The counts of all groups together, and of all but one of them (for more than one group)."""
-    total = by_group.sum(dim=0, dtype=by_group.dtype)
-    return total, (total - by_group if len(by_group) > 1 else by_group[:0])

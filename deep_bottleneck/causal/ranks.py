@@ -7,6 +7,7 @@ difference of ranks.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from deep_bottleneck.causal.channel import Channel
@@ -46,12 +47,15 @@ def lines_of(channel: Channel, background: torch.Tensor) -> Lines:
     return Lines(slope, values(background) - background.T.double() * slope)
 
 
-def preimages(edges: torch.Tensor, activation: Activation | None) -> torch.Tensor:
+def preimages(
+    edges: torch.Tensor, activation: Activation | None, dtype: torch.dtype
+) -> torch.Tensor:
     """The least value whose activation reaches each edge, and goes beyond the last, by bisection.
 
     Args:
         edges: float64, shape (n_outputs, n_bins + 1), padded with infinity.
         activation: a non-decreasing function, elementwise.
+        dtype: the type the activation is computed in, whose rounding makes plateaus.
 
     Returns:
         float64 of the same shape, -inf where every value does, inf where none does.
@@ -63,13 +67,21 @@ def preimages(edges: torch.Tensor, activation: Activation | None) -> torch.Tenso
         return targets
     low = torch.full_like(targets, -_LARGEST_PREACTIVATION)
     high = -low
-    always, never = activation(low) >= targets, activation(high) < targets
+    always = activation(low.to(dtype)) >= targets
+    never = activation(high.to(dtype)) < targets
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        reached = activation(middle) >= targets
+        reached = activation(middle.to(dtype)) >= targets
         high = torch.where(reached, middle, high)
         low = torch.where(reached, low, middle)
     return high.masked_fill(always, -torch.inf).masked_fill(never, torch.inf)
+
+
+def ascending(noise: torch.Tensor) -> torch.Tensor:
+    """Each row in ascending order; on a CPU by NumPy, whose vectorised sort is faster."""
+    if noise.device.type == "cpu":
+        return torch.from_numpy(np.sort(noise.numpy(), axis=1))
+    return noise.sort(dim=1).values
 
 
 def ranked_counts(
