@@ -1,7 +1,7 @@
 """A layer seen as a channel: noise of a given range goes in, values in a given range come out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Literal
 
@@ -51,7 +51,7 @@ class Channel:
     n_runs: int = 1
     outside: Outside = "drop"
     least_rows: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
     @property
@@ -81,6 +81,8 @@ class Channel:
         outputs = self.before_activation(inputs)
         if self.activation is None:
             return outputs
+        if getattr(self.activation, "inplace", False):
+            outputs = outputs.clone()  # which may be a view of the inputs
         with torch.no_grad():
             return self.activation(outputs)
 

@@ -113,9 +113,7 @@ def edges_of_outputs(injection: Injection) -> torch.Tensor:
         for _, _, outputs in injection:
             lowest = torch.minimum(lowest, outputs.amin(dim=1))
             highest = torch.maximum(highest, outputs.amax(dim=1))
-    return output_edges(
-        lowest, highest, channel.out_range, channel.out_bins, channel.in_bin_width
-    )
+    return output_edges(lowest, highest, channel.out_range, channel.out_bins, channel.in_bin_width)
 
 
 def edge_information(
@@ -166,5 +164,7 @@ def edge_information(
     warn_outside(share, channel.name, channel.out_range, kept=channel.outside == "clip")
     n_inputs, n_outputs = channel.n_inputs, len(edges) // channel.n_runs
     matrix = torch.cat(values, dim=-1).view(n_inputs, channel.n_runs, n_outputs)
-    without = torch.cat(replicates, dim=-1).view(len(replicates[0]), n_inputs, channel.n_runs, n_outputs)
+    without = torch.cat(replicates, dim=-1).view(
+        len(replicates[0]), n_inputs, channel.n_runs, n_outputs
+    )
     return EdgeInformation(matrix.transpose(0, 1), without.transpose(1, 2))

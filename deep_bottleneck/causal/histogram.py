@@ -48,6 +48,19 @@ def joint_counts(
     return counts[..., 1:-1]
 
 
+def places(values: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+    """In which bin each value is, from 1; 0 is below the edges, n_bins + 1 above them.
+
+    Args:
+        values: floats, shape (n_outputs, n_samples).
+        edges: float64, ascending, shape (n_outputs, n_bins + 1), padded with infinity.
+
+    Returns:
+        int64 of the shape of the values.
+    """
+    return torch.searchsorted(_thresholds(edges, values.dtype), values, right=True)
+
+
 def round_up(edges: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """The least values of a coarser type that are not below the edges, so comparisons are exact."""
     rounded = edges.to(dtype)
@@ -133,7 +146,9 @@ def _products(
         if packed:
             reached = scratch[..., :size]
             _reached(values, out_edges, reached.flatten(1, 2))
-            pairs = right[:, :-1, :size].unflatten(1, (len(out_edges), -1))
+            pairs = right[:, :-1, :size].view(
+                batch, len(out_edges), columns // len(out_edges), size
+            )
             torch.add(reached[:, :, 0::2], reached[:, :, 1::2], alpha=_RADIX, out=pairs)
         else:
             _reached(values, out_edges, right[:, :-1, :size])
@@ -141,13 +156,13 @@ def _products(
         total = total + (_unpacked(products.to(torch.int32)) if packed else products.int())
     if not odd:
         return total
-    kept = total[..., :-1].unflatten(2, out_edges.shape)[..., :-1].flatten(2)
+    kept = total[..., :-1].reshape(*total.shape[:2], *out_edges.shape)[..., :-1].flatten(2)
     return torch.cat([kept, total[..., -1:]], dim=2)
 
 
 def _reached(values: torch.Tensor, edges: torch.Tensor, out: torch.Tensor) -> None:
     """Write indicators of shape (batch, variables * edges, samples)."""
-    indicators = out.unflatten(1, edges.shape)
+    indicators = out.view(len(out), *edges.shape, out.shape[-1])
     torch.ge(values.unsqueeze(2), edges.unsqueeze(-1), out=indicators)
 
 

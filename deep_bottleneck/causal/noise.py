@@ -16,9 +16,18 @@ def fresh_seed(seed: int | None) -> int:
     return int(torch.randint(2**62, ())) if seed is None else int(seed)
 
 
-def uniform(
-    rows: int, columns: int, channel: Channel, generator: torch.Generator
-) -> torch.Tensor:
+def checked_samples(samples: int, groups: int = 1) -> int:
+    """The number of samples.
+
+    Raises:
+        ValueError: if it is not an integer, or so small that a group has less than two.
+    """
+    if isinstance(samples, bool) or int(samples) != samples or samples < 2 * groups:
+        raise ValueError(f"samples must be an integer of at least {2 * groups}, got {samples!r}")
+    return int(samples)
+
+
+def uniform(rows: int, columns: int, channel: Channel, generator: torch.Generator) -> torch.Tensor:
     """Noise that is uniform on the channel's input range, shape (rows, columns)."""
     lower, upper = channel.in_range
     noise = torch.empty((rows, columns), dtype=channel.dtype, device=channel.device)

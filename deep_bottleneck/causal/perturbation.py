@@ -130,7 +130,7 @@ def _by_evaluation(
         by_chance: list[torch.Tensor] = []
         for group in noise.tensor_split(groups, dim=1):
             counted = chance = torch.zeros((), dtype=torch.int32, device=noise.device)
-            for piece in group.split(rows, dim=1):
+            for piece in torch.split(group, rows, dim=1):
                 outputs = responses(channel, held, piece, start, block)
                 inputs = piece[start : start + block, None]
                 outside += count_outside(outputs.transpose(0, 1).flatten(1), edges)
@@ -172,7 +172,7 @@ def responses(
     inputs[torch.arange(n_perturbed, device=noise.device), :, perturbed] = values
     outputs = channel(inputs.flatten(0, 1))
     check_finite(outputs, channel.name)
-    by_input = outputs.unflatten(1, (n_perturbed, n_samples)).permute(1, 0, 3, 2)
+    by_input = outputs.view(channel.n_runs, n_perturbed, n_samples, -1).permute(1, 0, 3, 2)
     return by_input.flatten(1, 2).contiguous()
 
 
@@ -184,7 +184,7 @@ def _edges_of_responses(
     highest = -lowest
     if channel.out_range == "dynamic":
         for start in range(0, len(noise), block):
-            for piece in noise.split(rows, dim=1):
+            for piece in torch.split(noise, rows, dim=1):
                 outputs = responses(channel, held, piece, start, block)
                 lowest = torch.minimum(lowest, outputs.amin(dim=(0, 2)))
                 highest = torch.maximum(highest, outputs.amax(dim=(0, 2)))

@@ -208,8 +208,10 @@ def entropy_offset(n_samples: Array, correction: Correction | None = None) -> to
         float64 of the same shape, in bits: log2 N, and half a nat over N less for Miller-Madow.
     """
     samples = as_tensor(n_samples).to(torch.float64).clamp(min=1.0)
-    offset = samples.log2()
-    return offset - BITS_PER_NAT / (2 * samples) if correction == "miller-madow" else offset
+    offset: torch.Tensor = samples.log2()
+    if correction == "miller-madow":
+        offset = offset - BITS_PER_NAT / (2 * samples)
+    return offset
 
 
 def corrected_entropy(counts: Counts, correction: Correction | None = None) -> torch.Tensor:
@@ -233,12 +235,10 @@ def _count_terms(n_samples: int, correction: Correction | None) -> torch.Tensor:
     if correction == "grassberger":
         sign = 1 - 2 * (count % 2)
         digamma = torch.special.digamma
-        nats = count * (
-            digamma(count) + sign / 2 * (digamma((count + 1) / 2) - digamma(count / 2))
-        )
+        nats = count * (digamma(count) + sign / 2 * (digamma((count + 1) / 2) - digamma(count / 2)))
     else:
         nats = torch.xlogy(count, count)
         if correction == "miller-madow":
             nats -= 0.5
     nats[0] = 0.0
-    return nats * BITS_PER_NAT
+    return nats.mul_(BITS_PER_NAT)
