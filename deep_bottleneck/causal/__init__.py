@@ -16,17 +16,29 @@ from deep_bottleneck.causal.injection import (
     vector_and_pairwise_ei,
 )
 from deep_bottleneck.causal.layers import channel_of
+from deep_bottleneck.causal.plane import (
+    CausalPlane,
+    causal_plane,
+    degeneracy,
+    determinism,
+    measures_of,
+)
 from deep_bottleneck.causal.series import MI, nats_to_bits
 from deep_bottleneck.causal.topology import topology_of
 
 __all__ = [
     "MI",
+    "CausalPlane",
     "Channel",
+    "causal_plane",
     "channel_of",
+    "degeneracy",
+    "determinism",
     "ei",
     "ei_parts",
     "ei_parts_matrix",
     "eis_between_groups",
+    "measures_of",
     "nats_to_bits",
     "sensitivity",
     "sensitivity_matrix",

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypedDict
 
 import networkx as nx
 import torch
@@ -31,6 +31,21 @@ from deep_bottleneck.causal.ranges import (
     range_of,
 )
 from deep_bottleneck.errors import EstimationError
+
+
+class LayerOptions(TypedDict, total=False):
+    """What `channel_of` can be told of a layer, by keyword."""
+
+    in_layer: Any
+    in_range: Range | None
+    in_bins: int
+    out_range: OutRange | None
+    out_bins: OutBins
+    activation: Activation | None
+    outside: Outside
+    batch_size: int
+    device: torch.device | str
+
 
 _SLIDING = (*CONVOLUTIONS, *AVERAGE_POOLING, *MAX_POOLING)
 
@@ -93,20 +108,21 @@ def channel_of(
         activation = last["output"]["activation"]
     between = [topology.nodes[node]["output"]["activation"] for node in chain[:-1]]
     in_shape = tuple(first["input"]["shape"][1:])
-    if all(isinstance(module, (*_SLIDING, *NORMALISATION, *DROPOUT)) for module in modules) and any(
-        isinstance(module, _SLIDING) for module in modules
-    ):
-        in_shape = (in_shape[0], *_patch(modules, len(in_shape) - 1))
-        modules = [_without_padding(module) for module in modules]
+    cores = [getattr(module, "inner", module) for module in modules]
+    if _is_local(cores):
+        n_channels = in_shape[0] if cores[0] is modules[0] else in_shape[-1]
+        in_shape = (n_channels, *_patch(cores, len(in_shape) - 1))
+        modules = [_without_padding(module) for module in cores]
         shapes = None
     else:
         shapes = [tuple(topology.nodes[node]["input"]["shape"][1:]) for node in chain[1:]]
     if replicas:
         if len(modules) > 1:
             raise ValueError("replicas are for a single layer, not for a stretch of layers")
-        function = stacked(
-            [modules[0], *(_without_padding(_measurable(layer)) for layer in replicas)]
-        )
+        others = [_measurable(layer) for layer in replicas]
+        if shapes is None:
+            others = [_without_padding(getattr(module, "inner", module)) for module in others]
+        function = stacked([modules[0], *others])
     else:
         function = _composed(modules, between, shapes)
     return Channel(
@@ -115,10 +131,10 @@ def channel_of(
         in_shape=in_shape,
         in_range=_input_range(in_range, first),
         in_bins=checked_bins(in_bins, "in_bins"),
-        out_range=_output_range(out_range, last, modules[-1], activation),
+        out_range=_output_range(out_range, last, cores[-1], activation),
         out_bins=out_bins if out_bins == "dynamic" else checked_bins(out_bins, "out_bins"),
         activation=activation,
-        is_affine=all(isinstance(module, AFFINE) for module in modules)
+        is_affine=all(isinstance(module, AFFINE) for module in cores)
         and all(isinstance(passed, nn.Identity | None) for passed in between),
         n_runs=1 + len(replicas),
         outside=outside,
@@ -171,6 +187,14 @@ def _measurable(node: Any) -> nn.Module:
             "keeps no running statistics: call eval() on the network first"
         )
     return node
+
+
+def _is_local(modules: Sequence[nn.Module]) -> bool:
+    """Whether the modules do the same everywhere on their input."""
+    everywhere = (*_SLIDING, *NORMALISATION, *DROPOUT)
+    return any(isinstance(module, _SLIDING) for module in modules) and all(
+        isinstance(module, everywhere) for module in modules
+    )
 
 
 def _composed(

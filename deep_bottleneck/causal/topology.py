@@ -82,6 +82,8 @@ class TopologyBuilder:
         inputs: list[Trace],
         in_shape: tuple[int, ...],
         out_shape: tuple[int, ...],
+        *,
+        keeps_range: bool,
     ) -> Trace:
         """Record that a module has turned its inputs into one output, and trace the output.
 
@@ -99,7 +101,6 @@ class TopologyBuilder:
                 "is_plain", True
             )
             self.graph.add_edge(source, module, is_plain=is_plain)
-        keeps_range = isinstance(module, RANGE_PRESERVING)
         return Trace(frozenset([module]), trace.activation if keeps_range else None, pending=module)
 
     def activate(self, trace: Trace, activation: Any) -> Trace:
@@ -203,7 +204,8 @@ class _Tracer(TorchFunctionMode):
             trace = self._builder.activate(merged(traces), module)
         else:
             shapes = tuple(tensors[0].shape), tuple(outputs[0].shape)
-            trace = self._builder.add(module, traces, *shapes)
+            keeps_range = isinstance(module, RANGE_PRESERVING)
+            trace = self._builder.add(module, traces, *shapes, keeps_range=keeps_range)
         for tensor in outputs:
             self._set(tensor, trace)
 

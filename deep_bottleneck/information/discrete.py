@@ -241,4 +241,5 @@ def _count_terms(n_samples: int, correction: Correction | None) -> torch.Tensor:
         if correction == "miller-madow":
             nats -= 0.5
     nats[0] = 0.0
-    return nats.mul_(BITS_PER_NAT)
+    bits: torch.Tensor = nats * BITS_PER_NAT
+    return bits
