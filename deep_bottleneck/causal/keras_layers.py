@@ -123,6 +123,19 @@ def keras_topology(model: Any) -> "nx.DiGraph[Any]":
     return builder.graph
 
 
+def connecting_shapes(model: Any) -> dict[Any, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The shapes of the inputs and outputs of the layers of a model that have connections."""
+    kinds = (
+        keras.layers.Dense, *_CONVOLUTIONS, keras.layers.AveragePooling1D,
+        keras.layers.AveragePooling2D, keras.layers.AveragePooling3D,
+    )  # fmt: skip
+    return {
+        layer: (data["input"]["shape"], data["output"]["shape"])
+        for layer, data in keras_topology(model).nodes(data=True)
+        if isinstance(layer, kinds)
+    }
+
+
 def _traced(operation: Any, node: Any, traces: dict[int, Trace], builder: TopologyBuilder) -> Trace:
     inputs = [traces[id(tensor)] for tensor in node.input_tensors]
     if isinstance(operation, _PASSING):

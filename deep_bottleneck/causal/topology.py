@@ -1,5 +1,7 @@
 """Which module feeds which: the graph of a network, traced by running it once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -150,17 +152,24 @@ def topology_of(model: Any, input: Any) -> "nx.DiGraph[Any]":  # noqa: A002 - th
     if not isinstance(model, nn.Module):
         raise TypeError(f"expected a torch.nn.Module or a Keras model, got {type(model).__name__}")
     inputs = input if isinstance(input, tuple) else (input,)
-    training = {module: module.training for module in model.modules()}
-    tracer = _Tracer()
-    try:
-        model.eval()
-        graph = tracer.run(model, inputs)
-    finally:
-        for module, mode in training.items():
-            module.training = mode
+    with evaluating(model):
+        graph = _Tracer().run(model, inputs)
     if not graph:
         raise ValueError(f"{model} has no modules to make a graph of")
     return graph
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients, and afterwards each module's own mode again."""
+    training = {module: module.training for module in model.modules()}
+    try:
+        model.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
 
 
 class _Tracer(TorchFunctionMode):
@@ -181,7 +190,7 @@ class _Tracer(TorchFunctionMode):
         for tensor in _tensors(inputs):
             self._set(tensor, Trace())
         try:
-            with torch.no_grad(), self:
+            with self:
                 model(*inputs)
         finally:
             for handle in handles:
