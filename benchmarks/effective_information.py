@@ -15,12 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from deep_bottleneck import causal
 
-UNIT = {"in_range": (0, 1), "out_range": (0, 1), "activation": nn.Sigmoid()}
+UNIT: dict[str, Any] = {"in_range": (0, 1), "out_range": (0, 1), "activation": nn.Sigmoid()}
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,16 @@ def print_bias(samples: int) -> None:
     """Print how far the corrected estimate from few samples is from the one from many."""
     layer = nn.Linear(100, 100, bias=False)
     topology = causal.topology_of(layer, torch.zeros((1, 100)))
-    options = {**UNIT, "in_bins": 8, "out_bins": 8, "seed": 0}
-    many = causal.ei_parts(layer, topology, samples=samples, **options)
+    options: dict[str, Any] = {**UNIT, "in_bins": 8, "out_bins": 8, "seed": 0}
+
+    def estimate(samples: int, correction: Any) -> float:
+        value = causal.ei_parts(layer, topology, samples=samples, correction=correction, **options)
+        return float(np.sum(value))
+
+    many = estimate(samples, None)
     print(f"ei_parts Linear 100x100, 8 bins, {samples:,} samples, uncorrected: {many:.2f} bits")
     for correction in (None, "miller-madow", "grassberger", "shuffle"):
-        few = causal.ei_parts(layer, topology, samples=10_000, correction=correction, **options)
+        few = estimate(10_000, correction)
         print(f"  10,000 samples, {correction}: {few:.2f} bits, {few / many - 1:+.1%}")
 
 

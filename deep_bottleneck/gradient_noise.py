@@ -173,7 +173,7 @@ def gradient_noise_scale(
     means: dict[str, torch.Tensor] = {}
     spreads: dict[str, float] = {}
     seen = 0
-    chunks = zip(inputs.split(chunk_size), targets.split(chunk_size), strict=True)
+    chunks = zip(torch.split(inputs, chunk_size), torch.split(targets, chunk_size), strict=True)
     for some_inputs, some_targets in chunks:
         size = len(some_inputs)
         gradients = per_example_gradients(model, loss, some_inputs, some_targets)

@@ -51,7 +51,7 @@ def vector_information(
     in_edges = equal_edges(channel.in_range, channel.in_bins).to(channel.device)
     states: list[torch.Tensor] = []
     inside: list[torch.Tensor] = []
-    origin: list[int] = []
+    origin: list[torch.Tensor] = []
     outside = 0
     for index, noise, outputs in injection:
         outside += count_outside(outputs, edges)
@@ -68,11 +68,11 @@ def vector_information(
         out_rows = out_places.transpose(1, 2)
         both = torch.cat([in_rows, out_rows], dim=2)
         states.append(torch.stack([row_keys(rows) for rows in (in_rows, out_rows, both)]))
-        origin += [index] * noise.shape[1]
+        origin.append(torch.full((noise.shape[1],), index, device=noise.device))
     share = outside / (injection.samples * len(edges))
     warn_outside(share, channel.name, channel.out_range, kept=channel.outside == "clip")
     keys, valid = torch.cat(states, dim=2), torch.cat(inside, dim=1)
-    groups = torch.tensor(origin, device=keys.device)
+    groups = torch.cat(origin)
     everything = _information(keys, valid, correction)
     if injection.groups == 1:
         return everything, everything.new_empty((0, channel.n_runs))
