@@ -1,5 +1,6 @@
 """A layer seen as a channel: noise of a given range goes in, values in a given range come out."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -85,6 +86,18 @@ class Channel:
             outputs = outputs.clone()  # which may be a view of the inputs
         with torch.no_grad():
             return self.activation(outputs)
+
+
+def warn_outside(channel: Channel, share: float) -> None:
+    """Warn of the share of outputs outside their range, if there are any."""
+    if share > 0:
+        fate = "left out" if channel.outside == "drop" else "counted in the outermost bins"
+        warnings.warn(
+            f"{share:.2%} of the outputs of {channel.name} lie outside "
+            f"out_range={channel.out_range} and were {fate}; pass a wider out_range, or "
+            'out_range="dynamic"',
+            stacklevel=3,
+        )
 
 
 def stacked(modules: Sequence[nn.Module]) -> Callable[[torch.Tensor], torch.Tensor]:

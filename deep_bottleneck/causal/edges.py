@@ -13,7 +13,7 @@ from deep_bottleneck.causal.contingency import (
 )
 from deep_bottleneck.causal.histogram import joint_counts
 from deep_bottleneck.causal.noise import Injection
-from deep_bottleneck.causal.ranges import equal_edges, output_edges, warn_outside
+from deep_bottleneck.causal.ranges import equal_edges, output_edges
 
 CELLS_AT_ONCE = 2**24
 
@@ -26,10 +26,12 @@ class EdgeInformation:
         matrix: float64, shape (n_runs, n_inputs, n_outputs).
         replicates: the same without one group of the samples, for each of the groups, shape
             (n_groups, n_runs, n_inputs, n_outputs); no groups where no error was asked for.
+        outside: the share of the outputs that were outside their range.
     """
 
     matrix: torch.Tensor
     replicates: torch.Tensor
+    outside: float
 
     @property
     def total(self) -> torch.Tensor:
@@ -161,10 +163,9 @@ def edge_information(
         values.append(mutual_information(total, correction, total_chance))
         replicates.append(mutual_information(without, correction, without_chance))
     share = outside / (samples * len(edges))
-    warn_outside(share, channel.name, channel.out_range, kept=channel.outside == "clip")
     n_inputs, n_outputs = channel.n_inputs, len(edges) // channel.n_runs
     matrix = torch.cat(values, dim=-1).view(n_inputs, channel.n_runs, n_outputs)
     without = torch.cat(replicates, dim=-1).view(
         len(replicates[0]), n_inputs, channel.n_runs, n_outputs
     )
-    return EdgeInformation(matrix.transpose(0, 1), without.transpose(1, 2))
+    return EdgeInformation(matrix.transpose(0, 1), without.transpose(1, 2), share)

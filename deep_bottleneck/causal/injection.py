@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from deep_bottleneck.causal.channel import Outside
+from deep_bottleneck.causal.channel import Outside, warn_outside
 from deep_bottleneck.causal.contingency import PairCorrection
-from deep_bottleneck.causal.edges import EdgeInformation, edge_information, jackknife_error
+from deep_bottleneck.causal.edges import EdgeInformation, edge_information
 from deep_bottleneck.causal.extrapolation import at_infinity
 from deep_bottleneck.causal.layers import channel_of
 from deep_bottleneck.causal.noise import Injection, checked_samples, fresh_seed
@@ -25,7 +25,12 @@ from deep_bottleneck.causal.sampling import (
     relative_change_below,
     until_settled,
 )
-from deep_bottleneck.causal.vector import Group, vector_information, warn_unresolved
+from deep_bottleneck.causal.vector import (
+    Group,
+    VectorInformation,
+    vector_information,
+    warn_unresolved,
+)
 from deep_bottleneck.information.discrete import Correction
 
 if TYPE_CHECKING:
@@ -118,20 +123,21 @@ def ei(
     seed = fresh_seed(seed)
     groups = GROUPS if return_error else 1
 
-    def estimate(samples: int) -> tuple[float, torch.Tensor]:
-        injection = Injection(channel, samples, seed, groups)
-        value, replicates = vector_information(injection, correction)
-        return float(value), replicates[:, :1]
+    def estimate(samples: int) -> VectorInformation:
+        return vector_information(Injection(channel, samples, seed, groups), correction)
 
     if samples is not None:
         warn_unresolved(channel, checked_samples(samples, groups))
-        value, replicates = estimate(samples)
+        information = estimate(samples)
     else:
         settled = absolute_change_below(threshold)
-        value, replicates = until_settled(
-            estimate, lambda before, after: settled(before[0], after[0]), channel.name
+        information = until_settled(
+            estimate,
+            lambda before, after: settled(float(before.value), float(after.value)),
+            channel.name,
         )
-    return (value, float(jackknife_error(replicates))) if return_error else value
+    warn_outside(channel, information.outside)
+    return _value(information.value, information.error, return_error)
 
 
 def ei_parts(
@@ -203,6 +209,7 @@ def ei_parts(
         groups,
         channel.name,
     )
+    warn_outside(channel, information.outside)
     return _value(information.total, information.total_error, return_error)
 
 
@@ -259,6 +266,7 @@ def ei_parts_matrix(
         groups,
         channel.name,
     )
+    warn_outside(channel, information.outside)
     return _matrix(information, return_error)
 
 
@@ -319,6 +327,7 @@ def sensitivity(
         groups,
         channel.name,
     )
+    warn_outside(channel, information.outside)
     return _value(information.total, information.total_error, return_error)
 
 
@@ -374,6 +383,7 @@ def sensitivity_matrix(
         groups,
         channel.name,
     )
+    warn_outside(channel, information.outside)
     return _matrix(information, return_error)
 
 
@@ -424,7 +434,9 @@ def eis_between_groups(
     )
     seed = fresh_seed(seed)
     injection = Injection(channel, checked_samples(samples or _SAMPLES_OF_GROUPS), seed)
-    return [float(vector_information(injection, correction, group)[0]) for group in groups]
+    found = [vector_information(injection, correction, group) for group in groups]
+    warn_outside(channel, max((information.outside for information in found), default=0.0))
+    return [float(information.value) for information in found]
 
 
 def vector_and_pairwise_ei(
@@ -469,9 +481,10 @@ def vector_and_pairwise_ei(
     seed = fresh_seed(seed)
     samples = checked_samples(samples or _SAMPLES_OF_GROUPS)
     warn_unresolved(channel, samples)
-    vector, _ = vector_information(Injection(channel, samples, seed), correction)
+    vector = vector_information(Injection(channel, samples, seed), correction)
     pairwise = edge_information(channel, samples, seed=seed, correction=correction)
-    return float(vector), float(pairwise.total)
+    warn_outside(channel, vector.outside)
+    return float(vector.value), float(pairwise.total)
 
 
 def _settled(

@@ -185,11 +185,19 @@ def _activation_of(layer: Any) -> nn.Module | None:
     return _ACTIVATIONS[name]()
 
 
+def _tensor(variable: Any) -> torch.Tensor:
+    """A copy of a variable's value."""
+    value = getattr(variable, "value", variable)
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().clone()
+    return torch.from_numpy(np.array(keras.ops.convert_to_numpy(value)))
+
+
 def _with_weights(module: Any, layer: Any, order: tuple[int, ...]) -> nn.Module:
-    kernel = torch.from_numpy(np.array(keras.ops.convert_to_numpy(layer.kernel)))
+    kernel = _tensor(layer.kernel)
     bias = torch.zeros(module.bias.shape, dtype=kernel.dtype)
     if layer.use_bias:
-        bias = torch.from_numpy(np.array(keras.ops.convert_to_numpy(layer.bias)))
+        bias = _tensor(layer.bias)
     module.weight = nn.Parameter(kernel.permute(order).contiguous())
     module.bias = nn.Parameter(bias)
     return module  # type: ignore[no-any-return]
@@ -220,18 +228,14 @@ def _placed(module: nn.Module, layer: Any, *, pads: bool) -> nn.Module:
 
 
 def _normalisation(layer: Any) -> nn.Module:
-    mean = torch.from_numpy(np.array(keras.ops.convert_to_numpy(layer.moving_mean)))
-    variance = torch.from_numpy(np.array(keras.ops.convert_to_numpy(layer.moving_variance)))
+    mean = _tensor(layer.moving_mean)
+    variance = _tensor(layer.moving_variance)
     n_axes = len(layer.get_build_config()["input_shape"]) - 2
     kinds = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     module = kinds[n_axes](len(mean), eps=layer.epsilon)
     module.running_mean, module.running_var = mean, variance
     if layer.scale:
-        module.weight = nn.Parameter(
-            torch.from_numpy(np.array(keras.ops.convert_to_numpy(layer.gamma)))
-        )
+        module.weight = nn.Parameter(_tensor(layer.gamma))
     if layer.center:
-        module.bias = nn.Parameter(
-            torch.from_numpy(np.array(keras.ops.convert_to_numpy(layer.beta)))
-        )
+        module.bias = nn.Parameter(_tensor(layer.beta))
     return ChannelsLast(module) if n_axes and layer.axis in (-1, n_axes + 1) else module

@@ -100,6 +100,8 @@ def channel_of(
             f"in_range={in_range!r}: the inputs are noise, so their range is for you to choose; "
             "only out_range can be dynamic"
         )
+    if outside not in ("drop", "clip"):
+        raise ValueError(f'outside must be "drop" or "clip", got {outside!r}')
     chain = _chain(in_layer if in_layer is not None else layer, layer, topology)
     device = torch.device(device)
     modules = [_measurable(node) for node in chain]

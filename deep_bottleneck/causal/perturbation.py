@@ -18,7 +18,6 @@ from deep_bottleneck.causal.ranges import (
     equal_edges,
     is_non_decreasing,
     output_edges,
-    warn_outside,
 )
 from deep_bottleneck.causal.ranks import Lines, ascending, lines_of, preimages, ranked_counts
 
@@ -69,10 +68,9 @@ def perturbation_information(
         values, replicates, share = _by_rank(channel, held, noise, correction, groups)
     else:
         values, replicates, share = _by_evaluation(channel, held, noise, correction, groups)
-    warn_outside(share, channel.name, channel.out_range, kept=channel.outside == "clip")
     shape = (channel.n_inputs, channel.n_runs, values.shape[1] // channel.n_runs)
     replicates = replicates.view(len(replicates), *shape).transpose(1, 2)
-    return EdgeInformation(values.view(shape).transpose(0, 1), replicates)
+    return EdgeInformation(values.view(shape).transpose(0, 1), replicates, share)
 
 
 _Found = tuple[torch.Tensor, torch.Tensor, float]

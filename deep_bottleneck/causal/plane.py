@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 import torch
 
-from deep_bottleneck.causal.channel import Channel
+from deep_bottleneck.causal.channel import Channel, warn_outside
 from deep_bottleneck.causal.contingency import PairCorrection
 from deep_bottleneck.causal.edges import edge_information, edges_of_outputs
 from deep_bottleneck.causal.histogram import places
@@ -77,6 +77,7 @@ def causal_plane(
     alone = perturbation_information(
         channel, samples, seed=seed + 1, correction=correction, others=others, groups=groups
     )
+    warn_outside(channel, together.outside)
     ei_parts, sensitivity = float(together.total[0]), float(alone.total[0])
     plane = CausalPlane(sensitivity - ei_parts, sensitivity, ei_parts)
     if not return_error:
@@ -129,6 +130,7 @@ def degeneracy(
     alone = perturbation_information(
         channel, samples, seed=seed + 1, correction=correction, others=others
     )
+    warn_outside(channel, together.outside)
     return float(alone.total[0] - together.total[0])
 
 
@@ -164,6 +166,7 @@ def determinism(
     samples, seed = checked_samples(samples), fresh_seed(seed)
     information = edge_information(channel, samples, seed=seed, correction=correction)
     redundancy = effect_redundancy(channel, samples, seed, correction)
+    warn_outside(channel, information.outside)
     return float(information.total[0] + redundancy[0])
 
 
@@ -218,14 +221,15 @@ def measures_of(
         ValueError, EstimationError: as for `ei`.
     """
     samples, seed = checked_samples(samples), fresh_seed(seed)
-    vector, _ = vector_information(Injection(channel, samples, seed), vector_correction)
+    vector = vector_information(Injection(channel, samples, seed), vector_correction)
     parts = edge_information(channel, samples, seed=seed, correction=correction).total
     alone = perturbation_information(
         channel, samples, seed=seed + 1, correction=correction, others=others
     ).total
     redundancy = effect_redundancy(channel, samples, seed, correction)
+    warn_outside(channel, vector.outside)
     return {
-        "ei": vector,
+        "ei": vector.value,
         "ei_parts": parts,
         "sensitivity": alone,
         "degeneracy": alone - parts,

@@ -1,6 +1,5 @@
 """Which values a layer can take, and the edges of the bins that divide them."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -135,14 +134,3 @@ def output_edges(
     step = torch.arange(int(bins.max()) + 1, device=bins.device)
     edges = lower[:, None] + step * in_bin_width
     return edges.masked_fill(step > bins[:, None], torch.inf)
-
-
-def warn_outside(share: float, name: str, out_range: OutRange, *, kept: bool) -> None:
-    """Say which share of the outputs lies outside their range, if any does."""
-    if share > 0:
-        fate = "counted in the outermost bins" if kept else "left out"
-        warnings.warn(
-            f"{share:.2%} of the outputs of {name} lie outside out_range={out_range} and were "
-            f'{fate}; pass a wider out_range, or out_range="dynamic"',
-            stacklevel=2,
-        )

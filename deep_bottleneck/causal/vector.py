@@ -3,14 +3,15 @@
 import math
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple, get_args
 
 import torch
 
 from deep_bottleneck.causal.channel import Channel
-from deep_bottleneck.causal.edges import count_outside, edges_of_outputs
+from deep_bottleneck.causal.edges import count_outside, edges_of_outputs, jackknife_error
 from deep_bottleneck.causal.histogram import places, round_up
 from deep_bottleneck.causal.noise import Injection
-from deep_bottleneck.causal.ranges import equal_edges, warn_outside
+from deep_bottleneck.causal.ranges import equal_edges
 from deep_bottleneck.information.discrete import (
     Correction,
     corrected_entropy,
@@ -21,11 +22,31 @@ from deep_bottleneck.information.discrete import (
 Group = tuple[Sequence[int], Sequence[int]]
 
 
+class VectorInformation(NamedTuple):
+    """Information between whole inputs and whole outputs, in bits.
+
+    Attributes:
+        value: float64, shape (n_runs,).
+        replicates: the same without one group of the samples, for each of the groups, shape
+            (n_groups, n_runs); no groups where there is only one.
+        outside: the share of the outputs that were outside their range.
+    """
+
+    value: torch.Tensor
+    replicates: torch.Tensor
+    outside: float
+
+    @property
+    def error(self) -> torch.Tensor:
+        """The standard error, shape (n_runs,)."""
+        return jackknife_error(self.replicates)
+
+
 def vector_information(
     injection: Injection,
     correction: Correction | None = None,
     group: Group | None = None,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> VectorInformation:
     """I(L1;L2) between the inputs as one variable and the outputs as one variable.
 
     I(L1; L2) | do(L1 = H_max), vector EI (Mattsson, Michaud and Hoel 2020, eq. 4): each distinct
@@ -38,14 +59,18 @@ def vector_information(
         group: the indices of the inputs and of the outputs to look at; all of them by default.
 
     Returns:
-        The information, float64, shape (n_runs,), in bits, and the same without one group of the
-        samples each, shape (n_groups, n_runs), without rows where there is only one group.
+        The information of each run.
 
     Raises:
         ValueError: if the correction is unknown, or every sample is left out.
         IndexError: if there is no input or output of an index.
         EstimationError: if the layer puts out NaN or infinite values.
     """
+    if correction not in (None, *get_args(Correction)):
+        raise ValueError(
+            f"correction must be None or one of {', '.join(get_args(Correction))}, got "
+            f"{correction!r}; shuffle is for edges"
+        )
     channel = injection.channel
     edges = edges_of_outputs(injection)
     in_edges = equal_edges(channel.in_range, channel.in_bins).to(channel.device)
@@ -70,17 +95,16 @@ def vector_information(
         states.append(torch.stack([row_keys(rows) for rows in (in_rows, out_rows, both)]))
         origin.append(torch.full((noise.shape[1],), index, device=noise.device))
     share = outside / (injection.samples * len(edges))
-    warn_outside(share, channel.name, channel.out_range, kept=channel.outside == "clip")
     keys, valid = torch.cat(states, dim=2), torch.cat(inside, dim=1)
     groups = torch.cat(origin)
     everything = _information(keys, valid, correction)
     if injection.groups == 1:
-        return everything, everything.new_empty((0, channel.n_runs))
+        return VectorInformation(everything, everything.new_empty((0, channel.n_runs)), share)
     without = [
         _information(keys[..., groups != index], valid[:, groups != index], correction)
         for index in range(injection.groups)
     ]
-    return everything, torch.stack(without)
+    return VectorInformation(everything, torch.stack(without), share)
 
 
 def warn_unresolved(channel: Channel, samples: int) -> None:

@@ -21,7 +21,7 @@ from deep_bottleneck.information.arrays import BITS_PER_NAT
 Norm = Callable[[torch.Tensor], torch.Tensor]
 Shapes = Mapping[Any, tuple[Shape, Shape]]
 
-_LARGEST_MATRIX = 2**28
+_LARGEST_MATRIX = 2**27
 
 
 def H(x: torch.Tensor, dim: int = 0) -> torch.Tensor:  # noqa: N802 - the name torch-foresight uses
