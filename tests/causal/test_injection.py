@@ -99,7 +99,7 @@ def test_information_of_a_sum_of_two_uniforms():
     layer, topology = linear(torch.ones(1, 2))
 
     matrix = ei_parts_matrix(
-        layer, topology, samples=400_000, in_range=(0, 1), out_range=(0, 2), in_bins=2, out_bins=2
+        layer, topology, samples=300_000, in_range=(0, 1), out_range=(0, 2), in_bins=2, out_bins=2
     )
 
     assert matrix == pytest.approx(1 - (-0.75 * np.log2(0.75) + 0.5), abs=0.005)
@@ -191,13 +191,13 @@ def test_groups_of_everything_and_of_single_units_are_vector_and_pairwise():
 
 
 def test_a_correction_makes_few_samples_as_good_as_many():
-    layer, topology = linear(torch.randn(30, 30) / 60, nn.Sigmoid())
+    layer, topology = linear((torch.rand(100, 100) - 0.5) / 5, nn.Sigmoid())
     options = {"in_range": (0, 1), "in_bins": 8, "out_bins": 8, "seed": 0}
 
-    many = ei_parts(layer, topology, samples=400_000, **options)
+    many = ei_parts(layer, topology, samples=300_000, **options)
     few = ei_parts(layer, topology, samples=10_000, **options)
     corrected = ei_parts(layer, topology, samples=10_000, correction="shuffle", **options)
-    fitted = ei_parts(layer, topology, samples=100_000, extrapolate=True, **options)
+    fitted = ei_parts(layer, topology, samples=60_000, extrapolate=True, **options)
 
     assert few > 1.1 * many
     assert corrected == pytest.approx(many, rel=0.03)
