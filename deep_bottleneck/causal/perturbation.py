@@ -1,5 +1,7 @@
 """Information between each input and each output while one input at a time is perturbed."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -58,132 +60,139 @@ def perturbation_information(
     checked_correction(correction)
     if others not in ("zero", "random"):
         raise ValueError(f'others must be "zero" or "random", got {others!r}')
-    generator = torch.Generator(channel.device).manual_seed(seed)
     held = torch.zeros((1, channel.n_inputs), dtype=channel.dtype, device=channel.device)
     if others == "random":
+        generator = torch.Generator(channel.device).manual_seed(seed)
         held = uniform(1, channel.n_inputs, channel, generator)
-    noise = uniform(channel.n_inputs, samples, channel, generator)
     by_rank = channel.is_affine and is_non_decreasing(channel.activation)
+    n_outputs = channel.before_activation(held).numel()
+    out_bins = channel.in_bins if channel.out_bins == "dynamic" else channel.out_bins
+    cells = n_outputs * channel.in_bins * (out_bins + 2) * groups
+    per_input = samples if by_rank else samples * (channel.n_inputs + n_outputs)
+    block = max(1, min(CELLS_AT_ONCE // cells, _VALUES_AT_ONCE // per_input))
+    noise = _Noise(channel, samples, seed + 1, block)
     if by_rank and correction != "shuffle":
-        values, replicates, share = _by_rank(channel, held, noise, correction, groups)
+        counters = _by_rank(channel, held, noise, groups)
     else:
-        values, replicates, share = _by_evaluation(channel, held, noise, correction, groups)
-    shape = (channel.n_inputs, channel.n_runs, values.shape[1] // channel.n_runs)
-    replicates = replicates.view(len(replicates), *shape).transpose(1, 2)
-    return EdgeInformation(values.view(shape).transpose(0, 1), replicates, share)
+        counters = _by_evaluation(channel, held, noise, groups, shuffle=correction == "shuffle")
+    values, replicates, outside = [], [], 0
+    for counts, chance, n_outside in counters:
+        total, without = summed_groups(counts)
+        total_chance, without_chance = summed_groups(counts if chance is None else chance)
+        values.append(mutual_information(total, correction, total_chance))
+        replicates.append(mutual_information(without, correction, without_chance))
+        outside += n_outside
+    share = outside / (samples * channel.n_inputs * n_outputs)
+    shape = (channel.n_inputs, channel.n_runs, n_outputs // channel.n_runs)
+    matrix = torch.cat(values).view(shape).transpose(0, 1)
+    without = torch.cat(replicates, dim=1).view(len(replicates[0]), *shape).transpose(1, 2)
+    return EdgeInformation(matrix, without, share)
 
 
-_Found = tuple[torch.Tensor, torch.Tensor, float]
+@dataclass(frozen=True)
+class _Noise:
+    """Noise for a block of inputs at a time: (first input, noise of shape (block, n_samples)).
+
+    Every iteration yields the same.
+    """
+
+    channel: Channel
+    samples: int
+    seed: int
+    block: int
+
+    def __iter__(self) -> Iterator[tuple[int, torch.Tensor]]:
+        generator = torch.Generator(self.channel.device).manual_seed(self.seed)
+        for start in range(0, self.channel.n_inputs, self.block):
+            size = min(self.block, self.channel.n_inputs - start)
+            yield start, uniform(size, self.samples, self.channel, generator)
+
+
+# counts and, for "shuffle", those by chance: (n_groups, block, n_outputs, n_input_bins,
+# n_output_bins); and how many outputs were outside
+_Counted = tuple[torch.Tensor, torch.Tensor | None, int]
 
 
 def _by_rank(
-    channel: Channel,
-    held: torch.Tensor,
-    noise: torch.Tensor,
-    correction: PairCorrection | None,
-    groups: int,
-) -> _Found:
+    channel: Channel, held: torch.Tensor, noise: _Noise, groups: int
+) -> Iterator[_Counted]:
     lines = lines_of(channel, held)
     check_finite(lines.offset + lines.slope, channel.name)
-    edges = _edges_of_lines(channel, lines)
-    thresholds = preimages(edges, channel.activation, channel.dtype)
-    sorted_noise = [ascending(part) for part in noise.tensor_split(groups, dim=1)]
-    n_places = thresholds.shape[1] + 1
-    block = max(1, CELLS_AT_ONCE // (channel.n_inputs * channel.in_bins * n_places * groups))
-    values, replicates, outside = [], [], 0
-    for start in range(0, len(edges), block):
-        chosen = slice(start, start + block)
-        part = Lines(lines.slope[:, chosen], lines.offset[:, chosen])
-        counts = torch.stack(
-            [ranked_counts(samples, part, thresholds[chosen], channel) for samples in sorted_noise]
-        )
-        outside += int(counts[..., [0, -1]].sum())
+    thresholds = preimages(_edges_of_lines(channel, lines), channel.activation, channel.dtype)
+    for start, values in noise:
+        block = slice(start, start + len(values))
+        part = Lines(lines.slope[block], lines.offset[block])
+        pieces = [ascending(piece) for piece in values.tensor_split(groups, dim=1)]
+        counts = torch.stack([ranked_counts(piece, part, thresholds, channel) for piece in pieces])
+        n_outside = int(counts[..., [0, -1]].sum())
         if channel.outside == "clip":
             counts[..., 1] += counts[..., 0]
             counts[..., -2] += counts[..., -1]
-        total, by_group = summed_groups(counts[..., 1:-1])
-        values.append(mutual_information(total, correction))
-        replicates.append(mutual_information(by_group, correction))
-    share = outside / (noise.numel() * len(edges))
-    return torch.cat(values, dim=-1), torch.cat(replicates, dim=-1), share
+        yield counts[..., 1:-1], None, n_outside
 
 
 def _by_evaluation(
-    channel: Channel,
-    held: torch.Tensor,
-    noise: torch.Tensor,
-    correction: PairCorrection | None,
-    groups: int,
-) -> _Found:
-    n_inputs, samples = noise.shape
-    n_outputs = channel.before_activation(held).numel()
-    rows = max(2, min(samples, _VALUES_AT_ONCE // (n_inputs + n_outputs)))
-    cells = n_outputs * channel.in_bins * groups * (channel.in_bins + 2)
-    block = max(1, min(_VALUES_AT_ONCE // (n_inputs + n_outputs) // rows, CELLS_AT_ONCE // cells))
-    edges = _edges_of_responses(channel, held, noise, rows, block)
+    channel: Channel, held: torch.Tensor, noise: _Noise, groups: int, *, shuffle: bool
+) -> Iterator[_Counted]:
+    edges = _edges_of_responses(channel, held, noise)
     in_edges = equal_edges(channel.in_range, channel.in_bins).to(channel.device)
-    values, replicates, outside = [], [], 0
-    for start in range(0, n_inputs, block):
-        by_group: list[torch.Tensor] = []
-        by_chance: list[torch.Tensor] = []
-        for group in noise.tensor_split(groups, dim=1):
-            counted = chance = torch.zeros((), dtype=torch.int32, device=noise.device)
-            for piece in torch.split(group, rows, dim=1):
-                outputs = responses(channel, held, piece, start, block)
-                inputs = piece[start : start + block, None]
-                outside += count_outside(outputs.transpose(0, 1).flatten(1), edges)
+    for start, values in noise:
+        by_group, by_chance, n_outside = [], [], 0
+        for group in values.tensor_split(groups, dim=1):
+            counts = chance = torch.zeros((), dtype=torch.int32, device=values.device)
+            for piece in _pieces(group, channel, len(edges)):
+                outputs = responses(channel, held, piece, start)
+                n_outside += count_outside(outputs.transpose(0, 1).flatten(1), edges)
                 if channel.outside == "clip" and channel.out_range != "dynamic":
                     outputs = outputs.clamp(*channel.out_range)
-                counted = counted + joint_counts(inputs, outputs, in_edges, edges)[:, 0]
-                if correction == "shuffle":
+                inputs = piece.unsqueeze(1)
+                counts = counts + joint_counts(inputs, outputs, in_edges, edges)[:, 0]
+                if shuffle:
                     shuffled = outputs.roll(piece.shape[1] // 2, dims=2)
                     chance = chance + joint_counts(inputs, shuffled, in_edges, edges)[:, 0]
-            by_group.append(counted)
+            by_group.append(counts)
             by_chance.append(chance)
-        total, without = summed_groups(torch.stack(by_group))
-        total_chance, without_chance = summed_groups(torch.stack(by_chance))
-        values.append(mutual_information(total, correction, total_chance))
-        replicates.append(mutual_information(without, correction, without_chance))
-    share = outside / (noise.numel() * n_outputs)
-    return torch.cat(values), torch.cat(replicates, dim=1), share
+        yield torch.stack(by_group), torch.stack(by_chance) if shuffle else None, n_outside
+
+
+def _pieces(noise: torch.Tensor, channel: Channel, n_outputs: int) -> tuple[torch.Tensor, ...]:
+    """The samples in pieces whose inputs and outputs fit into memory."""
+    width = len(noise) * (channel.n_inputs + n_outputs)
+    return torch.split(noise, max(2, channel.least_rows, _VALUES_AT_ONCE // width), dim=1)
 
 
 def responses(
-    channel: Channel, held: torch.Tensor, noise: torch.Tensor, start: int, block: int
+    channel: Channel, held: torch.Tensor, noise: torch.Tensor, start: int
 ) -> torch.Tensor:
     """The outputs while one input at a time has noise and the others are held.
 
     Args:
         channel: the layer.
         held: where the others are held, shape (1, n_inputs).
-        noise: for all inputs, shape (n_inputs, n_samples).
-        start: the first input to perturb.
-        block: so many inputs from there on.
+        noise: of the perturbed inputs, shape (n_perturbed, n_samples).
+        start: the first of them.
 
     Returns:
         Shape (n_perturbed, n_runs * n_outputs, n_samples).
     """
-    values = noise[start : start + block]
-    n_perturbed, n_samples = values.shape
+    n_perturbed, n_samples = noise.shape
     perturbed = torch.arange(start, start + n_perturbed, device=noise.device)
     inputs = held.repeat(n_perturbed, n_samples, 1)
-    inputs[torch.arange(n_perturbed, device=noise.device), :, perturbed] = values
+    inputs[torch.arange(n_perturbed, device=noise.device), :, perturbed] = noise
     outputs = channel(inputs.flatten(0, 1))
     check_finite(outputs, channel.name)
     by_input = outputs.view(channel.n_runs, n_perturbed, n_samples, -1).permute(1, 0, 3, 2)
     return by_input.flatten(1, 2).contiguous()
 
 
-def _edges_of_responses(
-    channel: Channel, held: torch.Tensor, noise: torch.Tensor, rows: int, block: int
-) -> torch.Tensor:
+def _edges_of_responses(channel: Channel, held: torch.Tensor, noise: _Noise) -> torch.Tensor:
     n_outputs = channel.before_activation(held).numel()
-    lowest = torch.full((n_outputs,), torch.inf, device=noise.device)
+    lowest = torch.full((n_outputs,), torch.inf, device=channel.device)
     highest = -lowest
     if channel.out_range == "dynamic":
-        for start in range(0, len(noise), block):
-            for piece in torch.split(noise, rows, dim=1):
-                outputs = responses(channel, held, piece, start, block)
+        for start, values in noise:
+            for piece in _pieces(values, channel, n_outputs):
+                outputs = responses(channel, held, piece, start)
                 lowest = torch.minimum(lowest, outputs.amin(dim=(0, 2)))
                 highest = torch.maximum(highest, outputs.amax(dim=(0, 2)))
     return output_edges(lowest, highest, channel.out_range, channel.out_bins, channel.in_bin_width)
