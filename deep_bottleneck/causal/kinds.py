@@ -1,0 +1,30 @@
+"""Which kinds of modules can be measured, and what is known of each."""
+
+import sys
+from typing import Any
+
+from torch import nn
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+AVERAGE_POOLING = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+MAX_POOLING = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+_ADAPTIVE_AVERAGE = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+_ADAPTIVE_MAX = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
+NORMALISATION = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+AFFINE = (
+    nn.Linear, *CONVOLUTIONS, *AVERAGE_POOLING, *_ADAPTIVE_AVERAGE, *NORMALISATION, *DROPOUT,
+    nn.Flatten, nn.Unflatten,
+)  # fmt: skip
+SUPPORTED = (*AFFINE, *MAX_POOLING, *_ADAPTIVE_MAX)
+RANGE_PRESERVING = (
+    *AVERAGE_POOLING, *MAX_POOLING, *_ADAPTIVE_AVERAGE, *_ADAPTIVE_MAX, *DROPOUT,
+    nn.Flatten, nn.Unflatten,
+)  # fmt: skip
+
+
+def is_keras(layer: Any) -> bool:
+    """Whether this is a Keras layer or model; does not import Keras."""
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(layer, keras.Layer)

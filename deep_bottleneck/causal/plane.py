@@ -1,0 +1,237 @@
+"""Determinism and degeneracy of a layer, and its place on the causal plane."""
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
+
+import torch
+
+from deep_bottleneck.causal.channel import Channel, warn_outside
+from deep_bottleneck.causal.contingency import PairCorrection
+from deep_bottleneck.causal.edges import edge_information, edges_of_outputs
+from deep_bottleneck.causal.histogram import places
+from deep_bottleneck.causal.layers import LayerOptions, channel_of
+from deep_bottleneck.causal.noise import Injection, checked_samples, fresh_seed
+from deep_bottleneck.causal.perturbation import Others, perturbation_information
+from deep_bottleneck.causal.vector import vector_information
+from deep_bottleneck.information.discrete import Correction, count_terms, entropy_offset
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+_SAMPLES = 10_000
+_GROUPS = 10
+
+Degeneracy = Literal["sensitivity", "uniform"]
+
+
+class CausalPlane(NamedTuple):
+    """Where a layer lies on the causal plane, in bits.
+
+    Attributes:
+        degeneracy: sensitivity - EI_parts: what the edges carry one at a time and lose to each
+            other when all inputs are perturbed.
+        sensitivity: what the edges carry while one input at a time is perturbed.
+        ei_parts: what they carry while all inputs are.
+    """
+
+    degeneracy: float
+    sensitivity: float
+    ei_parts: float
+
+
+def causal_plane(
+    layer: Any,
+    topology: "nx.DiGraph[Any]",
+    samples: int = _SAMPLES,
+    *,
+    correction: PairCorrection | None = "shuffle",
+    others: Others = "zero",
+    seed: int | None = None,
+    return_error: bool = False,
+    **options: Unpack[LayerOptions],
+) -> CausalPlane | tuple[CausalPlane, CausalPlane]:
+    """The place of a layer on the causal plane.
+
+    EI_parts = sensitivity - degeneracy (Mattsson, Michaud and Hoel 2020, "Examining the causal
+    structures of deep neural networks using information theory").
+
+    Args:
+        layer: a module in the topology.
+        topology: the graph that `topology_of` returned.
+        samples: how many samples of noise, for all inputs at once and for each alone.
+        correction: of the finite-sample bias, or None for the plug-in estimate.
+        others: where inputs that are not perturbed are held, as for `sensitivity`.
+        seed: of the noise; by default drawn from PyTorch's global generator.
+        return_error: also return the standard errors.
+        options: the range, bins, activation and device, as for `ei`.
+
+    Returns:
+        The coordinates, or these and their standard errors.
+
+    Raises:
+        ValueError, TypeError, EstimationError: as for `ei`.
+    """
+    channel = channel_of(layer, topology, **options)
+    groups = _GROUPS if return_error else 1
+    samples, seed = checked_samples(samples, groups), fresh_seed(seed)
+    together = edge_information(channel, samples, seed=seed, correction=correction, groups=groups)
+    alone = perturbation_information(
+        channel, samples, seed=seed + 1, correction=correction, others=others, groups=groups
+    )
+    warn_outside(channel, together.outside)
+    ei_parts, sensitivity = float(together.total[0]), float(alone.total[0])
+    plane = CausalPlane(sensitivity - ei_parts, sensitivity, ei_parts)
+    if not return_error:
+        return plane
+    errors = alone.total_error[0], together.total_error[0]
+    both = torch.stack(errors).norm()
+    return plane, CausalPlane(float(both), float(errors[0]), float(errors[1]))
+
+
+def degeneracy(
+    layer: Any,
+    topology: "nx.DiGraph[Any]",
+    samples: int = _SAMPLES,
+    *,
+    compared_with: Degeneracy = "sensitivity",
+    correction: PairCorrection | None = "shuffle",
+    others: Others = "zero",
+    seed: int | None = None,
+    **options: Unpack[LayerOptions],
+) -> float:
+    """How much of what a layer's edges could carry is lost as different inputs have one effect.
+
+    Args:
+        layer: a module in the topology.
+        topology: the graph that `topology_of` returned.
+        samples: how many samples of noise.
+        compared_with: "sensitivity" gives sensitivity - EI_parts, the axis of the causal plane
+            (Mattsson, Michaud and Hoel 2020); "uniform" gives, summed over the edges,
+            log2(output bins) - H(B), how far the effects are from uniform (Hoel, Albantakis and
+            Tononi 2013, "Quantifying causal emergence shows that macro can beat micro"), so that
+            EI_parts = determinism - degeneracy.
+        correction: of the finite-sample bias, or None for the plug-in estimate.
+        others: where inputs that are not perturbed are held, as for `sensitivity`.
+        seed: of the noise; by default drawn from PyTorch's global generator.
+        options: the range, bins, activation and device, as for `ei`.
+
+    Returns:
+        The degeneracy in bits.
+
+    Raises:
+        ValueError, TypeError, EstimationError: as for `ei`.
+    """
+    channel = channel_of(layer, topology, **options)
+    samples, seed = checked_samples(samples), fresh_seed(seed)
+    if compared_with == "uniform":
+        return float(effect_redundancy(channel, samples, seed, correction)[0])
+    if compared_with != "sensitivity":
+        raise ValueError(f'compared_with must be "sensitivity" or "uniform", got {compared_with!r}')
+    together = edge_information(channel, samples, seed=seed, correction=correction)
+    alone = perturbation_information(
+        channel, samples, seed=seed + 1, correction=correction, others=others
+    )
+    warn_outside(channel, together.outside)
+    return float(alone.total[0] - together.total[0])
+
+
+def determinism(
+    layer: Any,
+    topology: "nx.DiGraph[Any]",
+    samples: int = _SAMPLES,
+    *,
+    correction: PairCorrection | None = "shuffle",
+    seed: int | None = None,
+    **options: Unpack[LayerOptions],
+) -> float:
+    """How well each input alone determines each output while all inputs are perturbed.
+
+    Summed over the edges, log2(output bins) - H(B|A), with noise on all inputs (Hoel, Albantakis
+    and Tononi 2013). EI_parts = determinism - degeneracy compared with "uniform".
+
+    Args:
+        layer: a module in the topology.
+        topology: the graph that `topology_of` returned.
+        samples: how many samples of noise.
+        correction: of the finite-sample bias, or None for the plug-in estimate.
+        seed: of the noise; by default drawn from PyTorch's global generator.
+        options: the range, bins, activation and device, as for `ei`.
+
+    Returns:
+        The determinism in bits.
+
+    Raises:
+        ValueError, TypeError, EstimationError: as for `ei`.
+    """
+    channel = channel_of(layer, topology, **options)
+    samples, seed = checked_samples(samples), fresh_seed(seed)
+    information = edge_information(channel, samples, seed=seed, correction=correction)
+    redundancy = effect_redundancy(channel, samples, seed, correction)
+    warn_outside(channel, information.outside)
+    return float(information.total[0] + redundancy[0])
+
+
+def effect_redundancy(
+    channel: Channel, samples: int, seed: int, correction: PairCorrection | None
+) -> torch.Tensor:
+    """The sum over the edges of log2(output bins) - H(B), noise on all inputs, shape (n_runs,)."""
+    injection = Injection(channel, samples, seed)
+    edges = edges_of_outputs(injection)
+    n_outputs, n_places = edges.shape[0], edges.shape[1] + 1
+    counts = torch.zeros((n_outputs, n_places), dtype=torch.int64, device=channel.device)
+    first = torch.arange(n_outputs, device=channel.device)[:, None] * n_places
+    for _, _, outputs in injection:
+        if channel.outside == "clip" and channel.out_range != "dynamic":
+            outputs = outputs.clamp(*channel.out_range)
+        keys = (places(outputs, edges) + first).view(-1)
+        counts += torch.bincount(keys, minlength=counts.numel()).view_as(counts)
+    inside = counts[:, 1:-1]
+    known = None if correction == "shuffle" else correction
+    terms = count_terms(samples, known).to(channel.device)
+    total = inside.sum(dim=1)
+    entropy = entropy_offset(total, known) - terms[inside].sum(dim=1) / total.clamp(min=1)
+    n_bins = edges.isfinite().sum(dim=1) - 1
+    redundancy = (n_bins.double().log2() - entropy).view(channel.n_runs, -1).sum(dim=1)
+    return redundancy * channel.n_inputs
+
+
+def measures_of(
+    channel: Channel,
+    samples: int = _SAMPLES,
+    *,
+    seed: int | None = None,
+    correction: PairCorrection | None = "shuffle",
+    vector_correction: Correction | None = "grassberger",
+    others: Others = "zero",
+) -> dict[str, torch.Tensor]:
+    """All measures of a layer, for all runs that share a channel at once.
+
+    Args:
+        channel: the layer of one or more runs, as `channel_of` or `Channel` makes it.
+        samples: how many samples of noise.
+        seed: of the noise, the same for all runs; by default drawn from PyTorch's global generator.
+        correction: of the finite-sample bias of the measures of edges.
+        vector_correction: of that of vector EI.
+        others: where inputs that are not perturbed are held, as for `sensitivity`.
+
+    Returns:
+        `ei`, `ei_parts`, `sensitivity`, `degeneracy` (their difference) and `determinism`, each
+        float64 of shape (n_runs,), in bits.
+
+    Raises:
+        ValueError, EstimationError: as for `ei`.
+    """
+    samples, seed = checked_samples(samples), fresh_seed(seed)
+    vector = vector_information(Injection(channel, samples, seed), vector_correction)
+    parts = edge_information(channel, samples, seed=seed, correction=correction).total
+    alone = perturbation_information(
+        channel, samples, seed=seed + 1, correction=correction, others=others
+    ).total
+    redundancy = effect_redundancy(channel, samples, seed, correction)
+    warn_outside(channel, vector.outside)
+    return {
+        "ei": vector.value,
+        "ei_parts": parts,
+        "sensitivity": alone,
+        "degeneracy": alone - parts,
+        "determinism": parts + redundancy,
+    }

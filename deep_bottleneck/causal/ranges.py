@@ -1,0 +1,136 @@
+"""Which values a layer can take, and the edges of the bins that divide them."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+Activation = Callable[[torch.Tensor], torch.Tensor]
+Range = tuple[float, float]
+OutRange = Range | Literal["dynamic"]
+OutBins = int | Literal["dynamic"]
+
+NO_ACTIVATION_RANGE: Range = (-10.0, 10.0)
+
+# What a unit with this activation is taken to output, as in Mattsson et al. 2020
+_RANGES: dict[type[nn.Module], Range] = {
+    nn.Sigmoid: (0.0, 1.0),
+    nn.Hardsigmoid: (0.0, 1.0),
+    nn.Softmax: (0.0, 1.0),
+    nn.Tanh: (-1.0, 1.0),
+    nn.Hardtanh: (-1.0, 1.0),
+    nn.Softsign: (-1.0, 1.0),
+    nn.ReLU: (0.0, 10.0),
+    nn.ReLU6: (0.0, 6.0),
+    nn.Softplus: (0.0, 10.0),
+    nn.LeakyReLU: (-10.0, 10.0),
+    nn.ELU: (-1.0, 10.0),
+    nn.SELU: (-2.0, 10.0),
+    nn.GELU: (-1.0, 10.0),
+    nn.SiLU: (-1.0, 10.0),
+    nn.Identity: NO_ACTIVATION_RANGE,
+}
+ACTIVATIONS = tuple(_RANGES)
+_NON_DECREASING = (
+    nn.Sigmoid, nn.Tanh, nn.Softsign, nn.ReLU, nn.ReLU6, nn.Softplus, nn.LeakyReLU, nn.ELU,
+    nn.SELU, nn.Identity, nn.Hardsigmoid, nn.Hardtanh,
+)  # fmt: skip
+
+
+def range_of(activation: object | None) -> Range:
+    """The range of values a unit with this activation is taken to have.
+
+    Args:
+        activation: an activation module, or None for a unit without one.
+
+    Returns:
+        The lower and upper bound, (-10, 10) without an activation.
+
+    Raises:
+        ValueError: if the range of this activation is not known.
+    """
+    if activation is None:
+        return NO_ACTIVATION_RANGE
+    for kind, limits in _RANGES.items():
+        if isinstance(activation, kind):
+            return limits
+    raise ValueError(
+        f"the range of the activation {activation} is not known: pass in_range or out_range"
+    )
+
+
+def is_non_decreasing(activation: object | None) -> bool:
+    """Whether an elementwise activation never falls, so that bins have preimages that are bins."""
+    return activation is None or isinstance(activation, _NON_DECREASING)
+
+
+def checked_range(limits: Any, name: str) -> Range:
+    """The two ends of a range as floats.
+
+    Raises:
+        ValueError: if it is not a pair of finite numbers, the lower one first.
+    """
+    try:
+        lower, upper = (float(limit) for limit in limits)
+    except (TypeError, ValueError):
+        lower, upper = 0.0, 0.0
+    if not (np.isfinite([lower, upper]).all() and lower < upper):
+        raise ValueError(f"{name} must be a pair (lower, upper) with lower < upper, got {limits!r}")
+    return lower, upper
+
+
+def checked_bins(bins: Any, name: str) -> int:
+    """A number of bins.
+
+    Raises:
+        ValueError: if it is not a positive integer.
+    """
+    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
+        raise ValueError(f"{name} must be a positive integer, got {bins!r}")
+    return int(bins)
+
+
+def equal_edges(limits: Range, bins: int) -> torch.Tensor:
+    """Edges of bins of equal width, float64, shape (bins + 1,)."""
+    return torch.from_numpy(np.linspace(*limits, bins + 1))
+
+
+def output_edges(
+    lowest: torch.Tensor,
+    highest: torch.Tensor,
+    out_range: OutRange,
+    out_bins: OutBins,
+    in_bin_width: float,
+) -> torch.Tensor:
+    """Edges of the bins of each output.
+
+    A dynamic range spans what the output was seen to take; dynamic bins are as wide as the bins
+    of the input, as many as it takes to cover the range.
+
+    Args:
+        lowest: the smallest value of each output, shape (n_outputs,).
+        highest: the largest, of the same shape.
+        out_range: (lower, upper), or "dynamic".
+        out_bins: the number of bins, or "dynamic".
+        in_bin_width: the width of an input bin.
+
+    Returns:
+        float64, shape (n_outputs, largest number of bins + 1); an output with fewer bins repeats
+        infinity after its last edge.
+    """
+    if out_range == "dynamic":
+        lower, upper = lowest.double(), highest.double()
+    else:
+        lower = torch.full_like(lowest, out_range[0], dtype=torch.float64)
+        upper = torch.full_like(highest, out_range[1], dtype=torch.float64)
+    if out_bins != "dynamic":
+        upper = torch.where(upper > lower, upper, lower + 1.0)  # a constant output: any width does
+        return torch.from_numpy(
+            np.linspace(lower.cpu().numpy(), upper.cpu().numpy(), out_bins + 1, axis=-1)
+        ).to(lowest.device)
+    bins = ((upper - lower) / in_bin_width).long() + 1
+    step = torch.arange(int(bins.max()) + 1, device=bins.device)
+    edges = lower[:, None] + step * in_bin_width
+    return edges.masked_fill(step > bins[:, None], torch.inf)

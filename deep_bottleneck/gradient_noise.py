@@ -1,0 +1,243 @@
+"""The simple gradient noise scale: at which batch size does averaging gradients stop to pay?
+
+B_simple = tr(Sigma) / |G|^2, with G the mean gradient over the data and Sigma the covariance of the
+gradient of single examples (McCandlish et al. 2018, "An empirical model of large-batch training",
+eq. 2.9), in examples. For each parameter tensor and for all together.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from deep_bottleneck.errors import EstimationError
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Gradients = Mapping[str, torch.Tensor]
+
+TOTAL = "total"
+
+
+@dataclass(frozen=True)
+class NoiseScale:
+    """Signal and noise of a gradient.
+
+    Both estimates are unbiased, so either can come out negative where it is small against its
+    error. Average them over many batches before dividing, if the ratio is to be stable.
+
+    Attributes:
+        noise: tr(Sigma), the variance of the gradient of one example, summed over its components.
+        signal: |G|^2, the squared norm of the mean gradient.
+    """
+
+    noise: float
+    signal: float
+
+    @property
+    def scale(self) -> float:
+        """tr(Sigma) / |G|^2 in examples; infinite without any signal, NaN without a gradient."""
+        if self.signal > 0:
+            return self.noise / self.signal
+        return float("inf") if self.noise > 0 else float("nan")
+
+
+def from_two_batch_sizes(
+    small: Gradients, large: Gradients, small_size: int, large_size: int
+) -> dict[str, NoiseScale]:
+    """The noise scale from the gradient of a small and of a large batch.
+
+    E|G_B|^2 = |G|^2 + tr(Sigma)/B, solved for both unknowns (McCandlish et al. 2018, eq. A.2).
+
+    Args:
+        small: the gradient of the mean loss over the small batch, by parameter; each may have a
+            leading axis of several small batches, whose squared norms are then averaged.
+        large: that over the large batch, without such an axis.
+        small_size: how many examples a small batch has.
+        large_size: how many the large one has.
+
+    Returns:
+        The noise scale for each parameter, and for all together under "total".
+
+    Raises:
+        ValueError: if the large batch is not larger than the small one, or their parameters differ.
+    """
+    if not 0 < small_size < large_size:
+        raise ValueError(
+            "expected a small batch of at least 1 example and a larger one, got "
+            f"{small_size} and {large_size}"
+        )
+    if small.keys() != large.keys():
+        raise ValueError(
+            f"the gradients are of different parameters: {sorted(small)} and {sorted(large)}"
+        )
+    scales = {}
+    for name, gradient in large.items():
+        of_large = _squared_norm(gradient)
+        of_small = _squared_norm(small[name]) * gradient.numel() / small[name].numel()
+        noise = (of_small - of_large) / (1 / small_size - 1 / large_size)
+        signal = (large_size * of_large - small_size * of_small) / (large_size - small_size)
+        scales[name] = NoiseScale(noise, signal)
+    return _with_total(scales)
+
+
+def from_per_example_gradients(gradients: Gradients) -> dict[str, NoiseScale]:
+    """The noise scale from the gradient of every single example.
+
+    tr(Sigma) is the unbiased sample variance, and |G|^2 what remains of the squared norm of the
+    mean gradient when tr(Sigma)/N is taken off.
+
+    Args:
+        gradients: by parameter, shape (n_examples, ...), as `per_example_gradients` gives them.
+
+    Returns:
+        The noise scale for each parameter, and for all together under "total".
+
+    Raises:
+        ValueError: if there are fewer than two examples.
+    """
+    scales = {}
+    for name, gradient in gradients.items():
+        n_examples = len(gradient)
+        if n_examples < 2:
+            raise ValueError(f"expected at least two examples, got {n_examples} for {name}")
+        mean = gradient.mean(dim=0, dtype=torch.float64)
+        noise = _squared_norm(gradient - mean) / (n_examples - 1)
+        scales[name] = NoiseScale(noise, _squared_norm(mean) - noise / n_examples)
+    return _with_total(scales)
+
+
+def per_example_gradients(
+    model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """The gradient of the loss of every single example.
+
+    Args:
+        model: a network without layers whose output for one example depends on the others.
+        loss: from outputs and targets, both with a batch axis of length 1, to a scalar.
+        inputs: shape (n_examples, ...).
+        targets: shape (n_examples, ...).
+
+    Returns:
+        By parameter that requires a gradient, shape (n_examples, *parameter's shape).
+
+    Raises:
+        ValueError: if there is not one target for each input.
+        EstimationError: if the model has batch normalisation in training mode.
+    """
+    _check(model, inputs, targets)
+    parameters = {
+        name: parameter.detach()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+    gradient = torch.func.grad(_loss_of(model, loss))
+    per_example = torch.func.vmap(gradient, in_dims=(None, 0, 0), randomness="different")
+    found: dict[str, torch.Tensor] = per_example(
+        parameters, inputs.unsqueeze(1), targets.unsqueeze(1)
+    )
+    return found
+
+
+def gradient_noise_scale(
+    model: nn.Module,
+    loss: Loss,
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    chunk_size: int = 256,
+) -> dict[str, NoiseScale]:
+    """The simple noise scale of a network on a batch, from the gradients of its examples.
+
+    The same as `from_per_example_gradients` of all examples at once, without ever holding the
+    gradients of more than a chunk of them.
+
+    Args:
+        model: as for `per_example_gradients`.
+        loss: as for `per_example_gradients`.
+        inputs: shape (n_examples, ...).
+        targets: shape (n_examples, ...).
+        chunk_size: of how many examples to hold the gradients at once.
+
+    Returns:
+        The noise scale for each parameter, and for all together under "total".
+
+    Raises:
+        ValueError: if there are fewer than two examples, or not one target for each.
+        EstimationError: if the model has batch normalisation in training mode.
+    """
+    n_examples = len(inputs)
+    if n_examples < 2:
+        raise ValueError(f"expected at least two examples, got {n_examples}")
+    _check(model, inputs, targets)
+    means: dict[str, torch.Tensor] = {}
+    spreads: dict[str, float] = {}
+    seen = 0
+    chunks = zip(torch.split(inputs, chunk_size), torch.split(targets, chunk_size), strict=True)
+    for some_inputs, some_targets in chunks:
+        size = len(some_inputs)
+        gradients = per_example_gradients(model, loss, some_inputs, some_targets)
+        for name, gradient in gradients.items():
+            # means and sums of squares of two parts combined (Chan et al. 1979, eq. 2.1)
+            mean = gradient.mean(dim=0, dtype=torch.float64)
+            difference = mean - means.get(name, torch.zeros_like(mean))
+            weight = seen * size / (seen + size)
+            within = _squared_norm(gradient - mean)
+            between = weight * _squared_norm(difference)
+            spreads[name] = spreads.get(name, 0.0) + within + between
+            means[name] = means.get(name, 0.0) + difference * (size / (seen + size))
+        seen += size
+    scales = {}
+    for name, mean in means.items():
+        noise = spreads[name] / (n_examples - 1)
+        scales[name] = NoiseScale(noise, _squared_norm(mean) - noise / n_examples)
+    return _with_total(scales)
+
+
+def by_layer(scales: Mapping[str, NoiseScale]) -> dict[str, NoiseScale]:
+    """Noise scales of layers from those of their parameters.
+
+    Args:
+        scales: by the parameters' names in their model, such as "0.weight" and "0.bias".
+
+    Returns:
+        By the names of the modules the parameters belong to, and "total".
+    """
+    layers: dict[str, list[NoiseScale]] = {}
+    for name, scale in scales.items():
+        layers.setdefault(name.rpartition(".")[0] if name != TOTAL else TOTAL, []).append(scale)
+    return {layer: _sum(parts) for layer, parts in layers.items()}
+
+
+def _loss_of(
+    model: nn.Module, loss: Loss
+) -> Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]:
+    def value(
+        parameters: dict[str, torch.Tensor], inputs: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        return loss(torch.func.functional_call(model, parameters, (inputs,)), targets)
+
+    return value
+
+
+def _check(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> None:
+    if len(inputs) != len(targets):
+        raise ValueError(f"got {len(inputs)} inputs but {len(targets)} targets")
+    for name, module in model.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
+            raise EstimationError(
+                f"{name or module} is batch normalisation in training mode, where an example's "
+                "gradient depends on the others: call eval() on the network first"
+            )
+
+
+def _squared_norm(values: torch.Tensor) -> float:
+    return float(values.double().square().sum())
+
+
+def _sum(parts: list[NoiseScale]) -> NoiseScale:
+    return NoiseScale(sum(part.noise for part in parts), sum(part.signal for part in parts))
+
+
+def _with_total(scales: dict[str, NoiseScale]) -> dict[str, NoiseScale]:
+    return {**scales, TOTAL: _sum(list(scales.values()))}

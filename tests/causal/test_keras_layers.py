@@ -1,0 +1,178 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+keras = pytest.importorskip("keras")
+
+from deep_bottleneck.causal import ei, ei_parts, ei_parts_matrix, topology_of, weight_graph  # noqa: E402
+from deep_bottleneck.causal.keras_layers import as_module  # noqa: E402
+
+layers = keras.layers
+
+# Keras hands PyTorch tensors to NumPy in a way that NumPy 2 deprecates
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def with_random_weights(layer, shape):
+    layer.build((None, *shape))
+    generator = torch.Generator().manual_seed(0)
+    layer.set_weights(
+        [torch.rand(w.shape, generator=generator).numpy() for w in layer.get_weights()]
+    )
+    return layer
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (layers.Dense(3), (4,)),
+        (layers.Dense(3, use_bias=False), (4,)),
+        (layers.Conv1D(2, 3, strides=2), (9, 3)),
+        (layers.Conv2D(2, (3, 2), dilation_rate=2, padding="same"), (7, 8, 3)),
+        (layers.Conv2D(4, 2, groups=2), (5, 5, 2)),
+        (layers.Conv3D(2, 2, use_bias=False), (3, 4, 3, 1)),
+        (layers.MaxPooling2D(2), (4, 6, 3)),
+        (layers.AveragePooling1D(3, strides=2), (7, 2)),
+        (layers.BatchNormalization(), (3,)),
+        (layers.BatchNormalization(), (4, 4, 3)),
+        (layers.BatchNormalization(scale=False, center=False), (4, 3)),
+        (layers.Flatten(), (2, 3)),
+        (layers.Dropout(0.5), (3,)),
+    ],
+)
+def test_modules_compute_what_the_layers_do(layer, shape):
+    layer = with_random_weights(layer, shape)
+    values = torch.rand(5, *shape)
+
+    expected = keras.ops.convert_to_numpy(layer(values, training=False))
+
+    assert as_module(layer)(values).numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_topology_of_a_sequence_has_fused_and_separate_activations():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(2, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(4),
+            layers.Activation("tanh"),
+            layers.Dropout(0.1),
+            layers.Dense(3, activation="sigmoid"),
+        ]
+    )
+
+    topology = topology_of(model, None)
+
+    convolution, pool, flatten, dense, _, dropout, last = model.layers
+    assert list(topology.edges) == [
+        (convolution, pool), (pool, flatten), (flatten, dense), (dense, dropout), (dropout, last),
+    ]  # fmt: skip
+    assert isinstance(topology.nodes[convolution]["output"]["activation"], torch.nn.ReLU)
+    assert isinstance(topology.nodes[dense]["input"]["activation"], torch.nn.ReLU)
+    assert isinstance(topology.nodes[dense]["output"]["activation"], torch.nn.Tanh)
+    assert isinstance(topology.nodes[last]["input"]["activation"], torch.nn.Tanh)
+    assert isinstance(topology.nodes[last]["output"]["activation"], torch.nn.Sigmoid)
+    assert topology.nodes[convolution]["output"]["shape"] == (1, 6, 6, 2)
+
+
+def test_topology_of_a_functional_model_with_a_skip_connection():
+    given = keras.Input((4,))
+    first = layers.Dense(4, activation="relu", name="first")(given)
+    second = layers.Dense(4, name="second")(first)
+    joined = layers.Concatenate()([first, layers.Add()([first, second])])
+    model = keras.Model(given, layers.Dense(2, name="last")(joined))
+
+    topology = topology_of(model, None)
+
+    edges = {(source.name, target.name) for source, target in topology.edges}
+    assert edges == {("first", "second"), ("first", "last"), ("second", "last")}
+
+
+def test_a_layer_is_measured_like_the_module_with_its_weights():
+    layer = with_random_weights(layers.Dense(3, activation="sigmoid"), (2,))
+    module = torch.nn.Linear(2, 3)
+    module.load_state_dict(as_module(layer).state_dict())
+    options = {"samples": 1_000, "in_range": (0, 1), "in_bins": 8, "out_bins": 8, "seed": 0}
+    network = torch.nn.Sequential(module, torch.nn.Sigmoid())
+
+    of_layer = ei_parts_matrix(layer, topology_of(layer, None), **options)
+    of_module = ei_parts_matrix(module, topology_of(network, torch.zeros(1, 2)), **options)
+
+    assert of_layer == pytest.approx(of_module)
+
+
+def test_convolutions_are_measured_on_their_patch_and_in_stretches():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 2)),
+            layers.Conv2D(3, 3, padding="same", strides=2, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+    topology = topology_of(model, None)
+    convolution, pool, flatten, dense = model.layers
+    options = {"samples": 200, "in_bins": 4, "out_bins": 4, "in_range": (0, 1),
+               "out_range": "dynamic"}  # fmt: skip
+
+    assert ei_parts_matrix(convolution, topology, **options).shape == (18, 3)
+    assert ei_parts_matrix(pool, topology, in_layer=convolution, **options).shape == (50, 3)
+    assert ei_parts_matrix(dense, topology, in_layer=pool, **options).shape == (48, 2)
+    with pytest.raises(ValueError, match=r'padding="same" and strides cannot be part'):
+        ei_parts(flatten, topology, in_layer=convolution, **options)
+
+
+def test_the_weight_graph_of_a_model_is_that_of_its_modules():
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            layers.Conv2D(3, 3),
+            layers.AveragePooling2D(2),
+            layers.Flatten(),
+            layers.Dense(5),
+        ]
+    )
+    convolution, _, _, dense = model.layers
+    network = torch.nn.Sequential(
+        as_module(convolution).inner, torch.nn.AvgPool2d(2), torch.nn.Flatten(), as_module(dense)
+    )
+
+    assert weight_graph.ei(model) == pytest.approx(
+        weight_graph.ei(network, torch.zeros(1, 2, 6, 6))
+    )
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match=r"dense.* has no weights yet: build it first"):
+        as_module(layers.Dense(2))
+    recurrent = layers.LSTM(2)
+    topology = topology_of(keras.Sequential([keras.Input((3, 2)), recurrent]), None)
+    with pytest.raises(TypeError, match=r"\(LSTM\) cannot be measured; layers that can are: Dense"):
+        ei(recurrent, topology)
+
+    class Subclassed(keras.Model):
+        pass
+
+    with pytest.raises(ValueError, match="has no graph: build it, or make it Sequential or"):
+        topology_of(Subclassed(), None)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.slow
+def test_layers_of_another_backend():
+    pytest.importorskip("tensorflow")
+    script = """
+import keras
+from deep_bottleneck.causal import ei_parts, topology_of
+model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="tanh")])
+value = ei_parts(model.layers[0], topology_of(model, None), samples=500, in_range=(0, 1))
+assert keras.backend.backend() == "tensorflow" and value > 0
+"""
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
