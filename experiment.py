@@ -28,6 +28,7 @@ from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, exit_on
 
 ROOT = Path(__file__).resolve().parent
+EXIT_INTERRUPTED = 130
 ENV_FILE = ROOT / "infrastructure" / "sacred_setup" / ".env"
 
 sacred.SETTINGS.CAPTURE_MODE = "sys"
@@ -76,7 +77,14 @@ def main(arguments: Sequence[str]) -> None:
         for argument in arguments:
             if argument.endswith(".json"):
                 hyperparameters.read(Path(argument))
-    finished = ex.run_commandline(list(arguments))
+    try:
+        finished = ex.run_commandline(list(arguments))
+    except KeyboardInterrupt:
+        folder = storage.local_folder(ex.current_run.observers) if ex.current_run else None
+        logger.warning("Interrupted; what was recorded until now is in %s", folder)
+        logging.shutdown()
+        # everything is stored and closed; taking the backends down in order takes seconds
+        os._exit(EXIT_INTERRUPTED)
     if finished is None or finished.result is None or not finished.observers:
         return
     folder = storage.local_folder(finished.observers)
