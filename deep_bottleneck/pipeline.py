@@ -38,7 +38,7 @@ RECORDERS = (
     "callbacks.activity_logger",
     "callbacks.progress_bar",
 )
-MODEL_VALUES = ("input_size", "output_size")
+MODEL_VALUES = ("input_size", "input_shape", "output_size")
 ESTIMATOR_VALUES = ("n_classes",)
 CALLBACK_VALUES = ("run", "dataset", "n_classes", "writer", "schedule", "training_progress")
 PLOTTER_VALUES = ("run", "dataset", "n_classes")
@@ -111,6 +111,7 @@ def run_experiment(
         "dataset": dataset,
         "n_classes": dataset.n_classes,
         "input_size": dataset.input_size,
+        "input_shape": dataset.input_shape,
         "output_size": dataset.n_classes,
     }
     estimator = _loaded(plan.estimator, values, MutualInformationEstimator)
