@@ -164,13 +164,13 @@ class Results:
         metrics: loss and accuracy with the columns run, epoch, loss, accuracy, val_loss,
             val_accuracy.
         plot_median: whether to summarise runs by their median instead of their mean.
-        recorded: the tables that callbacks left, by the name of the artifact each is stored as.
+        stored: every table by the name of its artifact, those that callbacks left among them.
     """
 
     tables: Mapping[str, pd.DataFrame]
     metrics: pd.DataFrame
     plot_median: bool = False
-    recorded: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    stored: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 class BasePlotter(ABC):
@@ -197,7 +197,7 @@ class TableRecord(Protocol):
     """Where a callback leaves a table for the record and for plotters."""
 
     def add(self, name: str, table: pd.DataFrame) -> None:
-        """Store a table as the artifact of this name; plotters find it in `Results.recorded`."""
+        """Store a table as the artifact of this name; plotters find it in `Results.stored`."""
         ...
 
 
