@@ -25,7 +25,7 @@ from deep_bottleneck import config as hyperparameters
 from deep_bottleneck import sources, storage
 from deep_bottleneck.backend import start_keras
 from deep_bottleneck.config import Config
-from deep_bottleneck.errors import ConfigError, exit_on
+from deep_bottleneck.errors import ConfigError, DataError, exit_on
 
 ROOT = Path(__file__).resolve().parent
 EXIT_INTERRUPTED = 130
@@ -65,7 +65,7 @@ def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     from deep_bottleneck import pipeline
 
     config = Config.parse(_config)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, exit_on(ConfigError, DataError):
         folder = storage.local_folder(_run.observers) or Path(scratch)
         accuracy = pipeline.run_experiment(config, pipeline.make_plan(config), _run, folder)
     return {part: float(values.mean()) for part, values in accuracy.items()}

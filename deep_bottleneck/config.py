@@ -113,7 +113,8 @@ class Config(BaseModel):
         0.07, description="the estimator's free parameter: bin width or noise variance"
     )
     calculate_mi_for: Annotated[tuple[Part, ...], BeforeValidator(_as_parts)] = Field(
-        ("train", "test"), min_length=1, description="parts of the data to measure"
+        ("train", "test"),
+        description="parts of the data to measure; with none, no activations are recorded",
     )
     callbacks: PlugIns = Field((), description="callbacks besides the recorders")
     plotters: PlugIns = Field(
@@ -202,8 +203,7 @@ def _sentence(key: str, errors: Sequence[ErrorDetails], value: Any) -> str:
         close = difflib.get_close_matches(key, known, n=1)
         hint = f'did you mean "{close[0]}"?' if close else f"the keys are {', '.join(known)}"
         return f'unknown key "{key}" (value {json.dumps(value, default=str)}); {hint}'
-    telling = [error for error in errors if error["type"] != "too_short"] or errors
-    wanted = " or ".join(dict.fromkeys(_wanted(error) for error in telling))
+    wanted = " or ".join(dict.fromkeys(_wanted(error) for error in errors))
     shown = json.dumps(value, default=str)
     return f'"{key}" is {shown} but {wanted}{_close_choice(key, value)}'
 

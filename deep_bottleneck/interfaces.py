@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -63,10 +63,25 @@ class Dataset:
         return int(np.prod(self.input_shape))
 
 
+class LayerOutput(NamedTuple):
+    """What a layer with a kernel gives for one example.
+
+    Attributes:
+        name: the layer's name.
+        shape: the shape of its output, before it is flattened to units.
+        neuron_axis: which axis of that shape counts the neurons; all others are positions.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    neuron_axis: int
+
+
 class RunGroup(Protocol):
     """Runs that train together, as a recorder sees them."""
 
     layer_names: list[str]
+    layer_outputs: list[LayerOutput]
 
     @property
     def runs(self) -> list[int]:
@@ -149,11 +164,13 @@ class Results:
         metrics: loss and accuracy with the columns run, epoch, loss, accuracy, val_loss,
             val_accuracy.
         plot_median: whether to summarise runs by their median instead of their mean.
+        stored: every table by the name of its artifact, those that callbacks left among them.
     """
 
     tables: Mapping[str, pd.DataFrame]
     metrics: pd.DataFrame
     plot_median: bool = False
+    stored: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 class BasePlotter(ABC):
@@ -173,6 +190,14 @@ class Record(Protocol):
 
     def add_artifact(self, filename: str, name: str) -> None:
         """Store a copy of a file under a name."""
+        ...
+
+
+class TableRecord(Protocol):
+    """Where a callback leaves a table for the record and for plotters."""
+
+    def add(self, name: str, table: pd.DataFrame) -> None:
+        """Store a table as the artifact of this name; plotters find it in `Results.stored`."""
         ...
 
 

@@ -15,7 +15,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from deep_bottleneck.batches import Batches
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray
-from deep_bottleneck.layers import feature_extractor, layers_with_kernel
+from deep_bottleneck.layers import feature_extractor, layer_outputs, layers_with_kernel
 from deep_bottleneck.stacking import Stack, Tensors, detach
 
 # Optimizers that treat every weight by itself, so that all weights may lie in one vector.
@@ -70,6 +70,7 @@ class LockstepGroup:
 
     Attributes:
         layer_names: names of the layers with a kernel.
+        layer_outputs: name and shape of the output of each of them.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class LockstepGroup:
         self._batches = batches
         layers = layers_with_kernel(self._template)
         self.layer_names = [layer.name for layer in layers]
+        self.layer_outputs = layer_outputs(self._template)
         weights = [id(variable) for variable in self._template.trainable_variables]
         self._kernel_positions = [weights.index(id(layer.kernel)) for layer in layers]
         self._restack(models, runs)

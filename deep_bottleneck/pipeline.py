@@ -28,6 +28,7 @@ from deep_bottleneck.interfaces import (
 from deep_bottleneck.layers import layers_with_kernel
 from deep_bottleneck.progress import progress
 from deep_bottleneck.schedule import default_schedule
+from deep_bottleneck.tables import Tables
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +36,20 @@ STORE_NAME = "activations.h5"
 RECORDERS = (
     "callbacks.metrics_logger",
     "callbacks.sacred_metrics_logger",
-    "callbacks.activity_logger",
     "callbacks.progress_bar",
 )
-MODEL_VALUES = ("input_size", "output_size")
+ACTIVITY_RECORDER = "callbacks.activity_logger"
+MODEL_VALUES = ("input_size", "input_shape", "output_size")
 ESTIMATOR_VALUES = ("n_classes",)
-CALLBACK_VALUES = ("run", "dataset", "n_classes", "writer", "schedule", "training_progress")
+CALLBACK_VALUES = (
+    "run",
+    "dataset",
+    "n_classes",
+    "tables",
+    "writer",
+    "schedule",
+    "training_progress",
+)
 PLOTTER_VALUES = ("run", "dataset", "n_classes")
 
 
@@ -64,7 +73,7 @@ def make_plan(config: Config) -> Plan:
     """Find all plug-ins that a config names.
 
     Raises:
-        ConfigError: if one cannot be imported, or needs an argument that nobody supplies.
+        ConfigError: if one cannot be imported, or needs an argument or table that nobody supplies.
     """
     known = set(_values(config))
 
@@ -77,14 +86,29 @@ def make_plan(config: Config) -> Plan:
             checked(components.find(key, e.path, e.arguments, **e.keywords), names) for e in chosen
         ]
 
-    recorders = [Entry(path=path) for path in RECORDERS]
-    return Plan(
+    measured = [ACTIVITY_RECORDER] if config.calculate_mi_for else []
+    recorders = [Entry(path=path) for path in (*RECORDERS, *measured)]
+    plan = Plan(
         dataset=checked(components.find("dataset", config.dataset)),
         model=checked(components.find("model", config.model), MODEL_VALUES),
         estimator=checked(components.find("estimator", config.estimator), ESTIMATOR_VALUES),
         callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
         plotters=entries("plotters", config.plotters, PLOTTER_VALUES),
     )
+    _check_tables(plan)
+    return plan
+
+
+def _check_tables(plan: Plan) -> None:
+    """Make sure that each table in a plotter's `NEEDED_TABLES` is in a callback's `TABLES`."""
+    left = {name for callback in plan.callbacks for name in getattr(callback.module, "TABLES", ())}
+    for plotter in plan.plotters:
+        for name in getattr(plotter.module, "NEEDED_TABLES", ()):
+            if name not in left:
+                raise ConfigError(
+                    f'"plotters": {plotter.path} draws the table "{name}", which none of the '
+                    f'callbacks leaves; add "callbacks.{name}" to "callbacks"'
+                )
 
 
 def run_experiment(
@@ -105,12 +129,15 @@ def run_experiment(
         ConfigError: if a plug-in's `load` returns something else than it should.
     """
     dataset = _loaded(plan.dataset, _values(config), Dataset)
+    stored = Tables(record, folder)
     values = {
         **_values(config),
         "run": record,
+        "tables": stored,
         "dataset": dataset,
         "n_classes": dataset.n_classes,
         "input_size": dataset.input_size,
+        "input_shape": dataset.input_shape,
         "output_size": dataset.n_classes,
     }
     estimator = _loaded(plan.estimator, values, MutualInformationEstimator)
@@ -125,8 +152,8 @@ def run_experiment(
             activations = store.part(part)
             with progress(f"Estimating ({part})", len(activations.epochs)) as bar:
                 tables[part] = estimate(estimator, activations, bar)
-            _store_table(tables[part], f"information_measures_{part}", record, folder)
-    results = Results(tables, metrics, config.plot_median)
+            stored.add(f"information_measures_{part}", tables[part])
+    results = Results(tables, metrics, config.plot_median, stored.by_name)
     for plotter in plotters:
         for name, figure in plotter.plot(results).items():
             path = folder / f"{name}.png"
@@ -201,9 +228,3 @@ def _loaded(component: Component, values: Mapping[str, Any], kind: type[Any]) ->
             f"expected a {kind.__name__}"
         )
     return loaded
-
-
-def _store_table(table: pd.DataFrame, name: str, record: Record, folder: Path) -> None:
-    path = folder / f"{name}.csv"
-    table.to_csv(path, index=False)
-    record.add_artifact(str(path), name=name)

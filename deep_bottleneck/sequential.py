@@ -8,7 +8,7 @@ import numpy as np
 from deep_bottleneck.batches import Batches
 from deep_bottleneck.gradients import kernel_gradients
 from deep_bottleneck.interfaces import Dataset, FloatArray
-from deep_bottleneck.layers import feature_extractor, layers_with_kernel
+from deep_bottleneck.layers import feature_extractor, layer_outputs, layers_with_kernel
 
 PREDICTION_BATCH = 4096
 
@@ -19,6 +19,7 @@ class SequentialGroup:
     Attributes:
         runs: the run.
         layer_names: names of the layers with a kernel.
+        layer_outputs: name and shape of the output of each of them.
     """
 
     def __init__(self, model: keras.Model, run: int, dataset: Dataset, batches: Batches) -> None:
@@ -29,6 +30,7 @@ class SequentialGroup:
         self._extractor = feature_extractor(model)
         self.runs = [run]
         self.layer_names = [layer.name for layer in self._layers]
+        self.layer_outputs = layer_outputs(model)
 
     def fit(self, epochs: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """Train with Keras' own loop, on the batches that a group in lock-step would see."""

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -73,6 +74,62 @@ def test_an_experiment_stores_tables_pictures_and_metrics(call, tmp_path):
     assert metrics["test.accuracy"]["steps"] == [0, 1, 2]
     assert "deep_bottleneck/ensemble.py" in {name for name, _ in run["experiment"]["sources"]}
     assert not (record / "activations.h5").exists()
+
+
+@pytest.fixture
+def few_images(data_folder, environment, tmp_path):
+    """The first images of MNIST, in a folder that the command lines find."""
+    if not (data_folder / "mnist.npz").exists():
+        pytest.skip(f"there is no mnist.npz in {data_folder}")
+    with np.load(data_folder / "mnist.npz") as arrays:
+        few = {name: arrays[name][: 200 if "train" in name else 100] for name in arrays}
+    np.savez(tmp_path / "mnist.npz", **few)
+    environment["DEEP_BOTTLENECK_DATA"] = str(tmp_path)
+
+
+def test_lenet5_follows_its_efficiency_over_epochs(call, few_images, tmp_path):
+    result = call("experiment.py", "with", "configs/efficiency/lenet5.json", "epochs=2", "n_runs=2")
+
+    assert result.returncode == 0, result.stderr
+    record = tmp_path / "runs" / "1"
+    assert json.loads((record / "run.json").read_text())["artifacts"] == [
+        "efficiency",
+        "efficiency_plot",
+    ]
+    assert (record / "efficiency_plot.png").stat().st_size > 0
+    table = pd.read_csv(record / "efficiency.csv")
+    assert table[["run", "epoch", "layer_name"]].to_numpy().tolist() == [
+        [run, epoch, f"conv_{i}"] for run in (0, 1) for epoch in (0, 1) for i in (1, 2, 3)
+    ]
+    assert table["efficiency"].between(0, 1, inclusive="neither").all()
+    assert table["undersampled"].dtype == bool
+    metrics = json.loads((record / "metrics.json").read_text())
+    assert metrics["efficiency.aIQ"]["steps"] == [0, 1]
+    of_epoch = table.drop_duplicates(["run", "epoch"]).groupby("epoch")["aIQ"].mean()
+    assert metrics["efficiency.aIQ"]["values"] == pytest.approx(of_epoch.tolist())
+
+
+def test_a_plotter_without_its_table_is_one_sentence_before_training(call):
+    updates = ["callbacks=[]", "dataset=datasets.harmonics", "model=models.feedforward"]
+    result = call("experiment.py", "with", "configs/efficiency/lenet5.json", *updates)
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        'error: "plotters": plotter.efficiency draws the table "efficiency", which none of the '
+        'callbacks leaves; add "callbacks.efficiency" to "callbacks"'
+    )
+
+
+def test_a_damaged_data_set_is_one_sentence(call, environment, tmp_path):
+    environment["DEEP_BOTTLENECK_DATA"] = str(tmp_path)
+    (tmp_path / "mnist.npz").write_bytes(b"not an archive")
+
+    result = call("experiment.py", "with", "configs/efficiency/lenet5.json")
+
+    assert result.returncode == 2
+    assert f"error: {tmp_path}/mnist.npz is not MNIST in Keras' format" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert json.loads((tmp_path / "runs" / "1" / "run.json").read_text())["status"] == "FAILED"
 
 
 def test_the_last_lines_say_id_record_pictures_and_accuracy(call, tmp_path):

@@ -1,0 +1,33 @@
+"""Tables of an experiment: stored as CSV artifacts as soon as they are there, and kept to draw."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from deep_bottleneck.interfaces import Record
+
+
+class Tables:
+    """Stores tables and remembers them by name.
+
+    Attributes:
+        by_name: what was added so far, by the name of its artifact.
+    """
+
+    def __init__(self, record: Record, folder: Path) -> None:
+        """Store into a record.
+
+        Args:
+            record: where the artifacts go.
+            folder: where files are kept on their way there.
+        """
+        self._record = record
+        self._folder = folder
+        self.by_name: dict[str, pd.DataFrame] = {}
+
+    def add(self, name: str, table: pd.DataFrame) -> None:
+        """Store a table as the artifact `name`, a CSV file, and remember it."""
+        path = self._folder / f"{name}.csv"
+        table.to_csv(path, index=False)
+        self._record.add_artifact(str(path), name=name)
+        self.by_name[name] = table
