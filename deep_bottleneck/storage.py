@@ -7,7 +7,7 @@ or goes away costs nothing but its own copy.
 import json
 import logging
 import mimetypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -200,6 +200,21 @@ class DatabaseRecord(MongoObserver):
                 self.run_entry["_id"],
             )
         return _id
+
+    def completed_event(self, stop_time: datetime, result: Any) -> None:
+        """Store the end and leave the database."""
+        super().completed_event(stop_time, result)
+        self._client.close()
+
+    def interrupted_event(self, interrupt_time: datetime, status: str) -> None:
+        """Store the end and leave the database."""
+        super().interrupted_event(interrupt_time, status)
+        self._client.close()
+
+    def failed_event(self, fail_time: datetime, fail_trace: Sequence[str]) -> None:
+        """Store the end and leave the database."""
+        super().failed_event(fail_time, fail_trace)
+        self._client.close()
 
     @staticmethod
     def _try_to_detect_content_type(filename: str) -> str | None:
