@@ -63,7 +63,7 @@ def main() -> None:
     """Print a table: milliseconds for each run's layer and epoch, the ratio, the difference."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=7, help="how often to time each function")
-    options.add_argument("--threads", type=int, default=2, help="threads for torch")
+    options.add_argument("--threads", type=int, default=1, help="threads for torch")
     chosen = options.parse_args()
     torch.set_num_threads(chosen.threads)
     generator = np.random.default_rng(0)
