@@ -7,7 +7,6 @@ from deep_bottleneck.callbacks import earlystopping_manual
 from deep_bottleneck.ensemble import Ensemble, Recorder
 from deep_bottleneck.models import feedforward, feedforward_batchnorm
 
-
 # Adam divides by the size of the gradients, which magnifies rounding; mistakes are 100 times larger
 ROUNDING = 1e-3
 
