@@ -12,7 +12,8 @@ below (their eq. 13). Less the entropy of the noise, and in bits,
 and I(Y;M) = I(X;M) - sum_y p(y) I(X;M | Y=y), as in Saxe et al. (2018, section 2). The difference
 of two bounds is an estimate, not a bound.
 
-Exponents are computed in float64, because large norms cancel in them, and their kernels in float32.
+Exponents are computed in float64, because large norms cancel in them, and their powers of two in
+float32.
 Rounding and the float32 sums over a tile change a kernel sum by less than 3e-5 of itself, so both
 informations are within 1e-4 bits of the formulas, for activations up to 1e9 standard deviations of
 the noise from their mean, and float32 ones at any distance; in practice within 1e-8.
@@ -24,14 +25,14 @@ from typing import NamedTuple
 
 import torch
 
-from deep_bottleneck.information.arrays import Array, as_labels, as_tensor
+from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_labels, as_tensor
 
 UPPER = 2.0
 LOWER = 8.0
 
-# exp(-60) from each of N others changes a sum of at least 1 by less than 1e-26 N; further down
-# exponentials become subnormal numbers, which a CPU computes ten times slower.
-_SMALLEST_EXPONENT = -60.0
+# 2^-80 from each of N others changes a sum of at least 1 by less than 1e-24 N; further down powers
+# become subnormal numbers, which a CPU computes ten times slower.
+_SMALLEST_EXPONENT = -80.0
 # A tile of this many examples by as many stays near a core, for up to this many runs at a time.
 _TILE = 256
 _RUNS = 8
@@ -74,7 +75,7 @@ def pairwise_bounds(
     classes = as_labels(labels, points.shape[1]).to(points.device)
     classes, by_class = torch.sort(classes, stable=True)
     points = points[:, by_class].to(torch.float64)
-    scaled = (points - points.mean(dim=1, keepdim=True)) / noise_variance**0.5
+    scaled = (points - points.mean(dim=1, keepdim=True)) * (BITS_PER_NAT / noise_variance) ** 0.5
     if not bool(torch.isfinite(scaled).all()):
         raise ValueError(
             "cannot measure distances of activations that are NaN, infinite or too large for a "
@@ -94,8 +95,8 @@ def _kernel_sums(
     """For each example the kernel summed over all examples, and over those of its class.
 
     Args:
-        points: examples in units of the noise's standard deviation, shape (runs, n_examples,
-            n_units), ordered by class.
+        points: examples ordered by class, scaled such that the kernel of the upper bound is
+            2^(-|a - b|^2 / 2), shape (runs, n_examples, n_units).
         classes: the class of each, shape (n_examples,).
         widths: of the kernels.
 
@@ -104,15 +105,16 @@ def _kernel_sums(
     """
     total = points.new_zeros(len(widths), *points.shape[:2])
     own = torch.zeros_like(total)
+    ordered = classes.tolist()
     for rows, columns, exponents in _exponent_tiles(points):
-        same_class = classes[rows, None] == classes[columns]
-        classes_meet = bool(same_class.any())
+        classes_meet = ordered[rows.stop - 1] >= ordered[columns.start]
         for width, all_sums, own_sums in zip(widths, total, own, strict=True):
             kernel = exponents * (UPPER / width)
-            kernel.clamp_(min=_SMALLEST_EXPONENT, max=0.0).exp_()
+            kernel.clamp_(min=_SMALLEST_EXPONENT, max=0.0).exp2_()
             _add_sums(all_sums, rows, columns, kernel)
             if classes_meet:
-                _add_sums(own_sums, rows, columns, kernel.mul_(same_class))
+                kernel.mul_(classes[rows, None] == classes[columns])
+                _add_sums(own_sums, rows, columns, kernel)
     return total, own
 
 
@@ -127,7 +129,7 @@ def _exponent_tiles(points: torch.Tensor) -> Iterator[tuple[slice, slice, torch.
     unit_roundoff = torch.finfo(points.dtype).eps / 2
     error = 4.0 * (left.shape[2] + 2) * unit_roundoff * float(half_norms.max())
     n_examples = points.shape[1]
-    ranges = [slice(first, first + _TILE) for first in range(0, n_examples, _TILE)]
+    ranges = [slice(first, min(first + _TILE, n_examples)) for first in range(0, n_examples, _TILE)]
     for index, rows in enumerate(ranges):
         for columns in ranges[index:]:
             if error < _LARGEST_ERROR:
