@@ -16,3 +16,30 @@ def as_tensor(array: Array) -> torch.Tensor:
     if isinstance(array, torch.Tensor):
         return array.detach()
     return torch.as_tensor(np.asarray(array))
+
+
+def as_labels(labels: Array, n_examples: int) -> torch.Tensor:
+    """Class labels as an int64 tensor.
+
+    Args:
+        labels: integers from 0, shape (n_examples,).
+        n_examples: how many there must be.
+
+    Returns:
+        int64, shape (n_examples,).
+
+    Raises:
+        ValueError: if they are not one integer from 0 for each example.
+    """
+    classes = as_tensor(labels)
+    if classes.shape != (n_examples,):
+        raise ValueError(
+            f"expected one label for each of {n_examples} examples, got labels of shape "
+            f"{tuple(classes.shape)}"
+        )
+    if classes.numel() and (classes.is_floating_point() or classes.is_complex()):
+        raise ValueError(f"expected integers as labels, got {classes.dtype}")
+    classes = classes.to(torch.int64)
+    if classes.numel() and int(classes.min()) < 0:
+        raise ValueError(f"expected labels from 0, got {int(classes.min())}")
+    return classes

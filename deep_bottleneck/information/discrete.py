@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import torch
 
-from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_tensor
+from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_labels, as_tensor
 
 _MULTIPLIER_SEED = 0x9E3779B9
 # Up to here looking terms up in a table is faster than computing their logarithms.
@@ -123,20 +123,15 @@ def mutual_information(keys: Array, labels: Array) -> tuple[torch.Tensor, torch.
         ValueError: if there are no samples, the labels do not match them, or a label is negative.
     """
     keys = as_tensor(keys)
-    labels = as_tensor(labels).to(keys.device)
-    if labels.shape != keys.shape[1:]:
-        raise ValueError(
-            f"expected one label for each of {keys.shape[1]} samples, got labels of shape "
-            f"{tuple(labels.shape)}"
-        )
-    occurrences = torch.bincount(labels)
+    classes = as_labels(labels, keys.shape[1]).to(keys.device)
+    occurrences = torch.bincount(classes)
     label_bits = (len(occurrences) - 1).bit_length()
-    ordered = _ordered((keys << label_bits) | labels)
+    ordered = _ordered((keys << label_bits) | classes)
     joint_entropy, state_entropy = entropy(
         _count_ordered(torch.cat([ordered, ordered >> label_bits]))
     ).chunk(2)
     present = occurrences[occurrences > 0]
-    label_entropy = entropy(Counts(present, present.new_tensor([len(present)]), len(labels)))
+    label_entropy = entropy(Counts(present, present.new_tensor([len(present)]), len(classes)))
     return state_entropy, (state_entropy + label_entropy - joint_entropy).clamp_(min=0.0)
 
 

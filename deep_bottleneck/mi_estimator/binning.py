@@ -1,6 +1,7 @@
 """MI by binning: activations fall into bins of fixed width and become discrete."""
 
 from deep_bottleneck.errors import EstimationError
+from deep_bottleneck.information.arrays import as_tensor
 from deep_bottleneck.information.discrete import bin_indices, mutual_information, row_keys
 from deep_bottleneck.interfaces import (
     FloatArray,
@@ -8,6 +9,7 @@ from deep_bottleneck.interfaces import (
     LayerInformation,
     MutualInformationEstimator,
 )
+from deep_bottleneck.threads import threads_for
 
 
 def load(discretization_range: float) -> "BinningEstimator":
@@ -27,9 +29,11 @@ class BinningEstimator(MutualInformationEstimator):
 
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         """See `MutualInformationEstimator.estimate`."""
-        try:
-            keys = row_keys(bin_indices(activations, self.bin_width))
-        except ValueError as error:
-            raise EstimationError(str(error)) from error
-        entropy, about_label = mutual_information(keys, labels)
+        values = as_tensor(activations)
+        with threads_for(values.numel()):
+            try:
+                keys = row_keys(bin_indices(values, self.bin_width))
+            except ValueError as error:
+                raise EstimationError(str(error)) from error
+            entropy, about_label = mutual_information(keys, labels)
         return LayerInformation(entropy.cpu().numpy(), about_label.cpu().numpy())

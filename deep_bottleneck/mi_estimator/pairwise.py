@@ -4,7 +4,7 @@ The plug-ins are `mi_estimator.upper` and `mi_estimator.lower`.
 """
 
 from deep_bottleneck.errors import EstimationError
-from deep_bottleneck.information.mixture import pairwise_bound
+from deep_bottleneck.information.mixture import pairwise_bounds
 from deep_bottleneck.interfaces import (
     FloatArray,
     IntArray,
@@ -23,7 +23,7 @@ class PairwiseEstimator(MutualInformationEstimator):
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         """See `MutualInformationEstimator.estimate`."""
         try:
-            bound = pairwise_bound(activations, labels, self.noise_variance, self.width)
+            (bound,) = pairwise_bounds(activations, labels, self.noise_variance, [self.width])
         except ValueError as error:
             raise EstimationError(str(error)) from error
         return LayerInformation(bound.mi_xm.cpu().numpy(), bound.mi_ym.cpu().numpy())

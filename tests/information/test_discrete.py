@@ -110,6 +110,24 @@ def test_no_samples_have_no_counts():
         discrete.count_keys(np.zeros((2, 0), np.int64))
 
 
-def test_labels_must_match_the_samples():
-    with pytest.raises(ValueError, match="one label for each of 3 samples"):
-        discrete.mutual_information(np.zeros((1, 3), np.int64), np.array([0, 1]))
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        ([0, 1], "one label for each of 3 examples"),
+        ([0, -1, 0], "labels from 0, got -1"),
+        ([0.0, 1.0, 0.0], "integers as labels, got torch.float64"),
+    ],
+)
+def test_labels_must_be_one_class_for_each_sample(labels, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        discrete.mutual_information(np.zeros((1, 3), np.int64), np.array(labels))
+
+
+@given(states, st.integers(1, 4), st.randoms())
+def test_information_about_the_label_is_within_its_limits(rows, n_classes, random):
+    labels = np.array([random.randrange(n_classes) for _ in rows])
+    label_entropy = scipy_entropy(np.bincount(labels), base=2)
+
+    h, mi = discrete.mutual_information(discrete.row_keys(rows)[None], labels)
+
+    assert 0 <= mi.item() <= min(h.item(), label_entropy) + 1e-9
