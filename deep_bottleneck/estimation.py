@@ -9,20 +9,41 @@ import pandas as pd
 from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.interfaces import (
     Activations,
+    BoolArray,
     FloatArray,
     IntArray,
     LayerInformation,
     MutualInformationEstimator,
+    Part,
 )
 from deep_bottleneck.progress import Progress
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = ("run", "epoch", "layer", "MI_XM", "MI_YM")
+COLUMNS = (
+    "estimator",
+    "parameter",
+    "part",
+    "n_examples",
+    "run",
+    "epoch",
+    "layer",
+    "MI_XM",
+    "MI_YM",
+    "error_XM",
+    "error_YM",
+    "ceiling",
+    "violates_dpi",
+)
+# Numerical differences of equal informations stay far below this, in bits.
+_TOLERANCE = 1e-3
 
 
 def estimate(
-    estimator: MutualInformationEstimator, activations: Activations, progress: Progress
+    estimator: MutualInformationEstimator,
+    activations: Activations,
+    part: Part,
+    progress: Progress,
 ) -> pd.DataFrame:
     """Estimate the mutual information of every layer at every recorded epoch.
 
@@ -31,52 +52,101 @@ def estimate(
     Args:
         estimator: how to estimate.
         activations: what was recorded of one part of the data.
+        part: which part that is.
         progress: advanced by one for each epoch.
 
     Returns:
-        Columns run, epoch, layer, MI_XM, MI_YM; one row for each run, epoch and layer, in this
-        order; information in bits.
+        One row for each run, epoch and layer, in this order, with the columns
+
+        - estimator, parameter, part, n_examples: how and of what the values were estimated;
+        - run, epoch, layer;
+        - MI_XM, MI_YM: I(X;M) and I(Y;M) in bits;
+        - error_XM, error_YM: their standard errors in bits, NaN where the method has none;
+        - ceiling: the largest MI_XM that the method could have answered;
+        - violates_dpi: whether the layer knows more than an earlier one, by more than the errors,
+          which contradicts the data processing inequality.
     """
     frames = []
     failures: dict[str, list[tuple[int, int]]] = defaultdict(list)
     labels = activations.labels
+    fitted = estimator.fitted(activations)
     for epoch in activations.epochs:
         runs = activations.runs(epoch)
         for layer in range(activations.n_layers):
             values = activations.layer(epoch, layer)
             try:
-                information = estimator.estimate(values, labels)
+                information = fitted.estimate(values, labels)
             except EstimationError:
-                information, reason = _run_by_run(estimator, values, labels)
+                information, reason = _run_by_run(fitted, values, labels)
                 failures[reason].append((epoch, layer))
-            columns = (runs, epoch, layer, information.mi_xm, information.mi_ym)
-            frames.append(pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))))
+            frames.append(_frame(runs, epoch, layer, information))
         progress.advance(epoch=str(epoch))
     for reason, places in failures.items():
         epoch, layer = places[0]
         logger.warning(
-            "%s left NaN in %d places, the first at epoch %d, layer %d: %s",
-            type(estimator).__name__,
+            "The estimator %s left NaN in %d places of the %s data, the first at epoch %d, "
+            "layer %d: %s",
+            estimator.method,
             len(places),
+            part,
             epoch,
             layer,
             reason,
         )
     table = pd.concat(frames) if frames else pd.DataFrame(columns=COLUMNS)
-    return table.sort_values(["run", "epoch", "layer"], ignore_index=True)
+    table = table.sort_values(["run", "epoch", "layer"], ignore_index=True)
+    table["estimator"], table["parameter"] = estimator.method.name, estimator.method.parameter
+    table["part"], table["n_examples"] = part, len(labels)
+    table["violates_dpi"] = _violations(table, activations.n_layers)
+    return table[list(COLUMNS)]
+
+
+def _frame(runs: IntArray, epoch: int, layer: int, information: LayerInformation) -> pd.DataFrame:
+    values = {
+        "run": runs,
+        "epoch": epoch,
+        "layer": layer,
+        "MI_XM": information.mi_xm,
+        "MI_YM": information.mi_ym,
+        "error_XM": np.nan if information.error_xm is None else information.error_xm,
+        "error_YM": np.nan if information.error_ym is None else information.error_ym,
+        "ceiling": information.ceiling,
+    }
+    return pd.DataFrame(values)
+
+
+def _violations(table: pd.DataFrame, n_layers: int) -> BoolArray:
+    """Which rows, sorted by run, epoch and layer, exceed an earlier layer of their network.
+
+    A deterministic network is a Markov chain Y - X - M_1 - M_2 ..., along which neither I(X;M) nor
+    I(Y;M) can grow (Cover & Thomas 2006, theorem 2.8.1).
+    """
+    earlier = np.triu(np.ones((n_layers, n_layers), dtype=bool), k=1)
+    violated = np.zeros(len(table), dtype=bool)
+    for value, error in (("MI_XM", "error_XM"), ("MI_YM", "error_YM")):
+        information = table[value].to_numpy(np.float64).reshape(-1, n_layers)
+        variance = np.nan_to_num(table[error].to_numpy(np.float64)).reshape(-1, n_layers) ** 2
+        gain = information[:, None, :] - information[:, :, None]
+        allowed = np.sqrt(variance[:, None, :] + variance[:, :, None]) + _TOLERANCE
+        violated |= ((gain > allowed) & earlier).any(axis=1).ravel()
+    return violated
 
 
 def _run_by_run(
     estimator: MutualInformationEstimator, values: FloatArray, labels: IntArray
 ) -> tuple[LayerInformation, str]:
     """What can be estimated where some run cannot, and why it cannot."""
-    information = np.full((2, len(values)), np.nan)
-    reason = ""
+    found = np.full((4, len(values)), np.nan)
+    reason, ceiling = "", np.nan
     for row in range(len(values)):
         try:
             one_run = estimator.estimate(values[row : row + 1], labels)
         except EstimationError as error:
             reason = str(error)
         else:
-            information[:, row] = one_run.mi_xm[0], one_run.mi_ym[0]
-    return LayerInformation(*information), reason
+            found[:2, row] = one_run.mi_xm[0], one_run.mi_ym[0]
+            if one_run.error_xm is not None and one_run.error_ym is not None:
+                found[2:, row] = one_run.error_xm[0], one_run.error_ym[0]
+            ceiling = one_run.ceiling
+    mi_xm, mi_ym, error_xm, error_ym = found
+    return LayerInformation(mi_xm, mi_ym, ceiling, error_xm, error_ym), reason

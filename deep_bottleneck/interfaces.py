@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+Bits = np.ndarray[Any, np.dtype[np.float64]]
 
 Part = Literal["train", "test", "full"]
 
@@ -128,15 +129,68 @@ class Activations(Protocol):
         ...
 
 
-class LayerInformation(NamedTuple):
-    """Mutual information of one layer at one epoch, in bits, one number for each run."""
+@dataclass(frozen=True)
+class LayerInformation:
+    """Mutual information of one layer at one epoch, in bits, one number for each run.
 
-    mi_xm: np.ndarray[Any, np.dtype[np.float64]]
-    mi_ym: np.ndarray[Any, np.dtype[np.float64]]
+    Attributes:
+        mi_xm: I(X;M), shape (runs,).
+        mi_ym: I(Y;M), shape (runs,).
+        ceiling: the largest I(X;M) that the method could have answered for so many examples.
+        error_xm: the standard error of `mi_xm`, shape (runs,), where the method has one.
+        error_ym: the standard error of `mi_ym`, shape (runs,), where the method has one.
+    """
+
+    mi_xm: Bits
+    mi_ym: Bits
+    ceiling: float
+    error_xm: Bits | None = None
+    error_ym: Bits | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """What an estimator does, in the words that stand on its tables and pictures.
+
+    Attributes:
+        name: the method, such as "binning".
+        parameter: its free parameter with its value, such as "bin width 0.07"; "" if it has none.
+        bounds: what the estimate is to the information it stands for, such as "upper bound".
+        geometric: whether compression it shows in a deterministic network is geometric: whether
+            representations come closer together than the parameter, while the true I(X;M) is
+            constant or infinite (Goldfeld et al. 2019, "Estimating information flow in deep neural
+            networks", section 2).
+    """
+
+    name: str
+    parameter: str = ""
+    bounds: str = "estimate"
+    geometric: bool = False
+
+    def __str__(self) -> str:
+        """The method with its parameter."""
+        return f"{self.name}, {self.parameter}" if self.parameter else self.name
 
 
 class MutualInformationEstimator(ABC):
     """Estimates how much a layer's representation M says about the input X and the label Y."""
+
+    @property
+    def method(self) -> Method:
+        """What this estimator does, for tables and pictures."""
+        return Method(type(self).__name__)
+
+    def fitted(self, activations: Activations) -> "MutualInformationEstimator":
+        """An estimator for this recording, for a method that needs to see all of it first.
+
+        Args:
+            activations: what was recorded of one part of the data, all epochs and layers.
+
+        Returns:
+            The estimator whose `estimate` is called for each epoch and layer.
+        """
+        del activations
+        return self
 
     @abstractmethod
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
@@ -147,7 +201,7 @@ class MutualInformationEstimator(ABC):
             labels: int64, shape (n_examples,).
 
         Returns:
-            I(X;M) and I(Y;M) in bits, each of shape (runs,).
+            I(X;M) and I(Y;M) in bits.
 
         Raises:
             EstimationError: if the measure is not defined for these activations.

@@ -151,7 +151,7 @@ def run_experiment(
         for part in config.calculate_mi_for:
             activations = store.part(part)
             with progress(f"Estimating ({part})", len(activations.epochs)) as bar:
-                tables[part] = estimate(estimator, activations, bar)
+                tables[part] = estimate(estimator, activations, part, bar)
             stored.add(f"information_measures_{part}", tables[part])
     results = Results(tables, metrics, config.plot_median, stored.by_name)
     for plotter in plotters:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deep_bottleneck.errors import EstimationError
-from deep_bottleneck.estimation import estimate
+from deep_bottleneck.estimation import COLUMNS, estimate
 from deep_bottleneck.interfaces import LayerInformation, MutualInformationEstimator
 from deep_bottleneck.mi_estimator import binning
 
@@ -36,9 +36,9 @@ class Silent:
 def test_one_row_for_each_run_epoch_and_layer_and_nan_with_a_reason(caplog):
     progress = Silent()
 
-    table = estimate(binning.load(1.0), Recorded(), progress)
+    table = estimate(binning.load(1.0), Recorded(), "test", progress)
 
-    assert list(table.columns) == ["run", "epoch", "layer", "MI_XM", "MI_YM"]
+    assert tuple(table.columns) == COLUMNS
     assert table[["run", "epoch", "layer"]].to_numpy().tolist() == [
         [0, 0, 0],
         [0, 0, 1],
@@ -49,6 +49,11 @@ def test_one_row_for_each_run_epoch_and_layer_and_nan_with_a_reason(caplog):
     ]
     np.testing.assert_allclose(table["MI_XM"], [4, 0, 4, 0, 4, np.nan])
     np.testing.assert_allclose(table["MI_YM"], [1, 0, 1, 0, 1, np.nan])
+    assert (table["estimator"] == "binning").all()
+    assert (table["parameter"] == "bin width 1").all()
+    assert (table["n_examples"] == 16).all()
+    assert (table["ceiling"] == 4).all()
+    assert "binning, bin width 1 left NaN" in caplog.text
     assert "epoch 0, layer 1: cannot bin values that are NaN" in caplog.text
     assert progress.steps == 2
 
@@ -57,7 +62,7 @@ def test_nothing_recorded_is_an_empty_table():
     class Nothing(Recorded):
         epochs = ()
 
-    assert estimate(binning.load(1.0), Nothing(), Silent()).empty
+    assert estimate(binning.load(1.0), Nothing(), "test", Silent()).empty
 
 
 def test_a_mistake_in_an_estimator_is_not_hidden():
@@ -66,7 +71,7 @@ def test_a_mistake_in_an_estimator_is_not_hidden():
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        estimate(Broken(), Recorded(), Silent())
+        estimate(Broken(), Recorded(), "test", Silent())
 
 
 def test_an_estimator_that_never_answers_leaves_nan():
@@ -74,6 +79,48 @@ def test_an_estimator_that_never_answers_leaves_nan():
         def estimate(self, activations, labels) -> LayerInformation:
             raise EstimationError("it is undefined")
 
-    table = estimate(Undefined(), Recorded(), Silent())
+    table = estimate(Undefined(), Recorded(), "test", Silent())
 
     assert table[["MI_XM", "MI_YM"]].isna().all(axis=None)
+
+
+class Known(MutualInformationEstimator):
+    """Answers for the layers of an epoch in turn."""
+
+    def __init__(self, mi_xm, error=None):
+        self.answers = iter(mi_xm)
+        self.error = error
+
+    def estimate(self, activations, labels) -> LayerInformation:
+        value = np.full(len(activations), next(self.answers))
+        error = None if self.error is None else np.full(len(activations), self.error)
+        return LayerInformation(value, np.zeros_like(value), 4.0, error, error)
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "violated"),
+    [
+        ([3.0, 2.0], None, [False, False]),
+        ([2.0, 2.0 + 1e-6], None, [False, False]),
+        ([2.0, 2.1], None, [False, True]),
+        ([2.0, 2.1], 0.1, [False, False]),
+        ([2.0, 2.1], 0.05, [False, True]),
+        ([np.nan, 2.1], None, [False, False]),
+    ],
+)
+def test_a_layer_that_exceeds_an_earlier_one_by_more_than_the_error_is_marked(
+    values, error, violated
+):
+    table = estimate(Known(2 * values, error), Recorded(), "test", Silent())
+
+    assert table["violates_dpi"].tolist() == 3 * violated
+
+
+def test_an_estimator_may_look_at_the_whole_recording_first():
+    class Counting(Known):
+        def fitted(self, activations):
+            return Known([len(activations.epochs)] * 4)
+
+    table = estimate(Counting([]), Recorded(), "test", Silent())
+
+    assert (table["MI_XM"] == 2).all()

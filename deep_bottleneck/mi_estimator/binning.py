@@ -1,5 +1,7 @@
 """MI by binning: activations fall into bins of fixed width and become discrete."""
 
+import math
+
 from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.information.arrays import as_tensor
 from deep_bottleneck.information.discrete import bin_indices, mutual_information, row_keys
@@ -7,6 +9,7 @@ from deep_bottleneck.interfaces import (
     FloatArray,
     IntArray,
     LayerInformation,
+    Method,
     MutualInformationEstimator,
 )
 from deep_bottleneck.threads import threads_for
@@ -27,6 +30,11 @@ class BinningEstimator(MutualInformationEstimator):
     def __init__(self, bin_width: float) -> None:
         self.bin_width = bin_width
 
+    @property
+    def method(self) -> Method:
+        """See `MutualInformationEstimator.method`."""
+        return Method("binning", f"bin width {self.bin_width:g}", geometric=True)
+
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         """See `MutualInformationEstimator.estimate`."""
         values = as_tensor(activations)
@@ -36,4 +44,6 @@ class BinningEstimator(MutualInformationEstimator):
             except ValueError as error:
                 raise EstimationError(str(error)) from error
             entropy, about_label = mutual_information(keys, labels)
-        return LayerInformation(entropy.cpu().numpy(), about_label.cpu().numpy())
+        return LayerInformation(
+            entropy.cpu().numpy(), about_label.cpu().numpy(), ceiling=math.log2(len(labels))
+        )
