@@ -42,6 +42,6 @@ $(VENV)/.base: $(REQUIREMENTS)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.base requirements/dev.txt
+$(VENV)/.dev: $(VENV)/.base requirements/dev.txt requirements/notebooks.txt
 	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
 	touch $@

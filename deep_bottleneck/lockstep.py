@@ -5,6 +5,7 @@ over runs with `torch.vmap`, and traced once for each batch size: every later st
 Keras' Python overhead nor a loop over runs.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -120,7 +121,7 @@ class LockstepGroup:
         try:
             self._call(self._updated, (self._stack.optimizer_state, *batch))
         except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-            return f"a step cannot be vectorised ({str(error).splitlines()[0]})"
+            return f"a step cannot be vectorised ({_cause(error)})"
         return None
 
     def train_epoch(
@@ -299,3 +300,10 @@ class LockstepGroup:
             self._stack.split(parameters), others, examples, training=False
         )
         return list(outputs[: len(self.layer_names)])
+
+
+def _cause(error: Exception) -> str:
+    """The first line of the message that is not what Keras wraps around it."""
+    lines = re.sub(r"\x1b\[\d*m", "", str(error)).splitlines()
+    said = [line for line in lines if line and not line.startswith("Exception encountered when")]
+    return said[0] if said else type(error).__name__

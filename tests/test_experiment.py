@@ -278,13 +278,20 @@ def running(environment, tmp_path):
     command = [sys.executable, ROOT / "experiment.py", "with", "configs/basic.json"]
     command += ["epochs=1000000", "n_runs=2", "architecture=[3]"]
     with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=log, stderr=log, preexec_fn=_hear_ctrl_c
+        )
     try:
         _wait_for(tmp_path / "runs" / "1")
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def _hear_ctrl_c():
+    """A child of a job in the background would ignore SIGINT, as its parents do."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_for(record):

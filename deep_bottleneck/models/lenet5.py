@@ -42,13 +42,13 @@ def load(
         [
             keras.Input(tuple(input_shape)),
             _convolution(20, 5, "conv_1"),
-            layers.BatchNormalization(name="norm_1"),
+            _normalization("norm_1"),
             layers.MaxPooling2D(2, data_format="channels_last", name="maxp_1"),
             _convolution(50, 5, "conv_2"),
-            layers.BatchNormalization(name="norm_2"),
+            _normalization("norm_2"),
             layers.MaxPooling2D(2, data_format="channels_last", name="maxp_2"),
             _convolution(100, 4, "conv_3"),
-            layers.BatchNormalization(name="norm_3"),
+            _normalization("norm_3"),
             layers.Flatten(name="flatten"),
             layers.Dense(output_size, activation="softmax", name="pred"),
         ],
@@ -66,3 +66,8 @@ def _convolution(kernels: int, size: int, name: str) -> keras.layers.Conv2D:
     return keras.layers.Conv2D(
         kernels, size, activation="elu", data_format="channels_last", name=name
     )
+
+
+def _normalization(name: str) -> keras.Layer:
+    # Keras' momentum of 0.99 takes hundreds of steps to learn the averages, several short epochs
+    return keras.layers.BatchNormalization(momentum=0.9, name=name)
