@@ -35,6 +35,8 @@ sacred.SETTINGS.CAPTURE_MODE = "sys"
 sacred.SETTINGS.DISCOVER_DEPENDENCIES = "pkg"
 
 logger = logging.getLogger("deep_bottleneck")
+# Config checks types; a key that may be one thing or another is no reason for Sacred to warn
+logging.getLogger().addFilter(lambda record: "Changed type of config entry" not in str(record.msg))
 ex = sacred.Experiment("deep-bottleneck", base_dir=ROOT)
 ex.add_config(Config.parse({}).defaults())
 

@@ -8,6 +8,7 @@ python run_experiments.py -d configs --dry-run
 import argparse
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 if all went well, 1 if an experiment did not, 2 for a mistake in the
         command.
     """
+    # Sacred imports pkg_resources, which warns every user of its end
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(name)s - %(message)s")
     with exit_on(ConfigError):

@@ -46,6 +46,10 @@ class Component:
         """
         self._bind(dict.fromkeys(names))
 
+    def wants(self, name: str) -> bool:
+        """Whether `load` asks for a value of this name."""
+        return name in inspect.signature(self.target).parameters
+
     def load(self, values: Mapping[str, Any]) -> Any:
         """Call `load` with whatever its signature asks for out of these values."""
         bound = self._bind(values)

@@ -14,6 +14,9 @@ from pydantic import (
     FiniteFloat,
     PositiveInt,
     ValidationError,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
     model_serializer,
 )
 from pydantic_core import ErrorDetails
@@ -67,6 +70,50 @@ def _as_entry(value: Any) -> Any:
     return value
 
 
+def _as_estimators(value: Any) -> Any:
+    """A list of estimators as {"path", "discretization_range"}, from any form users write."""
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple):
+        return value
+    return tuple(_as_estimator(entry) for entry in listed)
+
+
+def _as_estimator(entry: Any) -> Any:
+    if isinstance(entry, str):
+        return {"path": entry}
+    if isinstance(entry, list | tuple) and len(entry) == 2:
+        return {"path": entry[0], "discretization_range": entry[1]}
+    return entry
+
+
+class EstimatorEntry(BaseModel):
+    """An estimator: `"path"`, or `["path", discretization_range]` with a parameter of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    discretization_range: PositiveFinite | None = None
+
+    @model_serializer
+    def as_written(self) -> str | list[Any]:
+        """The shortest form a user would write."""
+        own = self.discretization_range
+        return self.path if own is None else [self.path, own]
+
+    def parameter(self, default: float) -> float:
+        """Its free parameter, the default if it has none of its own."""
+        return default if self.discretization_range is None else self.discretization_range
+
+
+def _estimator_names(entries: Sequence[EstimatorEntry], default: float) -> list[str]:
+    """The module of each estimator, with its parameter where a module is named more than once."""
+    modules = [entry.path.rpartition(".")[2] for entry in entries]
+    return [
+        f"{module}_{entry.parameter(default):g}" if modules.count(module) > 1 else module
+        for module, entry in zip(modules, entries, strict=True)
+    ]
+
+
 class Entry(BaseModel):
     """A plug-in in a list of them: `"path"` or `["path", [arguments], {"name": argument}]`."""
 
@@ -106,11 +153,19 @@ class Config(BaseModel):
         False, description="largest norm of a unit's incoming weights; false for no limit"
     )
     initial_bias: FiniteFloat = Field(0.0, strict=True, description="every bias at the start")
+    quantize_bits: Annotated[int, Field(strict=True, ge=1, le=16)] | None = Field(
+        None, description="bits that each activation keeps; null for no quantisation"
+    )
     model: str = Field("models.feedforward", description="import path of the model")
     dataset: str = Field("datasets.harmonics", description="import path of the data set")
-    estimator: str = Field("mi_estimator.binning", description="import path of the MI estimator")
     discretization_range: PositiveFinite = Field(
         0.07, description="the estimator's free parameter: bin width or noise variance"
+    )
+    estimator: Annotated[tuple[EstimatorEntry, ...], BeforeValidator(_as_estimators)] = Field(
+        ("mi_estimator.binning",),
+        validate_default=True,
+        min_length=1,
+        description="import path of the MI estimator, or a list of several",
     )
     calculate_mi_for: Annotated[tuple[Part, ...], BeforeValidator(_as_parts)] = Field(
         ("train", "test"),
@@ -131,6 +186,30 @@ class Config(BaseModel):
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] | None = Field(
         None, description="where all randomness starts; drawn and recorded when null"
     )
+
+    @field_serializer("estimator")
+    def _estimator_as_written(self, entries: tuple[EstimatorEntry, ...]) -> Any:
+        written = [entry.as_written() for entry in entries]
+        return written[0] if written == [entries[0].path] else written
+
+    @field_validator("estimator")
+    @classmethod
+    def _estimators_differ(
+        cls, entries: tuple[EstimatorEntry, ...], others: ValidationInfo
+    ) -> tuple[EstimatorEntry, ...]:
+        names = _estimator_names(entries, others.data.get("discretization_range", 0.0))
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"should name {name} only once")
+        return entries
+
+    @property
+    def estimators(self) -> dict[str, tuple[str, float]]:
+        """Import path and parameter of each estimator, by a name that tells them apart."""
+        default = self.discretization_range
+        names = _estimator_names(self.estimator, default)
+        chosen = [(entry.path, entry.parameter(default)) for entry in self.estimator]
+        return dict(zip(names, chosen, strict=True))
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], source: str = "the config") -> "Config":
@@ -209,7 +288,9 @@ def _sentence(key: str, errors: Sequence[ErrorDetails], value: Any) -> str:
 
 
 def _wanted(error: ErrorDetails) -> str:
-    if error["type"] == "model_type":
+    if error["type"] == "model_type" and error["loc"][0] == "estimator":
+        wanted = 'should be "path" or ["path", discretization_range]'
+    elif error["type"] == "model_type":
         wanted = 'should be "path" or ["path", [arguments], {"name": argument}]'
     else:
         message = error["msg"].replace("'", '"')

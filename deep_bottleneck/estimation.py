@@ -23,8 +23,11 @@ logger = logging.getLogger(__name__)
 COLUMNS = (
     "estimator",
     "parameter",
+    "bounds",
+    "geometric",
     "part",
     "n_examples",
+    "unit",
     "run",
     "epoch",
     "layer",
@@ -36,7 +39,7 @@ COLUMNS = (
     "violates_dpi",
 )
 # Numerical differences of equal informations stay far below this, in bits.
-_TOLERANCE = 1e-3
+TOLERANCE = 1e-3
 
 
 def estimate(
@@ -58,7 +61,8 @@ def estimate(
     Returns:
         One row for each run, epoch and layer, in this order, with the columns
 
-        - estimator, parameter, part, n_examples: how and of what the values were estimated;
+        - estimator, parameter, bounds, geometric (see `Method`), part, n_examples, unit: how and
+          of what the values were estimated;
         - run, epoch, layer;
         - MI_XM, MI_YM: I(X;M) and I(Y;M) in bits;
         - error_XM, error_YM: their standard errors in bits, NaN where the method has none;
@@ -95,9 +99,17 @@ def estimate(
         )
     table = pd.concat(frames) if frames else pd.DataFrame(columns=COLUMNS)
     table = table.sort_values(["run", "epoch", "layer"], ignore_index=True)
-    table["estimator"], table["parameter"] = estimator.method.name, estimator.method.parameter
-    table["part"], table["n_examples"] = part, len(labels)
-    table["violates_dpi"] = _violations(table, activations.n_layers)
+    method = estimator.method
+    table = table.assign(
+        estimator=method.name,
+        parameter=method.parameter,
+        bounds=method.bounds,
+        geometric=method.geometric,
+        part=part,
+        n_examples=len(labels),
+        unit="bits",
+        violates_dpi=_violations(table, activations.n_layers),
+    )
     return table[list(COLUMNS)]
 
 
@@ -127,7 +139,7 @@ def _violations(table: pd.DataFrame, n_layers: int) -> BoolArray:
         information = table[value].to_numpy(np.float64).reshape(-1, n_layers)
         variance = np.nan_to_num(table[error].to_numpy(np.float64)).reshape(-1, n_layers) ** 2
         gain = information[:, None, :] - information[:, :, None]
-        allowed = np.sqrt(variance[:, None, :] + variance[:, :, None]) + _TOLERANCE
+        allowed = np.sqrt(variance[:, None, :] + variance[:, :, None]) + TOLERANCE
         violated |= ((gain > allowed) & earlier).any(axis=1).ravel()
     return violated
 

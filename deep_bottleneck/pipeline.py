@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 
 from deep_bottleneck import components
 from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
@@ -16,16 +15,15 @@ from deep_bottleneck.components import Component
 from deep_bottleneck.config import Config, Entry
 from deep_bottleneck.ensemble import Ensemble, Recorder
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.estimation import estimate
 from deep_bottleneck.interfaces import (
     BasePlotter,
     Dataset,
     FloatArray,
-    MutualInformationEstimator,
     Record,
     Results,
 )
 from deep_bottleneck.layers import layers_with_kernel
+from deep_bottleneck.measurement import EstimatorPlugIn, measure
 from deep_bottleneck.progress import progress
 from deep_bottleneck.schedule import default_schedule
 from deep_bottleneck.tables import Tables
@@ -38,6 +36,7 @@ RECORDERS = (
     "callbacks.sacred_metrics_logger",
     "callbacks.progress_bar",
 )
+TRUST_PLOTTER = "plotter.trust"
 ACTIVITY_RECORDER = "callbacks.activity_logger"
 MODEL_VALUES = ("input_size", "input_shape", "output_size")
 ESTIMATOR_VALUES = ("n_classes",)
@@ -59,14 +58,15 @@ class Plan:
 
     dataset: Component
     model: Component
-    estimator: Component
+    estimators: Mapping[str, EstimatorPlugIn]
     callbacks: Sequence[Component]
     plotters: Sequence[Component]
 
     @property
     def all(self) -> list[Component]:
         """Every plug-in."""
-        return [self.dataset, self.model, self.estimator, *self.callbacks, *self.plotters]
+        estimators = [plug_in.component for plug_in in self.estimators.values()]
+        return [self.dataset, self.model, *estimators, *self.callbacks, *self.plotters]
 
 
 def make_plan(config: Config) -> Plan:
@@ -87,16 +87,33 @@ def make_plan(config: Config) -> Plan:
         ]
 
     measured = [ACTIVITY_RECORDER] if config.calculate_mi_for else []
+    drawn = [Entry(path=TRUST_PLOTTER)] if config.calculate_mi_for else []
     recorders = [Entry(path=path) for path in (*RECORDERS, *measured)]
     plan = Plan(
         dataset=checked(components.find("dataset", config.dataset)),
         model=checked(components.find("model", config.model), MODEL_VALUES),
-        estimator=checked(components.find("estimator", config.estimator), ESTIMATOR_VALUES),
+        estimators=estimator_plug_ins(config),
         callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
-        plotters=entries("plotters", config.plotters, PLOTTER_VALUES),
+        plotters=entries("plotters", [*config.plotters, *drawn], PLOTTER_VALUES),
     )
     _check_tables(plan)
     return plan
+
+
+def estimator_plug_ins(config: Config) -> dict[str, EstimatorPlugIn]:
+    """The estimators of a config by their name, which is "" where there is only one.
+
+    Raises:
+        ConfigError: if one cannot be imported, or needs an argument that nobody supplies.
+    """
+    known = {*_values(config), *ESTIMATOR_VALUES}
+    several = len(config.estimators) > 1
+    found = {}
+    for name, (path, parameter) in config.estimators.items():
+        component = components.find("estimator", path)
+        component.check(known)
+        found[name if several else ""] = EstimatorPlugIn(component, parameter)
+    return found
 
 
 def _check_tables(plan: Plan) -> None:
@@ -140,19 +157,15 @@ def run_experiment(
         "input_shape": dataset.input_shape,
         "output_size": dataset.n_classes,
     }
-    estimator = _loaded(plan.estimator, values, MutualInformationEstimator)
+    for plug_in in plan.estimators.values():
+        plug_in.load(values)
     plotters = [_loaded(component, values, BasePlotter) for component in plan.plotters]
     models = list(_models(plan.model, values, config))
     store_path = folder / STORE_NAME
     _train(config, plan.callbacks, models, values, store_path)
     with ActivationStore(store_path) as store:
         metrics = store.metrics()
-        tables: dict[str, pd.DataFrame] = {}
-        for part in config.calculate_mi_for:
-            activations = store.part(part)
-            with progress(f"Estimating ({part})", len(activations.epochs)) as bar:
-                tables[part] = estimate(estimator, activations, part, bar)
-            stored.add(f"information_measures_{part}", tables[part])
+        tables = measure(plan.estimators, values, store, config.calculate_mi_for, stored)
     results = Results(tables, metrics, config.plot_median, stored.by_name)
     for plotter in plotters:
         for name, figure in plotter.plot(results).items():

@@ -33,6 +33,35 @@ def test_a_plug_in_is_a_path_or_a_path_with_arguments():
 
 
 @pytest.mark.parametrize(
+    ("written", "estimators"),
+    [
+        ("mi_estimator.upper", {"upper": ("mi_estimator.upper", 0.1)}),
+        (["mi_estimator.upper"], {"upper": ("mi_estimator.upper", 0.1)}),
+        (
+            ["mi_estimator.upper", ["mi_estimator.kraskov", 3]],
+            {"upper": ("mi_estimator.upper", 0.1), "kraskov": ("mi_estimator.kraskov", 3)},
+        ),
+        (
+            ["mi_estimator.upper", ["mi_estimator.upper", 0.01]],
+            {
+                "upper_0.1": ("mi_estimator.upper", 0.1),
+                "upper_0.01": ("mi_estimator.upper", 0.01),
+            },
+        ),
+    ],
+)
+def test_estimators_have_names_that_tell_them_apart(written, estimators):
+    parsed = Config.parse({"estimator": written, "discretization_range": 0.1})
+
+    assert parsed.estimators == estimators
+    assert Config.parse(parsed.defaults()) == parsed
+
+
+def test_one_estimator_is_stored_as_its_path():
+    assert Config.parse({}).defaults()["estimator"] == "mi_estimator.binning"
+
+
+@pytest.mark.parametrize(
     ("value", "parts"),
     [
         ("train", ("train",)),
@@ -56,6 +85,11 @@ def test_parts_of_the_data_have_old_names_too(value, parts):
         ({"activation_fn": "tahn"}, 'did you mean "tanh"?'),
         ({"optimizer": "adm"}, '"optimizer" is "adm" but should be "sgd" or "adam"'),
         ({"learning_rate": float("nan")}, '"learning_rate" is NaN but should be a finite number'),
+        ({"estimator": 5}, '"estimator" is 5 but'),
+        ({"estimator": []}, '"estimator" is [] but'),
+        ({"estimator": ["a", 3]}, 'element [1] should be "path" or ["path", discretization_range]'),
+        ({"estimator": [["a", -3]]}, "should be greater than 0"),
+        ({"estimator": ["a", "b", ["a", 0.07]]}, "should name a_0.07 only once"),
         ({"discretization_range": 0}, '"discretization_range" is 0 but should be greater than 0'),
         ({"architecture": [10, 0]}, "element [1] should be greater than 0"),
         ({"max_norm_weights": True}, '"max_norm_weights" is true'),

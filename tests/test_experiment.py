@@ -14,6 +14,7 @@ import pytest
 
 from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.errors import RecordError
+from deep_bottleneck.estimation import COLUMNS
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = ["epochs=3", "n_runs=2", "architecture=[4,3]"]
@@ -63,9 +64,13 @@ def test_an_experiment_stores_tables_pictures_and_metrics(call, tmp_path):
         "information_measures_test",
         "infoplane_train",
         "infoplane_test",
+        "trust_train",
+        "trust_test",
+        "trust_plot_train",
+        "trust_plot_test",
     }
     table = pd.read_csv(record / "information_measures_test.csv")
-    assert list(table.columns) == ["run", "epoch", "layer", "MI_XM", "MI_YM"]
+    assert tuple(table.columns) == COLUMNS
     assert table[["run", "epoch", "layer"]].to_numpy().tolist() == [
         [run, epoch, layer] for run in range(2) for epoch in range(3) for layer in range(3)
     ]
@@ -74,6 +79,25 @@ def test_an_experiment_stores_tables_pictures_and_metrics(call, tmp_path):
     assert metrics["test.accuracy"]["steps"] == [0, 1, 2]
     assert "deep_bottleneck/ensemble.py" in {name for name, _ in run["experiment"]["sources"]}
     assert not (record / "activations.h5").exists()
+
+
+def test_several_estimators_see_one_training(call, write, tmp_path):
+    estimators = ["mi_estimator.exact", ["mi_estimator.upper", 0.1], ["mi_estimator.upper", 0.01]]
+    config = write("several.json", estimator=estimators, quantize_bits=4, calculate_mi_for="test")
+
+    result = call("run_experiments.py", "-d", config, *SHORT)
+
+    assert result.returncode == 0, result.stderr
+    record = tmp_path / "runs" / "1"
+    names = ("exact", "upper_0.1", "upper_0.01")
+    tables = [pd.read_csv(record / f"information_measures_{name}_test.csv") for name in names]
+    assert [table["estimator"][0] for table in tables] == ["exact", "upper", "upper"]
+    assert (tables[1]["MI_XM"] <= tables[2]["MI_XM"] + 1e-6).all()
+    for name in names:
+        assert (record / f"infoplane_{name}_test.png").exists()
+        assert (record / f"trust_{name}_test.csv").exists()
+    checks = {name: set(pd.read_csv(record / f"trust_{name}_test.csv")["check"]) for name in names}
+    assert checks["upper_0.1"] - checks["exact"] == {"parameter halved", "parameter doubled"}
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from deep_bottleneck.models.quantization import QuantizedActivation
+
 OPTIMIZERS = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
 
 
@@ -16,6 +18,7 @@ def load(
     output_size: int,
     max_norm_weights: bool | float = False,
     initial_bias: float = 0.0,
+    quantize_bits: int | None = None,
     after_hidden: Callable[[], keras.Layer] | None = None,
 ) -> keras.Model:
     """Dense layers of `architecture` and a softmax readout, compiled with cross-entropy.
@@ -31,13 +34,16 @@ def load(
         output_size: number of classes.
         max_norm_weights: largest norm of a unit's incoming weights, False for no limit.
         initial_bias: every bias at the start.
+        quantize_bits: bits that each activation keeps, None for all.
         after_hidden: makes a layer to put after each hidden layer.
     """
 
     def dense(units: int, activation: str) -> keras.layers.Dense:
         return keras.layers.Dense(
             units,
-            activation=activation,
+            activation=QuantizedActivation(activation, quantize_bits)
+            if quantize_bits
+            else activation,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=units**-0.5),
             bias_initializer=keras.initializers.Constant(initial_bias),
             kernel_constraint=keras.constraints.MaxNorm(max_norm_weights)

@@ -7,7 +7,7 @@ from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
 
 from deep_bottleneck.interfaces import BasePlotter, Results
-from deep_bottleneck.plotter.style import COLOR_MAP, SPREAD_COLOR, styled
+from deep_bottleneck.plotter.style import COLOR_MAP, SPREAD_COLOR, described, styled
 
 COORDINATES = ["MI_XM", "MI_YM"]
 
@@ -25,10 +25,12 @@ class InformationPlane(BasePlotter):
     """
 
     def plot(self, results: Results) -> dict[str, Figure]:
-        """One figure `infoplane_<part>` for each table."""
+        """One figure `infoplane_<name>` for each table."""
         return {
-            f"infoplane_{part}": plane(table, results.plot_median, f"Information plane ({part})")
-            for part, table in results.tables.items()
+            f"infoplane_{name}": plane(
+                table, results.plot_median, f"Information plane ({name.rpartition('_')[2]})"
+            )
+            for name, table in results.tables.items()
         }
 
 
@@ -37,13 +39,16 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
     """Draw one information plane.
 
     Args:
-        table: columns run, epoch, layer, MI_XM, MI_YM in bits.
+        table: as `deep_bottleneck.estimation.estimate` gives it.
         plot_median: whether the points are medians over runs instead of means.
         title: what stands above.
     """
     figure = Figure(figsize=(8, 6))
     axes = figure.add_subplot()
-    axes.set(title=title, xlabel="I(X;M) [bits]", ylabel="I(Y;M) [bits]")
+    method = "" if table.empty else described(table.iloc[0])
+    axes.set(xlabel="I(X;M) [bits]", ylabel="I(Y;M) [bits]")
+    axes.set_title(method, fontsize=9)
+    figure.suptitle(title)
     centre, spread = summarise(table.dropna(subset=COORDINATES), plot_median)
     if centre.empty:
         axes.text(0.5, 0.5, "no value could be estimated", ha="center", transform=axes.transAxes)
@@ -73,6 +78,21 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
     )
     margin = spread.fillna(0).to_numpy() + 0.03 * np.ptp(points, axis=0) + 0.01
     low, high = (points - margin).min(axis=0), (points + margin).max(axis=0)
+    ceiling = float(table["ceiling"].max())
+    axes.axvline(ceiling, color="0.4", linewidth=0.8, zorder=0)
+    axes.annotate(
+        "ceiling",
+        (ceiling, 0),
+        (-2, 3),
+        ("data", "axes fraction"),
+        "offset points",
+        ha="right",
+        va="bottom",
+        rotation=90,
+        fontsize=8,
+        color="0.4",
+    )
+    high[0] = max(high[0], ceiling + 0.02 * (ceiling - low[0]))
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     bar = figure.colorbar(scatter, ax=axes, label="epoch")
     ticks = [0, *(10**power for power in range(int(np.log10(norm.vmax or 10)) + 1))]

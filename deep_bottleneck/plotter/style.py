@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+import pandas as pd
 
 COLOR_MAP = "viridis"
 SPREAD_COLOR = "0.6"
@@ -37,3 +38,16 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
             return draw(*args, **kwargs)
 
     return wrapper
+
+
+def described(row: pd.Series) -> str:
+    """How and of what the values of a table were estimated, as a title says it.
+
+    Args:
+        row: with estimator, parameter, bounds, geometric, part and n_examples.
+    """
+    method = ", ".join(part for part in (row["estimator"], row["parameter"]) if part)
+    bounds = f" ({row['bounds']})" if row["bounds"] not in (row["estimator"], "") else ""
+    examples = f"{row['n_examples']} {row['part']} examples"
+    compression = "; compression is geometric" if row["geometric"] else ""
+    return f"{method}{bounds}, {examples}{compression}"

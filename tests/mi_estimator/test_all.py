@@ -1,6 +1,7 @@
 """What every estimator must do, whatever its method."""
 
 import importlib
+import inspect
 import pkgutil
 
 import numpy as np
@@ -19,7 +20,9 @@ MODULES = [
 
 @pytest.fixture(params=MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
 def estimator(request) -> MutualInformationEstimator:
-    return request.param.load(discretization_range=0.1)
+    wanted = inspect.signature(request.param.load).parameters
+    values = {"discretization_range": 0.1, "quantize_bits": 16}
+    return request.param.load(**{name: values[name] for name in wanted})
 
 
 @pytest.fixture
@@ -30,6 +33,7 @@ def labels():
 def test_load_and_class_are_documented(estimator):
     assert isinstance(estimator, MutualInformationEstimator)
     assert estimator.__doc__
+    assert str(estimator.method)
 
 
 def test_one_number_for_each_run_in_bits(estimator, labels):

@@ -15,7 +15,16 @@ def table(n_runs=3, epochs=(0, 1, 20), n_layers=4):
         for epoch in epochs
         for layer in range(n_layers)
     ]
-    return pd.DataFrame(rows, columns=["run", "epoch", "layer", "MI_XM", "MI_YM"])
+    frame = pd.DataFrame(rows, columns=["run", "epoch", "layer", "MI_XM", "MI_YM"])
+    return frame.assign(
+        estimator="binning",
+        parameter="bin width 0.07",
+        bounds="estimate",
+        geometric=True,
+        part="train",
+        n_examples=4096,
+        ceiling=12.0,
+    )
 
 
 def artists(figure, kind):
@@ -38,7 +47,7 @@ def test_a_point_for_each_epoch_and_layer_a_line_for_each_epoch():
     assert [len(path.vertices) for path in lines.get_paths()] == [4, 4, 4]
     assert sorted(set(points.get_array())) == [0, 1, 20]
     axes, bar = figure.axes
-    assert (axes.get_title(), axes.get_xlabel()) == ("T", "I(X;M) [bits]")
+    assert (figure.get_suptitle(), axes.get_xlabel()) == ("T", "I(X;M) [bits]")
     assert axes.get_ylabel() == "I(Y;M) [bits]"
     assert bar.get_ylabel() == "epoch"
 
@@ -89,3 +98,19 @@ def test_nothing_estimated_says_so():
     (text,) = informationplane.plane(data, False, "T").axes[0].texts
 
     assert text.get_text() == "no value could be estimated"
+
+
+def test_the_ceiling_is_a_line_within_the_axes():
+    axes = informationplane.plane(table(), False, "T").axes[0]
+
+    (line,) = axes.get_lines()
+    assert set(line.get_xdata()) == {12.0}
+    assert axes.get_xlim()[1] > 12
+
+
+def test_the_title_says_how_and_of_what_it_was_estimated():
+    title = informationplane.plane(table(), False, "T").axes[0].get_title()
+
+    assert title == (
+        "binning, bin width 0.07 (estimate), 4096 train examples; compression is geometric"
+    )

@@ -1,0 +1,116 @@
+"""From an activation store to tables of mutual information, through one estimator or several."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from deep_bottleneck.activation_store import ActivationStore
+from deep_bottleneck.components import Component
+from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.estimation import estimate
+from deep_bottleneck.interfaces import MutualInformationEstimator, Part
+from deep_bottleneck.progress import progress
+from deep_bottleneck.tables import Tables
+from deep_bottleneck.trust import VARIATIONS, at_ceiling, trust_report
+
+logger = logging.getLogger(__name__)
+
+_PARAMETER = "discretization_range"
+
+
+@dataclass(frozen=True)
+class EstimatorPlugIn:
+    """An estimator that a config names, with its free parameter.
+
+    Attributes:
+        component: where it is loaded from.
+        discretization_range: the parameter.
+    """
+
+    component: Component
+    discretization_range: float
+
+    @property
+    def has_parameter(self) -> bool:
+        """Whether the estimator asks for the parameter at all."""
+        return self.component.wants(_PARAMETER)
+
+    def load(self, values: Mapping[str, Any], factor: float = 1.0) -> MutualInformationEstimator:
+        """The estimator.
+
+        Args:
+            values: what it may ask for, by name.
+            factor: what its parameter is multiplied by.
+
+        Raises:
+            ConfigError: if it refuses the parameter, or is no estimator.
+        """
+        loaded = self.component.load({**values, _PARAMETER: factor * self.discretization_range})
+        if not isinstance(loaded, MutualInformationEstimator):
+            raise ConfigError(
+                f'"{self.component.key}": {self.component.path} gave a {type(loaded).__name__}, '
+                f"expected a {MutualInformationEstimator.__name__}"
+            )
+        return loaded
+
+
+def measure(
+    plug_ins: Mapping[str, EstimatorPlugIn],
+    values: Mapping[str, Any],
+    store: ActivationStore,
+    parts: Sequence[Part],
+    tables: Tables,
+) -> dict[str, pd.DataFrame]:
+    """Estimate mutual information, and how far it can be trusted, with each estimator.
+
+    Every table is stored as soon as it is there: `information_measures_<name>` and
+    `trust_<name>`, where the name is that of the part, after the estimator's where that has one.
+
+    Args:
+        plug_ins: the estimators by their name, which is "" for the only one of an experiment.
+        values: what they may ask for, by name.
+        store: what was recorded.
+        parts: the parts of the data to measure.
+        tables: where the tables go.
+
+    Returns:
+        The tables of information by their name.
+
+    Raises:
+        ConfigError: as for `EstimatorPlugIn.load`.
+    """
+    loaded = {name: plug_in.load(values) for name, plug_in in plug_ins.items()}
+    measured = {}
+    for part in parts:
+        recording = store.part(part)
+        for estimator_name, estimator in loaded.items():
+            name = f"{estimator_name}_{part}" if estimator_name else part
+            with progress(f"Estimating ({name})", len(recording.epochs)) as bar:
+                measured[name] = estimate(estimator, recording, part, bar)
+            tables.add(f"information_measures_{name}", measured[name])
+            _say_if_saturated(measured[name])
+            plug_in = plug_ins[estimator_name]
+            factors = VARIATIONS if plug_in.has_parameter else {}
+            variants = {text: plug_in.load(values, factor) for text, factor in factors.items()}
+            report = trust_report(measured[name], estimator, variants, recording, store.metrics())
+            tables.add(f"trust_{name}", report)
+    return measured
+
+
+def _say_if_saturated(table: pd.DataFrame) -> None:
+    known = table.dropna(subset="MI_XM")
+    share = at_ceiling(known).mean()
+    if share > 0.5:
+        row = known.iloc[0]
+        logger.warning(
+            "%.0f %% of the values of I(X;M) by %s (%s data) are at their ceiling of %.2f bits: "
+            "there the method tells all %d examples apart, and can say no more about the layer.",
+            100 * share,
+            row["estimator"],
+            row["part"],
+            row["ceiling"],
+            row["n_examples"],
+        )
