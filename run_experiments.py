@@ -3,12 +3,13 @@
 python run_experiments.py -d configs/basic.json
 python run_experiments.py -d configs/basic.json epochs=100 seed=1
 python run_experiments.py -d configs --dry-run
+python run_experiments.py --reestimate 12 --estimator mi_estimator.kraskov=3
 """
 
 import argparse
 import logging
+import os
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import pandas as pd
 from deep_bottleneck import components
 from deep_bottleneck import config as hyperparameters
 from deep_bottleneck.config import Config
-from deep_bottleneck.errors import ConfigError, exit_on
+from deep_bottleneck.errors import ConfigError, RecordError, exit_on
 from deep_bottleneck.interfaces import Job, Outcome
+from deep_bottleneck.settings import runs_folder
 
 EXPERIMENT_SCRIPT = Path(__file__).resolve().with_name("experiment.py")
 
@@ -30,10 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 if all went well, 1 if an experiment did not, 2 for a mistake in the
         command.
     """
-    # Sacred imports pkg_resources, which warns every user of its end
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(name)s - %(message)s")
+    if options.reestimate:
+        return _reestimate(options.reestimate, options.estimator)
     with exit_on(ConfigError):
         jobs = find_jobs(options.configs, options.updates)
         if options.dry_run:
@@ -68,6 +70,33 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
     return pd.DataFrame(rows, columns=["config", "id", "status", "time"]).to_string(index=False)
 
 
+def _reestimate(experiment_id: str, estimators: Sequence[str]) -> int:
+    """Measure a stored experiment with more estimators."""
+    # only here: torch takes seconds to import
+    from deep_bottleneck.ended_record import EndedRecord
+    from deep_bottleneck.reestimation import reestimate
+
+    folder = runs_folder(os.environ) / experiment_id
+    with exit_on(ConfigError, RecordError):
+        if not estimators:
+            raise ConfigError("--reestimate needs an estimator: --estimator PATH or PATH=RANGE")
+        chosen = [_estimator(text) for text in estimators]
+        added = reestimate(EndedRecord(folder), chosen)
+    logging.getLogger("deep_bottleneck").info("Added to %s: %s", folder, ", ".join(added))
+    return 0
+
+
+def _estimator(text: str) -> str | list[str | float]:
+    """An estimator of the command line as a config has it."""
+    path, equals, parameter = text.partition("=")
+    if not equals:
+        return path
+    try:
+        return [path, float(parameter)]
+    except ValueError:
+        raise ConfigError(f"--estimator {text}: {parameter!r} is no number") from None
+
+
 def _dry_run(jobs: Sequence[Job]) -> int:
     """List the experiments, and what is wrong with their configs."""
     rows = []
@@ -87,14 +116,26 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Run one experiment or many: a config file, or a folder of them."
     )
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
         "-d",
         "-c",
         "--configs",
         type=Path,
-        required=True,
         metavar="PATH",
         help="a JSON config, or a folder that is walked for them in a stable order",
+    )
+    what.add_argument(
+        "--reestimate",
+        metavar="ID",
+        help="measure a stored experiment that kept its activations with other estimators",
+    )
+    parser.add_argument(
+        "--estimator",
+        action="append",
+        default=[],
+        metavar="PATH[=RANGE]",
+        help="estimator for --reestimate, with its discretization_range; may be repeated",
     )
     parser.add_argument(
         "updates", nargs="*", metavar="KEY=VALUE", help="hyperparameters to change in each config"

@@ -130,6 +130,7 @@ class Entry(BaseModel):
         return [self.path, *extras] if extras else self.path
 
 
+REPORTS = (Entry(path="plotter.trust"),)
 PlugIns = tuple[Annotated[Entry, BeforeValidator(_as_entry)], ...]
 
 
@@ -180,8 +181,8 @@ class Config(BaseModel):
     )
     n_runs: PositiveInt = Field(1, strict=True, description="networks to train")
     backend: Backend = Field("torch", description="what Keras trains on")
-    keep_activations: bool = Field(
-        False, strict=True, description="keep the recorded activations of a completed experiment"
+    keep_activations: Annotated[bool, Field(strict=True)] | Annotated[str, Field(min_length=1)] = (
+        Field(False, description="keep the recorded activations; a folder for them, or true")
     )
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] | None = Field(
         None, description="where all randomness starts; drawn and recorded when null"
@@ -210,6 +211,16 @@ class Config(BaseModel):
         names = _estimator_names(self.estimator, default)
         chosen = [(entry.path, entry.parameter(default)) for entry in self.estimator]
         return dict(zip(names, chosen, strict=True))
+
+    @property
+    def plotters_and_reports(self) -> tuple[Entry, ...]:
+        """The plotters, and what is drawn besides wherever information is measured."""
+        return (*self.plotters, *(REPORTS if self.calculate_mi_for else ()))
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The hyperparameters by name, as plug-ins may ask for them."""
+        return self.model_dump(exclude={"callbacks", "plotters"})
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], source: str = "the config") -> "Config":

@@ -7,8 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from deep_bottleneck import components
 from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.components import Component
+from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.estimation import estimate
 from deep_bottleneck.interfaces import MutualInformationEstimator, Part
@@ -18,6 +20,7 @@ from deep_bottleneck.trust import VARIATIONS, at_ceiling, trust_report
 
 logger = logging.getLogger(__name__)
 
+ESTIMATOR_VALUES = ("n_classes",)
 _PARAMETER = "discretization_range"
 
 
@@ -55,6 +58,21 @@ class EstimatorPlugIn:
                 f"expected a {MutualInformationEstimator.__name__}"
             )
         return loaded
+
+
+def estimator_plug_ins(config: Config) -> dict[str, EstimatorPlugIn]:
+    """The estimators of a config by their name.
+
+    Raises:
+        ConfigError: if one cannot be imported, or needs an argument that nobody supplies.
+    """
+    known = {*config.hyperparameters, *ESTIMATOR_VALUES}
+    found = {}
+    for name, (path, parameter) in config.estimators.items():
+        component = components.find("estimator", path)
+        component.check(known)
+        found[name] = EstimatorPlugIn(component, parameter)
+    return found
 
 
 def measure(

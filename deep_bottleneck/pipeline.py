@@ -1,6 +1,7 @@
 """Data -> models -> training -> tables -> figures. Knows no Sacred."""
 
 import logging
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,12 @@ import keras
 import numpy as np
 
 from deep_bottleneck import components
-from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
+from deep_bottleneck.activation_store import STORE_NAME, ActivationStore, ActivationWriter
 from deep_bottleneck.components import Component
 from deep_bottleneck.config import Config, Entry
 from deep_bottleneck.ensemble import Ensemble, Recorder
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.figures import store_figures
 from deep_bottleneck.interfaces import (
     BasePlotter,
     Dataset,
@@ -23,23 +25,20 @@ from deep_bottleneck.interfaces import (
     Results,
 )
 from deep_bottleneck.layers import layers_with_kernel
-from deep_bottleneck.measurement import EstimatorPlugIn, measure
+from deep_bottleneck.measurement import EstimatorPlugIn, estimator_plug_ins, measure
 from deep_bottleneck.progress import progress
 from deep_bottleneck.schedule import default_schedule
 from deep_bottleneck.tables import Tables
 
 logger = logging.getLogger(__name__)
 
-STORE_NAME = "activations.h5"
 RECORDERS = (
     "callbacks.metrics_logger",
     "callbacks.sacred_metrics_logger",
     "callbacks.progress_bar",
 )
-TRUST_PLOTTER = "plotter.trust"
 ACTIVITY_RECORDER = "callbacks.activity_logger"
 MODEL_VALUES = ("input_size", "input_shape", "output_size")
-ESTIMATOR_VALUES = ("n_classes",)
 CALLBACK_VALUES = (
     "run",
     "dataset",
@@ -75,7 +74,7 @@ def make_plan(config: Config) -> Plan:
     Raises:
         ConfigError: if one cannot be imported, or needs an argument or table that nobody supplies.
     """
-    known = set(_values(config))
+    known = set(config.hyperparameters)
 
     def checked(component: Component, names: Sequence[str] = ()) -> Component:
         component.check(known | set(names))
@@ -87,33 +86,16 @@ def make_plan(config: Config) -> Plan:
         ]
 
     measured = [ACTIVITY_RECORDER] if config.calculate_mi_for else []
-    drawn = [Entry(path=TRUST_PLOTTER)] if config.calculate_mi_for else []
     recorders = [Entry(path=path) for path in (*RECORDERS, *measured)]
     plan = Plan(
         dataset=checked(components.find("dataset", config.dataset)),
         model=checked(components.find("model", config.model), MODEL_VALUES),
         estimators=estimator_plug_ins(config),
         callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
-        plotters=entries("plotters", [*config.plotters, *drawn], PLOTTER_VALUES),
+        plotters=entries("plotters", config.plotters_and_reports, PLOTTER_VALUES),
     )
     _check_tables(plan)
     return plan
-
-
-def estimator_plug_ins(config: Config) -> dict[str, EstimatorPlugIn]:
-    """The estimators of a config by their name, which is "" where there is only one.
-
-    Raises:
-        ConfigError: if one cannot be imported, or needs an argument that nobody supplies.
-    """
-    known = {*_values(config), *ESTIMATOR_VALUES}
-    several = len(config.estimators) > 1
-    found = {}
-    for name, (path, parameter) in config.estimators.items():
-        component = components.find("estimator", path)
-        component.check(known)
-        found[name if several else ""] = EstimatorPlugIn(component, parameter)
-    return found
 
 
 def _check_tables(plan: Plan) -> None:
@@ -145,10 +127,10 @@ def run_experiment(
     Raises:
         ConfigError: if a plug-in's `load` returns something else than it should.
     """
-    dataset = _loaded(plan.dataset, _values(config), Dataset)
+    dataset = _loaded(plan.dataset, config.hyperparameters, Dataset)
     stored = Tables(record, folder)
     values = {
-        **_values(config),
+        **config.hyperparameters,
         "run": record,
         "tables": stored,
         "dataset": dataset,
@@ -161,26 +143,38 @@ def run_experiment(
         plug_in.load(values)
     plotters = [_loaded(component, values, BasePlotter) for component in plan.plotters]
     models = list(_models(plan.model, values, config))
-    store_path = folder / STORE_NAME
+    store_path = _store_path(config, folder)
     _train(config, plan.callbacks, models, values, store_path)
     with ActivationStore(store_path) as store:
         metrics = store.metrics()
-        tables = measure(plan.estimators, values, store, config.calculate_mi_for, stored)
+        several = len(plan.estimators) > 1
+        named = {name if several else "": plug_in for name, plug_in in plan.estimators.items()}
+        tables = measure(named, values, store, config.calculate_mi_for, stored)
     results = Results(tables, metrics, config.plot_median, stored.by_name)
-    for plotter in plotters:
-        for name, figure in plotter.plot(results).items():
-            path = folder / f"{name}.png"
-            figure.savefig(path)
-            record.add_artifact(str(path), name=name)
+    store_figures(plotters, results, record, folder)
     if not config.keep_activations:
         store_path.unlink()
     last = metrics.groupby("run").last()
     return {"train": last["accuracy"].to_numpy(), "test": last["val_accuracy"].to_numpy()}
 
 
-def _values(config: Config) -> dict[str, Any]:
-    """The hyperparameters by name, as plug-ins may ask for them."""
-    return config.model_dump(exclude={"callbacks", "plotters"})
+def _store_path(config: Config, folder: Path) -> Path:
+    """Where the activation store is: in the experiment's folder, or reached by a link from there.
+
+    Raises:
+        ConfigError: if the folder that `keep_activations` names cannot be written.
+    """
+    path = folder / STORE_NAME
+    if not isinstance(config.keep_activations, str):
+        return path
+    elsewhere = Path(config.keep_activations).resolve()
+    target = elsewhere / f"{folder.name}_{uuid.uuid4().hex[:8]}_{STORE_NAME}"
+    try:
+        elsewhere.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)
+    except OSError as error:
+        raise ConfigError(f'"keep_activations": cannot write there: {error}') from None
+    return target
 
 
 def _models(component: Component, values: Mapping[str, Any], config: Config) -> Iterator[Any]:

@@ -20,12 +20,10 @@ from pymongo.errors import ConfigurationError, DuplicateKeyError, OperationFailu
 from sacred.observers import FileStorageObserver, MongoObserver, RunObserver
 
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.settings import REPORT_VARIABLE, runs_folder
 
 logger = logging.getLogger(__name__)
 
-RUNS_VARIABLE = "DEEP_BOTTLENECK_RUNS"
-REPORT_VARIABLE = "DEEP_BOTTLENECK_REPORT"
-DEFAULT_RUNS = "runs"
 LOCAL_PRIORITY = 40
 DATABASE_PRIORITY = 30
 REACH_WITHIN_MS = 3000
@@ -98,7 +96,7 @@ def observers(environment: Mapping[str, str], env_file: Path) -> list[RunObserve
     Raises:
         ConfigError: if the settings of the database are wrong.
     """
-    folder = Path(environment.get(RUNS_VARIABLE) or DEFAULT_RUNS)
+    folder = runs_folder(environment)
     chosen: list[RunObserver] = [LocalRecord(folder)]
     report = environment.get(REPORT_VARIABLE)
     if report:

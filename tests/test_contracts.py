@@ -7,13 +7,13 @@ import pkgutil
 import pytest
 
 import deep_bottleneck
-from deep_bottleneck import pipeline
+from deep_bottleneck import measurement, pipeline
 from deep_bottleneck.config import Config
 
 KINDS = {
     "datasets": (),
     "models": pipeline.MODEL_VALUES,
-    "mi_estimator": pipeline.ESTIMATOR_VALUES,
+    "mi_estimator": measurement.ESTIMATOR_VALUES,
     "callbacks": pipeline.CALLBACK_VALUES,
     "plotter": pipeline.PLOTTER_VALUES,
 }

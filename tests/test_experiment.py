@@ -81,6 +81,34 @@ def test_an_experiment_stores_tables_pictures_and_metrics(call, tmp_path):
     assert not (record / "activations.h5").exists()
 
 
+def test_a_stored_experiment_is_estimated_again_without_training(call, tmp_path):
+    short = ["epochs=3", "architecture=[3]", "calculate_mi_for=test", "seed=0"]
+    away = f"keep_activations={tmp_path / 'scratch'}"
+    call("run_experiments.py", "-d", "configs/basic.json", away, *short)
+    record = tmp_path / "runs" / "1"
+    before = pd.read_csv(record / "information_measures_test.csv")
+    arguments = ["--reestimate", "1", "--estimator", "mi_estimator.upper=0.1"]
+    arguments += ["--estimator", "mi_estimator.binning"]
+
+    first = call("run_experiments.py", *arguments)
+    again = call("run_experiments.py", *arguments)
+
+    assert first.returncode == 0, first.stderr
+    after = pd.read_csv(record / "information_measures_binning_0.07_test.csv")
+    pd.testing.assert_frame_equal(before, after)
+    upper = pd.read_csv(record / "information_measures_upper_0.1_test.csv")
+    assert set(upper["parameter"]) == {"noise variance 0.1"}
+    pictures = {
+        "infoplane_upper_0.1_test",
+        "infoplane_binning_0.07_test",
+        "trust_plot_upper_0.1_test",
+    }
+    assert pictures <= set(json.loads((record / "run.json").read_text())["artifacts"])
+    assert all((record / f"{name}.png").exists() for name in pictures)
+    assert again.returncode == 2
+    assert "estimated with upper_0.1 already" in again.stderr.splitlines()[-1]
+
+
 def test_several_estimators_see_one_training(call, write, tmp_path):
     estimators = ["mi_estimator.exact", ["mi_estimator.upper", 0.1], ["mi_estimator.upper", 0.01]]
     config = write("several.json", estimator=estimators, quantize_bits=4, calculate_mi_for="test")

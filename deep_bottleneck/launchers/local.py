@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deep_bottleneck.errors import EXIT_STATUS
 from deep_bottleneck.interfaces import Job, Launcher, Outcome
-from deep_bottleneck.storage import REPORT_VARIABLE
+from deep_bottleneck.settings import REPORT_VARIABLE
 
 logger = logging.getLogger(__name__)
 

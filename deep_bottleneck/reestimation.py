@@ -1,0 +1,80 @@
+"""Measure a stored experiment again with other estimators, without training."""
+
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deep_bottleneck import components
+from deep_bottleneck.activation_store import STORE_NAME, ActivationStore
+from deep_bottleneck.config import Config
+from deep_bottleneck.ended_record import EndedRecord
+from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.figures import store_figures
+from deep_bottleneck.interfaces import BasePlotter, Results
+from deep_bottleneck.measurement import EstimatorPlugIn, estimator_plug_ins, measure
+from deep_bottleneck.tables import Tables
+
+logger = logging.getLogger(__name__)
+
+
+def reestimate(record: EndedRecord, estimator: Sequence[Any]) -> list[str]:
+    """Add tables and pictures of other estimators to a stored experiment.
+
+    Args:
+        record: an experiment whose activations were kept.
+        estimator: the estimators, as the config key "estimator" takes them.
+
+    Returns:
+        The names of the new artifacts, which carry the estimators' names.
+
+    Raises:
+        ConfigError: if an estimator cannot be loaded, or has measured this experiment already.
+        RecordError: if the experiment kept no activations.
+    """
+    config = Config.parse({**record.config, "estimator": list(estimator)}, str(record.folder))
+    before = set(record.artifacts)
+    plug_ins = {
+        _new_name(name, plug_in, before, config): plug_in
+        for name, plug_in in estimator_plug_ins(config).items()
+    }
+    path = record.folder / STORE_NAME
+    if not path.exists():
+        raise RecordError(
+            f"{record.folder} has no {STORE_NAME}: only an experiment with "
+            '"keep_activations": true can be estimated again'
+        )
+    with tempfile.TemporaryDirectory() as scratch, ActivationStore(path) as store:
+        tables = Tables(record, Path(scratch))
+        n_classes = int(store.part("full").labels.max()) + 1
+        values = {**config.hyperparameters, "n_classes": n_classes}
+        measured = measure(plug_ins, values, store, config.calculate_mi_for, tables)
+        results = Results(measured, store.metrics(), config.plot_median, tables.by_name)
+        plotters = _plotters(config, values)
+        store_figures(plotters, results, record, Path(scratch), known=before)
+    return [name for name in record.artifacts if name not in before]
+
+
+def _new_name(module: str, plug_in: EstimatorPlugIn, taken: set[str], config: Config) -> str:
+    """The estimator's module with its parameter, which no table of the experiment may have."""
+    parameter = f"_{plug_in.discretization_range:g}" if plug_in.has_parameter else ""
+    name = module.removesuffix(parameter) + parameter
+    if taken & {f"information_measures_{name}_{part}" for part in config.calculate_mi_for}:
+        raise ConfigError(f'"estimator": the experiment has been estimated with {name} already')
+    return name
+
+
+def _plotters(config: Config, values: Mapping[str, Any]) -> list[BasePlotter]:
+    """The plotters of the experiment that need nothing but the tables of information."""
+    loaded = []
+    for entry in config.plotters_and_reports:
+        component = components.find("plotters", entry.path, entry.arguments, **entry.keywords)
+        try:
+            component.check(values)
+        except ConfigError as error:
+            logger.info("Not drawn again: %s", error)
+            continue
+        if not hasattr(component.module, "NEEDED_TABLES"):
+            loaded.append(component.load(values))
+    return loaded
