@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from deep_bottleneck.causal.ranges import Activation, OutBins, OutRange, Range
+from deep_bottleneck.errors import OutOfRangeWarning
 
 Outside = Literal["drop", "clip"]
 
@@ -96,6 +97,7 @@ def warn_outside(channel: Channel, share: float) -> None:
             f"{share:.2%} of the outputs of {channel.name} lie outside "
             f"out_range={channel.out_range} and were {fate}; pass a wider out_range, or "
             'out_range="dynamic"',
+            OutOfRangeWarning,
             stacklevel=3,
         )
 

@@ -11,7 +11,7 @@ from deep_bottleneck.causal.histogram import places
 from deep_bottleneck.causal.layers import LayerOptions, channel_of
 from deep_bottleneck.causal.noise import Injection, checked_samples, fresh_seed
 from deep_bottleneck.causal.perturbation import Others, perturbation_information
-from deep_bottleneck.causal.vector import vector_information
+from deep_bottleneck.causal.vector import vector_information, warn_unresolved
 from deep_bottleneck.information.discrete import Correction, count_terms, entropy_offset
 
 if TYPE_CHECKING:
@@ -214,13 +214,19 @@ def measures_of(
         others: where inputs that are not perturbed are held, as for `sensitivity`.
 
     Returns:
-        `ei`, `ei_parts`, `sensitivity`, `degeneracy` (their difference) and `determinism`, each
-        float64 of shape (n_runs,), in bits.
+        `ei`, `ei_parts`, `sensitivity`, `degeneracy` (sensitivity - EI_parts) and `determinism`,
+        each float64 of shape (n_runs,), in bits.
 
     Raises:
         ValueError, EstimationError: as for `ei`.
+
+    Warns:
+        OutOfRangeWarning: if outputs are outside their range.
+        UnresolvedWarning: if the samples are too few to resolve the input's states, so that vector
+            EI is biased.
     """
     samples, seed = checked_samples(samples), fresh_seed(seed)
+    warn_unresolved(channel, samples)
     vector = vector_information(Injection(channel, samples, seed), vector_correction)
     parts = edge_information(channel, samples, seed=seed, correction=correction).total
     alone = perturbation_information(
