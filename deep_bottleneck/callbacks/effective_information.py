@@ -59,8 +59,8 @@ def load(
             takes; by default that of the activation after them.
         outside: "clip" counts outputs outside that range in the outermost bins, "drop" leaves them
             out.
-        correction: of the finite-sample bias of the measures of edges: "shuffle", "grassberger",
-            "miller-madow", or None.
+        correction: of the finite-sample bias of EI_parts and determinism: "shuffle",
+            "grassberger", "miller-madow", or None.
         others: where inputs that are not perturbed are held for the sensitivity: "zero" or
             "random".
 

@@ -200,6 +200,7 @@ def measures_of(
     *,
     seed: int | None = None,
     correction: PairCorrection | None = "shuffle",
+    sensitivity_correction: PairCorrection | None = "miller-madow",
     vector_correction: Correction | None = "grassberger",
     others: Others = "zero",
 ) -> dict[str, torch.Tensor]:
@@ -209,7 +210,9 @@ def measures_of(
         channel: the layer of one or more runs, as `channel_of` or `Channel` makes it.
         samples: how many samples of noise.
         seed: of the noise, the same for all runs; by default drawn from PyTorch's global generator.
-        correction: of the finite-sample bias of the measures of edges.
+        correction: of the finite-sample bias of EI_parts and determinism.
+        sensitivity_correction: of that of the sensitivity. Its edges are strong, so that the cheap
+            ones do: all but "shuffle" spare an affine layer most of the work.
         vector_correction: of that of vector EI.
         others: where inputs that are not perturbed are held, as for `sensitivity`.
 
@@ -230,7 +233,7 @@ def measures_of(
     vector = vector_information(Injection(channel, samples, seed), vector_correction)
     parts = edge_information(channel, samples, seed=seed, correction=correction).total
     alone = perturbation_information(
-        channel, samples, seed=seed + 1, correction=correction, others=others
+        channel, samples, seed=seed + 1, correction=sensitivity_correction, others=others
     ).total
     redundancy = effect_redundancy(channel, samples, seed, correction)
     warn_outside(channel, vector.outside)

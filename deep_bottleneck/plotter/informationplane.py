@@ -3,11 +3,17 @@
 import numpy as np
 import pandas as pd
 from matplotlib.collections import EllipseCollection, LineCollection
-from matplotlib.colors import Normalize, SymLogNorm
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from deep_bottleneck.interfaces import BasePlotter, Results
-from deep_bottleneck.plotter.style import COLOR_MAP, SPREAD_COLOR, styled
+from deep_bottleneck.plotter.style import (
+    COLOR_MAP,
+    SPREAD_COLOR,
+    add_epoch_bar,
+    epoch_norm,
+    styled,
+)
 
 COORDINATES = ["MI_XM", "MI_YM"]
 
@@ -49,8 +55,7 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
         axes.text(0.5, 0.5, "no value could be estimated", ha="center", transform=axes.transAxes)
         return figure
     epochs = centre.index.get_level_values("epoch").to_numpy()
-    # at least one decade, so that a single epoch has a colour too
-    norm = SymLogNorm(linthresh=1, vmin=0, vmax=max(10, epochs.max()))
+    norm = epoch_norm(epochs.max())
     points = centre.to_numpy()
     if table["run"].max() > table["run"].min():
         width, height = 2 * spread.to_numpy().T
@@ -74,9 +79,7 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
     margin = spread.fillna(0).to_numpy() + 0.03 * np.ptp(points, axis=0) + 0.01
     low, high = (points - margin).min(axis=0), (points + margin).max(axis=0)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    bar = figure.colorbar(scatter, ax=axes, label="epoch")
-    ticks = [0, *(10**power for power in range(int(np.log10(norm.vmax or 10)) + 1))]
-    bar.set_ticks(ticks, labels=[str(tick) for tick in ticks])
+    add_epoch_bar(axes, scatter)
     return figure
 
 

@@ -8,6 +8,9 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, SymLogNorm
 
 COLOR_MAP = "viridis"
 SPREAD_COLOR = "0.6"
@@ -37,3 +40,23 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
             return draw(*args, **kwargs)
 
     return wrapper
+
+
+def epoch_norm(last: int) -> Normalize:
+    """Colours of epochs up to the last: logarithmic from epoch 1 on."""
+    # at least one decade, so that a single epoch has a colour too
+    return SymLogNorm(linthresh=1, vmin=0, vmax=max(10, last))
+
+
+def epoch_ticks(last: int) -> list[int]:
+    """Ticks where epochs are logarithmic: 0, 1 and its decades up to the last."""
+    return [0, *(10**power for power in range(len(str(last))))]
+
+
+def add_epoch_bar(axes: Axes, colored: ScalarMappable) -> None:
+    """Put a bar beside axes that says which colour of `epoch_norm` is which epoch."""
+    figure = axes.get_figure(root=True)
+    if figure is not None:
+        bar = figure.colorbar(colored, ax=axes, label="epoch")
+        ticks = epoch_ticks(int(colored.norm.vmax or 0))
+        bar.set_ticks(ticks, labels=[str(tick) for tick in ticks])
