@@ -4,7 +4,6 @@ Klein and Hoel 2020, "The emergence of informative higher scales in complex netw
 """
 
 import math
-from typing import Any
 
 import keras
 import numpy as np
@@ -79,12 +78,11 @@ class WeightGraphRecorder(MeasureRecorder):
                 values = {name: np.array([value]) for name, value in found._asdict().items()}
                 self.keep(epoch, [run], index, names[index], values)
 
-    def _measured(self, model: Any, shapes: Shapes, what: str) -> WeightGraphMeasures:
-        try:
+    def _measured(self, model: keras.Model, shapes: Shapes, what: str) -> WeightGraphMeasures:
+        found, reason = WeightGraphMeasures(*[math.nan] * 3), "it is of a kind with no weight graph"
+        if shapes:
             found = weight_graph.measures_of(model, shapes=shapes, norm=self._norm)
             reason = "its weights are NaN or infinite"
-        except (TypeError, ValueError) as error:
-            found, reason = WeightGraphMeasures(math.nan, math.nan, math.nan), str(error)
         if math.isnan(found.ei):
             self.tell_once(reason, f"{what} is NaN, perhaps others too: {reason}")
         return found

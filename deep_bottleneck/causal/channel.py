@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from deep_bottleneck.causal.histogram import round_up
 from deep_bottleneck.causal.ranges import Activation, OutBins, OutRange, Range
 from deep_bottleneck.errors import OutOfRangeWarning
 
@@ -87,6 +88,16 @@ class Channel:
             outputs = outputs.clone()  # which may be a view of the inputs
         with torch.no_grad():
             return self.activation(outputs)
+
+    def clipped(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The outputs, where `outside` is "clip" moved into their range."""
+        if self.outside != "clip" or self.out_range == "dynamic":
+            return outputs
+        lower, negative_upper = round_up(
+            torch.tensor([self.out_range[0], -self.out_range[1]], dtype=torch.float64),
+            outputs.dtype,
+        ).tolist()
+        return outputs.clamp(lower, -negative_upper)
 
 
 def warn_outside(channel: Channel, share: float) -> None:

@@ -85,8 +85,7 @@ def edge_counts(
     for group, noise, everything in injection:
         values = everything[outputs]
         outside += count_outside(values, out_edges)
-        if channel.outside == "clip" and channel.out_range != "dynamic":
-            values = values.clamp(*channel.out_range)
+        values = channel.clipped(values)
         if shuffled:
             values = values.roll(values.shape[1] // 2, dims=1)
         part = joint_counts(noise[None], values[None], in_edges, out_edges)[0]

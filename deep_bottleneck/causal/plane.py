@@ -180,8 +180,7 @@ def effect_redundancy(
     counts = torch.zeros((n_outputs, n_places), dtype=torch.int64, device=channel.device)
     first = torch.arange(n_outputs, device=channel.device)[:, None] * n_places
     for _, _, outputs in injection:
-        if channel.outside == "clip" and channel.out_range != "dynamic":
-            outputs = outputs.clamp(*channel.out_range)
+        outputs = channel.clipped(outputs)
         keys = (places(outputs, edges) + first).view(-1)
         counts += torch.bincount(keys, minlength=counts.numel()).view_as(counts)
     inside = counts[:, 1:-1]

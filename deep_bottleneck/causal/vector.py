@@ -81,8 +81,7 @@ def vector_information(
     outside = 0
     for index, noise, outputs in injection:
         outside += count_outside(outputs, edges)
-        if channel.outside == "clip" and channel.out_range != "dynamic":
-            outputs = outputs.clamp(*channel.out_range)
+        outputs = channel.clipped(outputs)
         in_bins = torch.bucketize(noise, round_up(in_edges[1:-1], noise.dtype), right=True)
         out_places = places(outputs, edges).view(channel.n_runs, -1, outputs.shape[1])
         if group is not None:

@@ -4,19 +4,23 @@ Mattsson, Michaud and Hoel 2020, "Examining the causal structures of deep neural
 information theory": EI_parts = sensitivity - degeneracy, so that it is the same on each diagonal.
 """
 
-import numpy as np
+import math
+
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.curves import layer_labels
-from deep_bottleneck.plotter.style import COLOR_MAP, add_epoch_bar, epoch_norm, styled
+from deep_bottleneck.plotter.style import COLOR_MAP, SPREAD_COLOR, add_epoch_bar, epoch_norm, styled
 
 NEEDED_TABLES = ("effective_information",)
 COORDINATES = ["degeneracy", "sensitivity"]
-MARKERS = "osD^vP*X<>"
+MOST_COLUMNS = 3
+PANEL_SIZE = 4.2
 
 
 def load() -> "CausalPlane":
@@ -27,7 +31,8 @@ def load() -> "CausalPlane":
 class CausalPlane(BasePlotter):
     """Draws the path of each layer, the mean or median over runs, coloured by epoch.
 
-    Thin lines are the paths of single runs, diagonals are of equal EI_parts.
+    Thin lines are the paths of single runs, diagonals are of equal EI_parts. Each layer has a plane
+    of its own, as paths lie close to the diagonal and would cover each other.
     """
 
     def plot(self, results: Results) -> dict[str, Figure]:
@@ -38,38 +43,28 @@ class CausalPlane(BasePlotter):
 
 @styled
 def causal_plane(table: pd.DataFrame, plot_median: bool) -> Figure:
-    """Draw the plane.
+    """Draw a plane for each layer.
 
     Args:
         table: columns run, epoch, layer, layer_name, measure, value, among the measures degeneracy
             and sensitivity in bits.
         plot_median: whether the points are medians over runs instead of means.
     """
-    figure = Figure(figsize=(8, 6.5))
-    axes = figure.add_subplot()
-    axes.set(title="Causal plane", xlabel="degeneracy [bits]", ylabel="sensitivity [bits]")
     points = _points(table)
-    if points.empty:
-        axes.text(0.5, 0.5, "no value could be measured", ha="center", transform=axes.transAxes)
-        return figure
-    norm = epoch_norm(int(table["epoch"].max()))
-    for index, (layer, label) in enumerate(layer_labels(table).items()):
-        of_layer = points[points["layer"] == layer]
-        color, marker = f"C{index}", MARKERS[index % len(MARKERS)]
-        if table["run"].max() > table["run"].min():
-            for _, path in of_layer.groupby("run"):
-                axes.plot(*path[COORDINATES].to_numpy().T, color=color, alpha=0.2, lw=0.5)
-        by_epoch = of_layer.groupby("epoch")[COORDINATES]
-        centre = by_epoch.median() if plot_median else by_epoch.mean()
-        x, y = centre.to_numpy().T
-        axes.plot(x, y, color=color, lw=1.2)
-        axes.plot([], [], color=color, marker=marker, lw=1.2, label=label)
-        colored = axes.scatter(
-            x, y, c=centre.index, cmap=COLOR_MAP, norm=norm, marker=marker, s=24, zorder=3
-        )
-    _draw_diagonals(axes, float((points["sensitivity"] - points["degeneracy"]).max()))
-    axes.legend(title="layer", loc="best")
-    add_epoch_bar(axes, colored)
+    labels = layer_labels(table)
+    last = int(table["epoch"].max())
+    norm = epoch_norm(last)
+    n_columns = min(MOST_COLUMNS, len(labels))
+    n_rows = math.ceil(len(labels) / n_columns)
+    figure = Figure(figsize=(PANEL_SIZE * n_columns + 1, PANEL_SIZE * n_rows + 0.5))
+    figure.suptitle("Causal plane")
+    panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
+    for axes, (layer, label) in zip(panels, labels.items(), strict=False):
+        axes.set(title=f"layer {label}", xlabel="degeneracy [bits]", ylabel="sensitivity [bits]")
+        _draw_path(axes, points[points["layer"] == layer], plot_median, norm)
+    for unused in panels[len(labels) :]:
+        unused.set_axis_off()
+    add_epoch_bar(panels, ScalarMappable(norm, COLOR_MAP), last)
     return figure
 
 
@@ -81,11 +76,30 @@ def _points(table: pd.DataFrame) -> pd.DataFrame:
     return points.reindex(columns=COORDINATES).dropna().reset_index()
 
 
-def _draw_diagonals(axes: Axes, largest: float) -> None:
-    """Lines of equal EI_parts up to the largest, within the limits that the points have set."""
-    limits = axes.get_xlim(), axes.get_ylim()
-    x, y = np.meshgrid(*(np.linspace(*pair, 50) for pair in limits))
-    levels = MaxNLocator(5).tick_values(0, max(largest, 1))
-    lines = axes.contour(x, y, y - x, levels=levels, colors="0.7", linewidths=0.7, zorder=0)
-    axes.clabel(lines, fmt="EI %g", fontsize=8)
-    axes.set(xlim=limits[0], ylim=limits[1])
+def _draw_path(axes: Axes, points: pd.DataFrame, plot_median: bool, norm: Normalize) -> None:
+    if points.empty:
+        axes.text(0.5, 0.5, "no value could be measured", ha="center", transform=axes.transAxes)
+        return
+    if points["run"].max() > points["run"].min():
+        for _, path in points.groupby("run"):
+            axes.plot(*path[COORDINATES].to_numpy().T, color=SPREAD_COLOR, alpha=0.6, lw=0.5)
+    by_epoch = points.groupby("epoch")[COORDINATES]
+    centre = by_epoch.median() if plot_median else by_epoch.mean()
+    x, y = centre.to_numpy().T
+    axes.plot(x, y, color="0.3", lw=1)
+    axes.scatter(x, y, c=centre.index, cmap=COLOR_MAP, norm=norm, s=24, zorder=3)
+    _draw_diagonals(axes, points["sensitivity"] - points["degeneracy"])
+
+
+def _draw_diagonals(axes: Axes, ei_parts: pd.Series) -> None:
+    """Lines of equal EI_parts, labelled at the right, where all of them leave the axes."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    levels = list(MaxNLocator(4).tick_values(ei_parts.min(), ei_parts.max()))
+    for level in levels:
+        axes.axline((left, left + level), slope=1, color="0.7", lw=0.7, ls="--", zorder=0)
+        label = f" EI {level:g}"
+        axes.text(right, right + level, label, va="center", fontsize=7, color="0.4")
+    axes.set(
+        xlim=(left, right),
+        ylim=(min(bottom, right + levels[0]), max(top, right + levels[-1])),
+    )

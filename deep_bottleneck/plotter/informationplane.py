@@ -55,7 +55,8 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
         axes.text(0.5, 0.5, "no value could be estimated", ha="center", transform=axes.transAxes)
         return figure
     epochs = centre.index.get_level_values("epoch").to_numpy()
-    norm = epoch_norm(epochs.max())
+    last = int(epochs.max())
+    norm = epoch_norm(last)
     points = centre.to_numpy()
     if table["run"].max() > table["run"].min():
         width, height = 2 * spread.to_numpy().T
@@ -79,7 +80,7 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
     margin = spread.fillna(0).to_numpy() + 0.03 * np.ptp(points, axis=0) + 0.01
     low, high = (points - margin).min(axis=0), (points + margin).max(axis=0)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    add_epoch_bar(axes, scatter)
+    add_epoch_bar(axes, scatter, last)
     return figure
 
 

@@ -15,6 +15,8 @@ from matplotlib.colors import Normalize, SymLogNorm
 COLOR_MAP = "viridis"
 SPREAD_COLOR = "0.6"
 DPI = 150
+# at least so many epochs have colours, so that a single epoch has one too
+ONE_DECADE = 10
 
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
@@ -44,8 +46,7 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
 def epoch_norm(last: int) -> Normalize:
     """Colours of epochs up to the last: logarithmic from epoch 1 on."""
-    # at least one decade, so that a single epoch has a colour too
-    return SymLogNorm(linthresh=1, vmin=0, vmax=max(10, last))
+    return SymLogNorm(linthresh=1, vmin=0, vmax=max(ONE_DECADE, last))
 
 
 def epoch_ticks(last: int) -> list[int]:
@@ -53,10 +54,10 @@ def epoch_ticks(last: int) -> list[int]:
     return [0, *(10**power for power in range(len(str(last))))]
 
 
-def add_epoch_bar(axes: Axes, colored: ScalarMappable) -> None:
+def add_epoch_bar(axes: Axes | list[Axes], colored: ScalarMappable, last: int) -> None:
     """Put a bar beside axes that says which colour of `epoch_norm` is which epoch."""
-    figure = axes.get_figure(root=True)
+    figure = (axes[0] if isinstance(axes, list) else axes).get_figure(root=True)
     if figure is not None:
         bar = figure.colorbar(colored, ax=axes, label="epoch")
-        ticks = epoch_ticks(int(colored.norm.vmax or 0))
+        ticks = epoch_ticks(max(ONE_DECADE, last))
         bar.set_ticks(ticks, labels=[str(tick) for tick in ticks])
