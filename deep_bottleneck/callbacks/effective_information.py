@@ -16,7 +16,12 @@ import torch
 from deep_bottleneck.callbacks.measures import MeasureRecorder, Values
 from deep_bottleneck.causal import channel_of, measures_of, topology_of
 from deep_bottleneck.causal.keras_layers import RANGE_KEEPING
-from deep_bottleneck.errors import ConfigError, EstimationError
+from deep_bottleneck.errors import (
+    ConfigError,
+    EstimationError,
+    OutOfRangeWarning,
+    UnresolvedWarning,
+)
 from deep_bottleneck.interfaces import Dataset, IntArray, Record, RunGroup, TableRecord
 from deep_bottleneck.layers import layers_with_kernel
 from deep_bottleneck.schedule import Schedule
@@ -33,7 +38,7 @@ def load(
     dataset: Dataset,
     schedule: Schedule,
     seed: int,
-    samples: int = 10_000,
+    samples: int = 5_000,
     in_bins: int = 8,
     out_bins: int | str = 8,
     input_range: Sequence[float] | None = None,
@@ -90,8 +95,9 @@ class EffectiveInformationRecorder(MeasureRecorder):
     """Injects noise into every layer with a kernel, for all runs of a group at once.
 
     The measures are those of `causal.measures_of`, in bits: ei (of whole input and output vectors),
-    ei_parts, sensitivity, degeneracy (sensitivity - ei_parts) and determinism. A layer that cannot
-    be measured is NaN, and the log says why.
+    ei_parts, sensitivity, degeneracy (sensitivity - ei_parts) and determinism. What cannot be
+    measured is NaN, and the log says why: so is ei where a layer's input has more states than there
+    are samples, as for many inputs or bins.
     """
 
     def __init__(
@@ -158,9 +164,14 @@ class EffectiveInformationRecorder(MeasureRecorder):
             reason = f"layer {index} is NaN at epoch {epoch}, perhaps at others too: {error}"
             self.tell_once((index, type(error)), reason)
             return {measure: np.full(1, np.nan) for measure in MEASURES}
+        values = {measure: found[measure].numpy() for measure in MEASURES}
         for warning in caught:
-            self.tell_once((index, warning.category), f"at epoch {epoch}, {warning.message}")
-        return {measure: found[measure].numpy() for measure in MEASURES}
+            if issubclass(warning.category, UnresolvedWarning):
+                values["ei"] = np.full(len(models), np.nan)
+                self.tell_once((index, "ei"), f"ei of layer {index} is NaN: {warning.message}")
+            elif issubclass(warning.category, OutOfRangeWarning):
+                self.tell_once((index, "outside"), f"at epoch {epoch}, {warning.message}")
+        return values
 
 
 def _topology(model: keras.Model) -> "nx.DiGraph[Any]":

@@ -6,7 +6,11 @@ import torch
 
 from deep_bottleneck.causal.channel import Channel, warn_outside
 from deep_bottleneck.causal.contingency import PairCorrection
-from deep_bottleneck.causal.edges import edge_information, edges_of_outputs
+from deep_bottleneck.causal.edges import (
+    edge_information,
+    edges_of_outputs,
+    injected_edge_information,
+)
 from deep_bottleneck.causal.histogram import places
 from deep_bottleneck.causal.layers import LayerOptions, channel_of
 from deep_bottleneck.causal.noise import Injection, checked_samples, fresh_seed
@@ -123,7 +127,8 @@ def degeneracy(
     channel = channel_of(layer, topology, **options)
     samples, seed = checked_samples(samples), fresh_seed(seed)
     if compared_with == "uniform":
-        return float(effect_redundancy(channel, samples, seed, correction)[0])
+        injection = Injection(channel, samples, seed)
+        return float(effect_redundancy(injection, correction)[0])
     if compared_with != "sensitivity":
         raise ValueError(f'compared_with must be "sensitivity" or "uniform", got {compared_with!r}')
     together = edge_information(channel, samples, seed=seed, correction=correction)
@@ -164,17 +169,16 @@ def determinism(
     """
     channel = channel_of(layer, topology, **options)
     samples, seed = checked_samples(samples), fresh_seed(seed)
-    information = edge_information(channel, samples, seed=seed, correction=correction)
-    redundancy = effect_redundancy(channel, samples, seed, correction)
+    injection = Injection(channel, samples, seed)
+    information = injected_edge_information(injection, correction)
+    redundancy = effect_redundancy(injection, correction)
     warn_outside(channel, information.outside)
     return float(information.total[0] + redundancy[0])
 
 
-def effect_redundancy(
-    channel: Channel, samples: int, seed: int, correction: PairCorrection | None
-) -> torch.Tensor:
+def effect_redundancy(injection: Injection, correction: PairCorrection | None) -> torch.Tensor:
     """The sum over the edges of log2(output bins) - H(B), noise on all inputs, shape (n_runs,)."""
-    injection = Injection(channel, samples, seed)
+    channel = injection.channel
     edges = edges_of_outputs(injection)
     n_outputs, n_places = edges.shape[0], edges.shape[1] + 1
     counts = torch.zeros((n_outputs, n_places), dtype=torch.int64, device=channel.device)
@@ -185,7 +189,7 @@ def effect_redundancy(
         counts += torch.bincount(keys, minlength=counts.numel()).view_as(counts)
     inside = counts[:, 1:-1]
     known = None if correction == "shuffle" else correction
-    terms = count_terms(samples, known).to(channel.device)
+    terms = count_terms(injection.samples, known).to(channel.device)
     total = inside.sum(dim=1)
     entropy = entropy_offset(total, known) - terms[inside].sum(dim=1) / total.clamp(min=1)
     n_bins = edges.isfinite().sum(dim=1) - 1
@@ -229,12 +233,13 @@ def measures_of(
     """
     samples, seed = checked_samples(samples), fresh_seed(seed)
     warn_unresolved(channel, samples)
-    vector = vector_information(Injection(channel, samples, seed), vector_correction)
-    parts = edge_information(channel, samples, seed=seed, correction=correction).total
+    injection = Injection(channel, samples, seed)
+    vector = vector_information(injection, vector_correction)
+    parts = injected_edge_information(injection, correction).total
     alone = perturbation_information(
         channel, samples, seed=seed + 1, correction=sensitivity_correction, others=others
     ).total
-    redundancy = effect_redundancy(channel, samples, seed, correction)
+    redundancy = effect_redundancy(injection, correction)
     warn_outside(channel, vector.outside)
     return {
         "ei": vector.value,

@@ -12,7 +12,7 @@ from deep_bottleneck.interfaces import Dataset, LabelledDataset
 from deep_bottleneck.layers import layers_with_kernel
 from deep_bottleneck.models import feedforward_batchnorm
 
-OPTIONS = {"samples": 500, "in_bins": 4, "out_bins": 4}
+OPTIONS = {"samples": 1_100, "in_bins": 4, "out_bins": 4}
 
 
 def train(models, dataset, epochs=2, schedule=lambda epoch: True, callbacks=(), seed=7, **options):
@@ -152,10 +152,17 @@ def test_outputs_outside_their_range_are_told_once_for_each_layer(
     assert notes.tables["effective_information"]["value"].notna().all()
 
 
-def test_too_few_samples_for_whole_vectors_are_told(make_models, tiny_dataset, caplog):
-    train(make_models(1), tiny_dataset, samples=100)
+def test_whole_vectors_that_too_few_samples_cannot_resolve_are_nan(
+    make_models, tiny_dataset, caplog
+):
+    table = train(make_models(2), tiny_dataset, samples=300).tables["effective_information"]
 
-    assert any("100 samples can resolve at most 6.6 bits" in text for text in caplog.messages)
+    # of the layers with 4, 5 and 3 inputs of 4 bins the second has 2^10 states
+    (told,) = [text for text in caplog.messages if "ei of layer 1 is NaN" in text]
+    assert "300 samples can resolve at most 8.2 bits" in told
+    assert table[table["value"].isna()][
+        ["layer", "measure"]
+    ].drop_duplicates().to_numpy().tolist() == [[1, "ei"]]
 
 
 def test_batch_normalisation_is_measured_as_in_evaluation(make_models, tiny_dataset):
@@ -198,7 +205,7 @@ def test_convolutions_are_measured_on_their_patch():
     channel = channel_of(layer, topology, in_range=limits, in_bins=4, out_bins=4, outside="clip")
     assert channel.n_inputs == 9
     with pytest.warns(UnresolvedWarning):
-        expected = measures_of(channel, 500, seed=int(seed))["sensitivity"]
+        expected = measures_of(channel, 1_100, seed=int(seed))["sensitivity"]
     found = values(table, run=0, epoch=1, layer=0, measure="sensitivity")
     assert found == pytest.approx(expected.numpy(), abs=2e-3)
 
@@ -224,8 +231,8 @@ def test_a_layer_of_a_kind_that_cannot_be_measured_is_nan(caplog):
     table = train([model], images()).tables["effective_information"]
 
     assert np.isnan(values(table, layer=0)).all()
-    assert np.isfinite(values(table, layer=1)).all()
-    (told,) = [text for text in caplog.messages if "is NaN" in text]
+    assert np.isfinite(values(table, layer=1, measure="ei_parts")).all()
+    (told,) = [text for text in caplog.messages if "layer 0 is NaN" in text]
     assert "Conv2DTranspose" in told
     assert "cannot be measured; layers that can are: Dense" in told
 
