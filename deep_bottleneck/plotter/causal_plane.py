@@ -94,7 +94,7 @@ def _draw_path(axes: Axes, points: pd.DataFrame, plot_median: bool, norm: Normal
 def _draw_diagonals(axes: Axes, ei_parts: pd.Series) -> None:
     """Lines of equal EI_parts, labelled at the right, where all of them leave the axes."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    levels = list(MaxNLocator(4).tick_values(ei_parts.min(), ei_parts.max()))
+    levels = list(MaxNLocator(3).tick_values(ei_parts.min(), ei_parts.max()))
     for level in levels:
         axes.axline((left, left + level), slope=1, color="0.7", lw=0.7, ls="--", zorder=0)
         label = f" EI {level:g}"
