@@ -12,6 +12,7 @@ import numpy as np
 from scipy import integrate, special, stats
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+IntArray = np.ndarray[Any, np.dtype[np.int64]]
 Draw = Callable[[int, np.random.Generator], tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]
 
 NATS = 1 / np.log(2)
@@ -143,7 +144,7 @@ def _invertible(n: int, generator: np.random.Generator) -> tuple[FloatArray, Flo
 def _overlapping_uniform(classes: int) -> Problem:
     """Label uniform on 0..m-1, X uniform on [label, label + 2] (Gao et al. 2017, section 5)."""
 
-    def draw(n: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    def draw(n: int, generator: np.random.Generator) -> tuple[FloatArray, IntArray]:
         labels = generator.integers(0, classes, n)
         return labels[:, None] + 2 * generator.random((n, 1)), labels
 
@@ -154,7 +155,7 @@ def _overlapping_uniform(classes: int) -> Problem:
 def _two_normals(distance: float, dimension: int) -> Problem:
     """Two normal classes that differ along the diagonal; one coordinate tells all there is."""
 
-    def draw(n: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    def draw(n: int, generator: np.random.Generator) -> tuple[FloatArray, IntArray]:
         labels = generator.integers(0, 2, n)
         shift = distance / np.sqrt(dimension) * labels[:, None]
         return generator.standard_normal((n, dimension)) + shift, labels
@@ -171,7 +172,7 @@ def _two_normals(distance: float, dimension: int) -> Problem:
 def _zero_inflated_poisson(zeros: float) -> Problem:
     """X ~ Exp(1), label 0 with this probability, else Poisson(X) (Gao et al. 2017, section 5)."""
 
-    def draw(n: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    def draw(n: int, generator: np.random.Generator) -> tuple[FloatArray, IntArray]:
         x = generator.exponential(size=(n, 1))
         counts = generator.poisson(x[:, 0])
         return x, np.where(generator.random(n) < zeros, 0, counts)
@@ -197,12 +198,12 @@ def poisson_information(zeros: float) -> float:
     return float((special.entr(marginal).sum() - conditional) * NATS)
 
 
-def _separate_classes(n: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _separate_classes(n: int, generator: np.random.Generator) -> tuple[FloatArray, IntArray]:
     labels = generator.integers(0, 3, n)
     return 3 * labels[:, None] + generator.random((n, 2)), labels
 
 
-def _label_by_chance(n: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _label_by_chance(n: int, generator: np.random.Generator) -> tuple[FloatArray, IntArray]:
     return np.tanh(generator.standard_normal((n, 5))), generator.integers(0, 2, n)
 
 
@@ -224,7 +225,7 @@ def _quantised_layer() -> Problem:
     joint = np.column_stack([layer, labels])
     truth = entropy(layer) + entropy(labels) - entropy(joint)
 
-    def draw(n: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    def draw(n: int, generator: np.random.Generator) -> tuple[FloatArray, IntArray]:
         chosen = generator.integers(0, 4096, n)
         return layer[chosen], labels[chosen]
 

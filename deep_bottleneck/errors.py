@@ -25,6 +25,14 @@ class RecordError(DeepBottleneckError):
     """A stored record that cannot be read or written."""
 
 
+class OutOfRangeWarning(UserWarning):
+    """Some values lie outside the range they are binned on."""
+
+
+class UnresolvedWarning(UserWarning):
+    """There are more states than the samples can tell apart."""
+
+
 EXIT_STATUS = 2
 
 

@@ -75,10 +75,24 @@ def from_two_batch_sizes(
     for name, gradient in large.items():
         of_large = _squared_norm(gradient)
         of_small = _squared_norm(small[name]) * gradient.numel() / small[name].numel()
-        noise = (of_small - of_large) / (1 / small_size - 1 / large_size)
-        signal = (large_size * of_large - small_size * of_small) / (large_size - small_size)
-        scales[name] = NoiseScale(noise, signal)
+        scales[name] = from_squared_norms(of_small, of_large, small_size, large_size)
     return _with_total(scales)
+
+
+def from_squared_norms(
+    of_small: float, of_large: float, small_size: int, large_size: int
+) -> NoiseScale:
+    """The noise scale from the squared norms that `from_two_batch_sizes` takes from gradients.
+
+    Args:
+        of_small: |G_B|^2 of a small batch, or its mean over several.
+        of_large: that of the large batch.
+        small_size: how many examples a small batch has.
+        large_size: how many the large one has, more than a small one.
+    """
+    noise = (of_small - of_large) / (1 / small_size - 1 / large_size)
+    signal = (large_size * of_large - small_size * of_small) / (large_size - small_size)
+    return NoiseScale(noise, signal)
 
 
 def from_per_example_gradients(gradients: Gradients) -> dict[str, NoiseScale]:

@@ -4,11 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import keras
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -87,6 +90,11 @@ class RunGroup(Protocol):
     @property
     def runs(self) -> list[int]:
         """The runs that trained in the current epoch."""
+        ...
+
+    @property
+    def models(self) -> "Sequence[keras.Model]":
+        """The models of those runs, with their current weights."""
         ...
 
     def activations(self, examples: FloatArray) -> list[FloatArray]:

@@ -18,6 +18,7 @@ class SequentialGroup:
 
     Attributes:
         runs: the run.
+        models: its model.
         layer_names: names of the layers with a kernel.
         layer_outputs: name and shape of the output of each of them.
     """
@@ -29,6 +30,7 @@ class SequentialGroup:
         self._layers = layers_with_kernel(model)
         self._extractor = feature_extractor(model)
         self.runs = [run]
+        self.models = [model]
         self.layer_names = [layer.name for layer in self._layers]
         self.layer_outputs = layer_outputs(model)
 

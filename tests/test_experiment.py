@@ -161,6 +161,29 @@ def test_lenet5_follows_its_efficiency_over_epochs(call, few_images, tmp_path):
     assert metrics["efficiency.aIQ"]["values"] == pytest.approx(of_epoch.tolist())
 
 
+def test_iris_follows_its_effective_information_over_epochs(call, tmp_path):
+    config = "configs/effective_information/iris.json"
+
+    result = call("experiment.py", "with", config, "epochs=2", "n_runs=2")
+
+    assert result.returncode == 0, result.stderr
+    record = tmp_path / "runs" / "1"
+    names = ["effective_information", "weight_graph_information", "gradient_noise"]
+    artifacts = [*names, *(f"{name}_plot" for name in names), "causal_plane"]
+    assert sorted(json.loads((record / "run.json").read_text())["artifacts"]) == sorted(artifacts)
+    table = pd.read_csv(record / "effective_information.csv")
+    assert list(table.columns) == ["run", "epoch", "layer", "layer_name", "measure", "value"]
+    assert len(table) == 2 * 2 * 3 * 5
+    assert table["value"].notna().all()
+    metrics = json.loads((record / "metrics.json").read_text())
+    chosen = table[(table["layer"] == 1) & (table["measure"] == "ei")]
+    assert metrics["effective_information.layer_1.ei"]["values"] == pytest.approx(
+        chosen.groupby("epoch")["value"].mean().tolist()
+    )
+    assert "weight_graph_information.network.ei" in metrics
+    assert "gradient_noise.total.noise" in metrics
+
+
 def test_a_plotter_without_its_table_is_one_sentence_before_training(call):
     updates = ["callbacks=[]", "dataset=datasets.harmonics", "model=models.feedforward"]
     result = call("experiment.py", "with", "configs/efficiency/lenet5.json", *updates)

@@ -9,7 +9,9 @@ from typing import Literal
 import torch
 from torch import nn
 
+from deep_bottleneck.causal.histogram import round_up
 from deep_bottleneck.causal.ranges import Activation, OutBins, OutRange, Range
+from deep_bottleneck.errors import OutOfRangeWarning
 
 Outside = Literal["drop", "clip"]
 
@@ -87,6 +89,16 @@ class Channel:
         with torch.no_grad():
             return self.activation(outputs)
 
+    def clipped(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The outputs, where `outside` is "clip" moved into their range."""
+        if self.outside != "clip" or self.out_range == "dynamic":
+            return outputs
+        lower, negative_upper = round_up(
+            torch.tensor([self.out_range[0], -self.out_range[1]], dtype=torch.float64),
+            outputs.dtype,
+        ).tolist()
+        return outputs.clamp(lower, -negative_upper)
+
 
 def warn_outside(channel: Channel, share: float) -> None:
     """Warn of the share of outputs outside their range, if there are any."""
@@ -96,6 +108,7 @@ def warn_outside(channel: Channel, share: float) -> None:
             f"{share:.2%} of the outputs of {channel.name} lie outside "
             f"out_range={channel.out_range} and were {fate}; pass a wider out_range, or "
             'out_range="dynamic"',
+            OutOfRangeWarning,
             stacklevel=3,
         )
 

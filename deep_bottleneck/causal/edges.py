@@ -85,8 +85,7 @@ def edge_counts(
     for group, noise, everything in injection:
         values = everything[outputs]
         outside += count_outside(values, out_edges)
-        if channel.outside == "clip" and channel.out_range != "dynamic":
-            values = values.clamp(*channel.out_range)
+        values = channel.clipped(values)
         if shuffled:
             values = values.roll(values.shape[1] // 2, dims=1)
         part = joint_counts(noise[None], values[None], in_edges, out_edges)[0]
@@ -144,10 +143,29 @@ def edge_information(
         ValueError: if the correction is unknown.
         EstimationError: if the layer puts out NaN or infinite values.
     """
+    return injected_edge_information(Injection(channel, samples, seed, groups), correction)
+
+
+def injected_edge_information(
+    injection: Injection, correction: PairCorrection | None = None
+) -> EdgeInformation:
+    """`edge_information` from noise that serves other measures as well.
+
+    Args:
+        injection: the samples.
+        correction: the finite-sample bias correction, or None for the plug-in estimate.
+
+    Returns:
+        The information of every edge, in bits.
+
+    Raises:
+        ValueError: if the correction is unknown.
+        EstimationError: if the layer puts out NaN or infinite values.
+    """
     checked_correction(correction)
-    injection = Injection(channel, samples, seed, groups)
+    channel = injection.channel
     edges = edges_of_outputs(injection)
-    cells = channel.n_inputs * channel.in_bins * (edges.shape[1] + 1) * groups
+    cells = channel.n_inputs * channel.in_bins * (edges.shape[1] + 1) * injection.groups
     block = max(1, CELLS_AT_ONCE // cells)
     values, replicates = [], []
     outside = 0
@@ -162,7 +180,7 @@ def edge_information(
             total_chance, without_chance = summed_groups(chance)
         values.append(mutual_information(total, correction, total_chance))
         replicates.append(mutual_information(without, correction, without_chance))
-    share = outside / (samples * len(edges))
+    share = outside / (injection.samples * len(edges))
     n_inputs, n_outputs = channel.n_inputs, len(edges) // channel.n_runs
     matrix = torch.cat(values, dim=-1).view(n_inputs, channel.n_runs, n_outputs)
     without = torch.cat(replicates, dim=-1).view(

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softmax": lambda: nn.Softmax(dim=-1),
     "elu": nn.ELU, "selu": nn.SELU, "gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus,
-    "softsign": nn.Softsign, "relu6": nn.ReLU6,
+    "softsign": nn.Softsign, "relu6": nn.ReLU6, "hard_sigmoid": nn.Hardsigmoid,
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),  # the slope of Keras' function
 }  # fmt: skip
 _POOLING: dict[type[Any], type[nn.Module]] = {
     keras.layers.MaxPooling1D: nn.MaxPool1d, keras.layers.MaxPooling2D: nn.MaxPool2d,
@@ -30,7 +31,7 @@ _CONVOLUTIONS: dict[type[Any], type[Any]] = {
     keras.layers.Conv1D: nn.Conv1d, keras.layers.Conv2D: nn.Conv2d, keras.layers.Conv3D: nn.Conv3d,
 }  # fmt: skip
 _ACTIVATION_LAYERS = (keras.layers.Activation, keras.layers.ReLU, keras.layers.Softmax)
-_RANGE_KEEPING = (*_POOLING, keras.layers.Flatten, keras.layers.Dropout)
+RANGE_KEEPING = (*_POOLING, keras.layers.Flatten, keras.layers.Dropout)
 _PASSING = (keras.layers.InputLayer, keras.layers.Identity)
 
 
@@ -150,7 +151,7 @@ def _traced(operation: Any, node: Any, traces: dict[int, Trace], builder: Topolo
     if not isinstance(operation, keras.Layer) or not _is_node(operation):
         return together.changed()
     shapes = _shape(node.input_tensors[0]), _shape(node.output_tensors[0])
-    keeps_range = isinstance(operation, _RANGE_KEEPING)
+    keeps_range = isinstance(operation, RANGE_KEEPING)
     trace = builder.add(operation, inputs, *shapes, keeps_range=keeps_range)
     activation = _activation_of(operation)
     return trace if activation is None else builder.activate(trace, activation)

@@ -143,8 +143,7 @@ def _by_evaluation(
             for piece in _pieces(group, channel, len(edges)):
                 outputs = responses(channel, held, piece, start)
                 n_outside += count_outside(outputs.transpose(0, 1).flatten(1), edges)
-                if channel.outside == "clip" and channel.out_range != "dynamic":
-                    outputs = outputs.clamp(*channel.out_range)
+                outputs = channel.clipped(outputs)
                 inputs = piece.unsqueeze(1)
                 counts = counts + joint_counts(inputs, outputs, in_edges, edges)[:, 0]
                 if shuffle:

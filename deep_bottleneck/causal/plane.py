@@ -6,12 +6,16 @@ import torch
 
 from deep_bottleneck.causal.channel import Channel, warn_outside
 from deep_bottleneck.causal.contingency import PairCorrection
-from deep_bottleneck.causal.edges import edge_information, edges_of_outputs
+from deep_bottleneck.causal.edges import (
+    edge_information,
+    edges_of_outputs,
+    injected_edge_information,
+)
 from deep_bottleneck.causal.histogram import places
 from deep_bottleneck.causal.layers import LayerOptions, channel_of
 from deep_bottleneck.causal.noise import Injection, checked_samples, fresh_seed
 from deep_bottleneck.causal.perturbation import Others, perturbation_information
-from deep_bottleneck.causal.vector import vector_information
+from deep_bottleneck.causal.vector import vector_information, warn_unresolved
 from deep_bottleneck.information.discrete import Correction, count_terms, entropy_offset
 
 if TYPE_CHECKING:
@@ -123,7 +127,8 @@ def degeneracy(
     channel = channel_of(layer, topology, **options)
     samples, seed = checked_samples(samples), fresh_seed(seed)
     if compared_with == "uniform":
-        return float(effect_redundancy(channel, samples, seed, correction)[0])
+        injection = Injection(channel, samples, seed)
+        return float(effect_redundancy(injection, correction)[0])
     if compared_with != "sensitivity":
         raise ValueError(f'compared_with must be "sensitivity" or "uniform", got {compared_with!r}')
     together = edge_information(channel, samples, seed=seed, correction=correction)
@@ -164,29 +169,27 @@ def determinism(
     """
     channel = channel_of(layer, topology, **options)
     samples, seed = checked_samples(samples), fresh_seed(seed)
-    information = edge_information(channel, samples, seed=seed, correction=correction)
-    redundancy = effect_redundancy(channel, samples, seed, correction)
+    injection = Injection(channel, samples, seed)
+    information = injected_edge_information(injection, correction)
+    redundancy = effect_redundancy(injection, correction)
     warn_outside(channel, information.outside)
     return float(information.total[0] + redundancy[0])
 
 
-def effect_redundancy(
-    channel: Channel, samples: int, seed: int, correction: PairCorrection | None
-) -> torch.Tensor:
+def effect_redundancy(injection: Injection, correction: PairCorrection | None) -> torch.Tensor:
     """The sum over the edges of log2(output bins) - H(B), noise on all inputs, shape (n_runs,)."""
-    injection = Injection(channel, samples, seed)
+    channel = injection.channel
     edges = edges_of_outputs(injection)
     n_outputs, n_places = edges.shape[0], edges.shape[1] + 1
     counts = torch.zeros((n_outputs, n_places), dtype=torch.int64, device=channel.device)
     first = torch.arange(n_outputs, device=channel.device)[:, None] * n_places
     for _, _, outputs in injection:
-        if channel.outside == "clip" and channel.out_range != "dynamic":
-            outputs = outputs.clamp(*channel.out_range)
+        outputs = channel.clipped(outputs)
         keys = (places(outputs, edges) + first).view(-1)
         counts += torch.bincount(keys, minlength=counts.numel()).view_as(counts)
     inside = counts[:, 1:-1]
     known = None if correction == "shuffle" else correction
-    terms = count_terms(samples, known).to(channel.device)
+    terms = count_terms(injection.samples, known).to(channel.device)
     total = inside.sum(dim=1)
     entropy = entropy_offset(total, known) - terms[inside].sum(dim=1) / total.clamp(min=1)
     n_bins = edges.isfinite().sum(dim=1) - 1
@@ -200,6 +203,7 @@ def measures_of(
     *,
     seed: int | None = None,
     correction: PairCorrection | None = "shuffle",
+    sensitivity_correction: PairCorrection | None = "miller-madow",
     vector_correction: Correction | None = "grassberger",
     others: Others = "zero",
 ) -> dict[str, torch.Tensor]:
@@ -209,24 +213,33 @@ def measures_of(
         channel: the layer of one or more runs, as `channel_of` or `Channel` makes it.
         samples: how many samples of noise.
         seed: of the noise, the same for all runs; by default drawn from PyTorch's global generator.
-        correction: of the finite-sample bias of the measures of edges.
+        correction: of the finite-sample bias of EI_parts and determinism.
+        sensitivity_correction: of that of the sensitivity. Its edges are strong, so that the cheap
+            ones do: all but "shuffle" spare an affine layer most of the work.
         vector_correction: of that of vector EI.
         others: where inputs that are not perturbed are held, as for `sensitivity`.
 
     Returns:
-        `ei`, `ei_parts`, `sensitivity`, `degeneracy` (their difference) and `determinism`, each
-        float64 of shape (n_runs,), in bits.
+        `ei`, `ei_parts`, `sensitivity`, `degeneracy` (sensitivity - EI_parts) and `determinism`,
+        each float64 of shape (n_runs,), in bits.
 
     Raises:
         ValueError, EstimationError: as for `ei`.
+
+    Warns:
+        OutOfRangeWarning: if outputs are outside their range.
+        UnresolvedWarning: if the samples are too few to resolve the input's states, so that vector
+            EI is biased.
     """
     samples, seed = checked_samples(samples), fresh_seed(seed)
-    vector = vector_information(Injection(channel, samples, seed), vector_correction)
-    parts = edge_information(channel, samples, seed=seed, correction=correction).total
+    warn_unresolved(channel, samples)
+    injection = Injection(channel, samples, seed)
+    vector = vector_information(injection, vector_correction)
+    parts = injected_edge_information(injection, correction).total
     alone = perturbation_information(
-        channel, samples, seed=seed + 1, correction=correction, others=others
+        channel, samples, seed=seed + 1, correction=sensitivity_correction, others=others
     ).total
-    redundancy = effect_redundancy(channel, samples, seed, correction)
+    redundancy = effect_redundancy(injection, correction)
     warn_outside(channel, vector.outside)
     return {
         "ei": vector.value,

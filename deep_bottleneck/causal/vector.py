@@ -12,6 +12,7 @@ from deep_bottleneck.causal.edges import count_outside, edges_of_outputs, jackkn
 from deep_bottleneck.causal.histogram import places, round_up
 from deep_bottleneck.causal.noise import Injection
 from deep_bottleneck.causal.ranges import equal_edges
+from deep_bottleneck.errors import UnresolvedWarning
 from deep_bottleneck.information.discrete import (
     Correction,
     corrected_entropy,
@@ -80,8 +81,7 @@ def vector_information(
     outside = 0
     for index, noise, outputs in injection:
         outside += count_outside(outputs, edges)
-        if channel.outside == "clip" and channel.out_range != "dynamic":
-            outputs = outputs.clamp(*channel.out_range)
+        outputs = channel.clipped(outputs)
         in_bins = torch.bucketize(noise, round_up(in_edges[1:-1], noise.dtype), right=True)
         out_places = places(outputs, edges).view(channel.n_runs, -1, outputs.shape[1])
         if group is not None:
@@ -115,6 +115,7 @@ def warn_unresolved(channel: Channel, samples: int) -> None:
             f"{samples:,} samples can resolve at most {math.log2(samples):.1f} bits, but "
             f"{channel.n_inputs} inputs of {channel.in_bins} bins have 2^{bits:.0f} states: expect "
             "a biased estimate, or choose fewer bins or more samples",
+            UnresolvedWarning,
             stacklevel=3,
         )
 

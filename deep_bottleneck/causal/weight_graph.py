@@ -24,6 +24,20 @@ Shapes = Mapping[Any, tuple[Shape, Shape]]
 _LARGEST_MATRIX = 2**27
 
 
+class WeightGraphMeasures(NamedTuple):
+    """What the weights of a network or a layer are like, in bits.
+
+    Attributes:
+        ei: H(<W_out>) - <H(W_out)>.
+        determinism: <H(W_out)>.
+        degeneracy: H(<W_out>).
+    """
+
+    ei: float
+    determinism: float
+    degeneracy: float
+
+
 def H(x: torch.Tensor, dim: int = 0) -> torch.Tensor:  # noqa: N802 - the name torch-foresight uses
     """Shannon entropy along one axis, H = -sum x log2 x.
 
@@ -137,8 +151,7 @@ def determinism(
         TypeError: if a layer has no weight graph.
         ValueError: if neither an input nor shapes are given.
     """
-    graph = _graph_of(model, input, shapes, norm, device)
-    return graph.entropy / graph.n_units
+    return measures_of(model, input, shapes, norm, device).determinism
 
 
 def degeneracy(
@@ -164,7 +177,7 @@ def degeneracy(
         TypeError: if a layer has no weight graph.
         ValueError: if neither an input nor shapes are given.
     """
-    return _entropy_of_mean(_graph_of(model, input, shapes, norm, device))
+    return measures_of(model, input, shapes, norm, device).degeneracy
 
 
 def ei(
@@ -190,8 +203,35 @@ def ei(
         TypeError: if a layer has no weight graph.
         ValueError: if neither an input nor shapes are given.
     """
+    return measures_of(model, input, shapes, norm, device).ei
+
+
+def measures_of(
+    model: Any,
+    input: Any = None,  # noqa: A002
+    shapes: Shapes | None = None,
+    norm: Norm | None = lin_norm,
+    device: torch.device | str = "cpu",
+) -> WeightGraphMeasures:
+    """All measures of the weights at once.
+
+    Args:
+        model: as for `determinism`.
+        input: as for `determinism`.
+        shapes: as for `determinism`.
+        norm: as for `determinism`.
+        device: as for `determinism`.
+
+    Returns:
+        What `ei`, `determinism` and `degeneracy` return, in bits.
+
+    Raises:
+        TypeError: if a layer has no weight graph.
+        ValueError: if neither an input nor shapes are given.
+    """
     graph = _graph_of(model, input, shapes, norm, device)
-    return _entropy_of_mean(graph) - graph.entropy / graph.n_units
+    of_mean, mean = _entropy_of_mean(graph), graph.entropy / graph.n_units
+    return WeightGraphMeasures(of_mean - mean, mean, of_mean)
 
 
 class _Graph(NamedTuple):

@@ -1,11 +1,10 @@
 """State-space efficiency over training: of each layer, and of the network with its aIQ."""
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from deep_bottleneck.interfaces import BasePlotter, Results
+from deep_bottleneck.plotter.curves import curve, scale_epochs
 from deep_bottleneck.plotter.style import styled
 
 NEEDED_TABLES = ("efficiency",)
@@ -43,38 +42,15 @@ def efficiency(table: pd.DataFrame, plot_median: bool) -> Figure:
     above.set(title="State-space efficiency", ylabel="layer efficiency")
     for (_, name), of_layer in table.groupby(["layer", "layer_name"]):
         undersampled = of_layer.groupby("epoch")["undersampled"].any()
-        _curve(above, of_layer, "efficiency", str(name), plot_median, hollow=undersampled)
+        curve(above, of_layer, "efficiency", str(name), plot_median, hollow=undersampled)
     if table["undersampled"].any():
         above.plot([], [], "o", color="0.4", mfc="white", label="under-sampled")
     of_network = table.drop_duplicates(["run", "epoch"])
     below.set(xlabel="epoch", ylabel="network")
-    _curve(below, of_network, "network_efficiency", "efficiency", plot_median)
-    _curve(below, of_network, "aIQ", "aIQ", plot_median)
-    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    curve(below, of_network, "network_efficiency", "efficiency", plot_median)
+    curve(below, of_network, "aIQ", "aIQ", plot_median)
+    scale_epochs(below, int(table["epoch"].max()))
     for axes in (above, below):
         axes.set_ylim(bottom=0)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return figure
-
-
-def _curve(
-    axes: Axes,
-    table: pd.DataFrame,
-    column: str,
-    label: str,
-    median: bool,
-    hollow: pd.Series | None = None,
-) -> None:
-    """A line over epochs with its band; hollow says at which epochs the point is not filled."""
-    by_epoch = table.groupby("epoch")[column]
-    if median:
-        centre, low, high = by_epoch.median(), by_epoch.quantile(0.16), by_epoch.quantile(0.84)
-    else:
-        centre, spread = by_epoch.mean(), by_epoch.std(ddof=0)
-        low, high = centre - spread, centre + spread
-    (line,) = axes.plot(centre.index, centre, "o-", markersize=4, label=label)
-    if table["run"].max() > table["run"].min():
-        axes.fill_between(centre.index, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-    if hollow is not None and hollow.any():
-        points = centre[hollow]
-        axes.plot(points.index, points, "o", markersize=4, mfc="white", mec=line.get_color())

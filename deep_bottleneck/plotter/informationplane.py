@@ -3,11 +3,18 @@
 import numpy as np
 import pandas as pd
 from matplotlib.collections import EllipseCollection, LineCollection
-from matplotlib.colors import Normalize, SymLogNorm
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from deep_bottleneck.interfaces import BasePlotter, Results
-from deep_bottleneck.plotter.style import COLOR_MAP, SPREAD_COLOR, described, styled
+from deep_bottleneck.plotter.style import (
+    COLOR_MAP,
+    SPREAD_COLOR,
+    add_epoch_bar,
+    described,
+    epoch_norm,
+    styled,
+)
 
 COORDINATES = ["MI_XM", "MI_YM"]
 
@@ -54,8 +61,8 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
         axes.text(0.5, 0.5, "no value could be estimated", ha="center", transform=axes.transAxes)
         return figure
     epochs = centre.index.get_level_values("epoch").to_numpy()
-    # at least one decade, so that a single epoch has a colour too
-    norm = SymLogNorm(linthresh=1, vmin=0, vmax=max(10, epochs.max()))
+    last = int(epochs.max())
+    norm = epoch_norm(last)
     points = centre.to_numpy()
     if table["run"].max() > table["run"].min():
         width, height = 2 * spread.to_numpy().T
@@ -94,9 +101,7 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
     )
     high[0] = max(high[0], ceiling + 0.02 * (ceiling - low[0]))
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    bar = figure.colorbar(scatter, ax=axes, label="epoch")
-    ticks = [0, *(10**power for power in range(int(np.log10(norm.vmax or 10)) + 1))]
-    bar.set_ticks(ticks, labels=[str(tick) for tick in ticks])
+    add_epoch_bar(axes, scatter, last)
     return figure
 
 

@@ -9,10 +9,15 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, SymLogNorm
 
 COLOR_MAP = "viridis"
 SPREAD_COLOR = "0.6"
 DPI = 150
+# at least so many epochs have colours, so that a single epoch has one too
+ONE_DECADE = 10
 
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
@@ -51,3 +56,22 @@ def described(row: pd.Series) -> str:
     examples = f"{row['n_examples']} {row['part']} examples"
     compression = "; compression is geometric" if row["geometric"] else ""
     return f"{method}{bounds}, {examples}{compression}"
+
+
+def epoch_norm(last: int) -> Normalize:
+    """Colours of epochs up to the last: logarithmic from epoch 1 on."""
+    return SymLogNorm(linthresh=1, vmin=0, vmax=max(ONE_DECADE, last))
+
+
+def epoch_ticks(last: int) -> list[int]:
+    """Ticks where epochs are logarithmic: 0, 1 and its decades up to the last."""
+    return [0, *(10**power for power in range(len(str(last))))]
+
+
+def add_epoch_bar(axes: Axes | list[Axes], colored: ScalarMappable, last: int) -> None:
+    """Put a bar beside axes that says which colour of `epoch_norm` is which epoch."""
+    figure = (axes[0] if isinstance(axes, list) else axes).get_figure(root=True)
+    if figure is not None:
+        bar = figure.colorbar(colored, ax=axes, label="epoch")
+        ticks = epoch_ticks(max(ONE_DECADE, last))
+        bar.set_ticks(ticks, labels=[str(tick) for tick in ticks])

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from notes import Notes
 
 from deep_bottleneck import lockstep
 from deep_bottleneck.callbacks import efficiency
@@ -9,23 +10,6 @@ from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 from deep_bottleneck.layers import feature_extractor
-
-
-class Notes:
-    """A record and a place for tables that keep what they are given."""
-
-    def __init__(self):
-        self.tables = {}
-        self.metrics = {}
-
-    def add(self, name, table):
-        self.tables[name] = table
-
-    def log_scalar(self, name, value, step):
-        self.metrics.setdefault(name, {})[step] = value
-
-    def add_artifact(self, filename, name):
-        raise NotImplementedError
 
 
 def train(models, dataset, epochs=3, schedule=lambda epoch: True, callbacks=(), beta=2):

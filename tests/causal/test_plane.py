@@ -14,6 +14,7 @@ from deep_bottleneck.causal import (
     sensitivity,
     topology_of,
 )
+from deep_bottleneck.errors import OutOfRangeWarning
 
 OPTIONS = {"in_range": (0, 1), "out_range": (0, 1), "in_bins": 8, "out_bins": 8}
 
@@ -141,3 +142,16 @@ def test_replicas_are_for_single_layers():
 
     with pytest.raises(ValueError, match="replicas are for a single layer"):
         channel_of(network[1], topology, in_layer=network[0], replicas=[nn.Linear(2, 2)])
+
+
+def test_clipping_to_a_range_that_floats_do_not_hit_leaves_nothing_outside():
+    layer, topology = layer_of(torch.full((2, 2), 5.0))
+    limits = (-0.1, 0.1)  # as float32, both lie outside
+
+    with pytest.warns(OutOfRangeWarning, match="counted in the outermost bins"):
+        clipped = measures_of(
+            channel_of(layer, topology, **{**OPTIONS, "out_range": limits}, outside="clip"), 500
+        )
+
+    assert all(bool(values.isfinite().all()) for values in clipped.values())
+    assert float(clipped["ei"]) < 1  # nearly all outputs are in the highest bin

@@ -1,0 +1,105 @@
+"""Curves over epochs with a band for the spread over runs."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from deep_bottleneck.plotter.style import epoch_ticks, styled
+
+# the first epochs are not to vanish in a corner
+LAST_EPOCH_OF_LINEAR_AXES = 100
+
+
+def curve(
+    axes: Axes,
+    table: pd.DataFrame,
+    column: str,
+    label: str,
+    median: bool,
+    hollow: pd.Series | None = None,
+) -> None:
+    """Draw the mean or median over runs, with its band.
+
+    The band is one standard deviation to either side, or for medians the central 68 %.
+
+    Args:
+        axes: where to draw.
+        table: columns run, epoch and the one to draw; NaN leaves a gap.
+        column: what to draw.
+        label: what the legend calls it.
+        median: whether to draw the median instead of the mean.
+        hollow: by epoch, whether the point is not filled.
+    """
+    by_epoch = table.groupby("epoch")[column]
+    if median:
+        centre, low, high = by_epoch.median(), by_epoch.quantile(0.16), by_epoch.quantile(0.84)
+    else:
+        centre, spread = by_epoch.mean(), by_epoch.std(ddof=0)
+        low, high = centre - spread, centre + spread
+    if axes.get_yscale() == "log":
+        low = low.where(low > 0)
+    (line,) = axes.plot(centre.index, centre, "o-", markersize=4, label=label)
+    if table["run"].max() > table["run"].min():
+        axes.fill_between(centre.index, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    if hollow is not None and hollow.any():
+        points = centre[hollow]
+        axes.plot(points.index, points, "o", markersize=4, mfc="white", mec=line.get_color())
+
+
+def scale_epochs(axes: Axes, last: int) -> None:
+    """Give axes over epochs a scale and ticks: logarithmic from epoch 1 on where they span decades.
+
+    Args:
+        axes: whose x axis has epochs.
+        last: the last of them.
+    """
+    if last <= LAST_EPOCH_OF_LINEAR_AXES:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return
+    axes.set_xscale("symlog", linthresh=1)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(epoch_ticks(last), labels=[f"{tick:g}" for tick in epoch_ticks(last)])
+    axes.set_xlim(-0.2, 1.2 * last)
+
+
+def layer_labels(table: pd.DataFrame) -> dict[int, str]:
+    """What pictures call each layer, in order: its number and name."""
+    layers = table.drop_duplicates("layer").sort_values("layer")
+    return {
+        layer: f"{layer}: {name}" if layer >= 0 else name
+        for layer, name in zip(layers["layer"].tolist(), layers["layer_name"], strict=True)
+    }
+
+
+@styled
+def panels(
+    table: pd.DataFrame, titles: Mapping[str, str], title: str, plot_median: bool, log: bool = False
+) -> Figure:
+    """Draw a panel for each measure, and in it a curve for each layer.
+
+    Args:
+        table: columns run, epoch, layer, layer_name, measure, value.
+        titles: what to call each measure to draw, in order.
+        title: what stands above all.
+        plot_median: whether the curves are medians over runs instead of means.
+        log: whether values are on a logarithmic axis, where those not above 0 leave a gap.
+    """
+    n_columns = (len(titles) + 2) // 2  # a cell is left for the legend
+    figure = Figure(figsize=(4.2 * n_columns, 6.5))
+    figure.suptitle(title)
+    *cells, corner = figure.subplots(2, n_columns).flat
+    for axes, (measure, name) in zip(cells, titles.items(), strict=False):
+        axes.set(title=name, xlabel="epoch")
+        if log:
+            axes.set_yscale("log", nonpositive="mask")
+        of_measure = table[table["measure"] == measure]
+        for layer, label in layer_labels(table).items():
+            curve(axes, of_measure[of_measure["layer"] == layer], "value", label, plot_median)
+        scale_epochs(axes, int(table["epoch"].max()))
+    for unused in [*cells[len(titles) :], corner]:
+        unused.set_axis_off()
+    corner.legend(*cells[0].get_legend_handles_labels(), loc="center", title="layer", frameon=False)
+    return figure
