@@ -33,7 +33,13 @@ _EXAMINED = 512
 _LARGEST_TIED_FRACTION = 0.05
 
 
-def ksg(x: Array, y: Array, k: int = 3, algorithm: Algorithm = 1) -> torch.Tensor:
+def ksg(
+    x: Array,
+    y: Array,
+    k: int = 3,
+    algorithm: Algorithm = 1,
+    names: tuple[str, str] = ("x", "y"),
+) -> torch.Tensor:
     """Mutual information of two continuous variables.
 
     With psi the digamma function, eps_i the distance of example i to its k-th neighbour in the
@@ -58,6 +64,7 @@ def ksg(x: Array, y: Array, k: int = 3, algorithm: Algorithm = 1) -> torch.Tenso
         y: floats, shape (runs, n_examples, n_y).
         k: which neighbour; more make it smoother and more biased.
         algorithm: 1 or 2.
+        names: what errors call x and y.
 
     Returns:
         float64, shape (runs,), in bits.
@@ -66,16 +73,16 @@ def ksg(x: Array, y: Array, k: int = 3, algorithm: Algorithm = 1) -> torch.Tenso
         ValueError: if a value is not finite, the shapes do not fit, k is not between 1 and
             n_examples - 1, the algorithm is unknown, or a variable is not continuous.
     """
-    left, right = _as_points(x, "x"), _as_points(y, "y")
+    left, right = (_as_points(*variable) for variable in zip((x, y), names, strict=True))
     if left.shape[1] != right.shape[1] or len(left) not in (1, len(right)):
         raise ValueError(
-            "expected x and y with as many runs and examples, got shapes "
+            f"expected {names[0]} and {names[1]} with as many runs and examples, got shapes "
             f"{tuple(left.shape)} and {tuple(right.shape)}"
         )
     if algorithm not in (1, 2):
         raise ValueError(f"the algorithm must be 1 or 2, got {algorithm}")
     _check_k(k, left.shape[1])
-    for name, points in (("x", left), ("y", right)):
+    for name, points in zip(names, (left, right), strict=True):
         for run in points:
             _check_continuous(run, k, name)
     information = [
@@ -97,7 +104,9 @@ def ksg_ceiling(n_examples: int, k: int, algorithm: Algorithm = 1) -> float:
     return nats * BITS_PER_NAT
 
 
-def label_information(points: Array, labels: Array, k: int = 3) -> torch.Tensor:
+def label_information(
+    points: Array, labels: Array, k: int = 3, name: str = "the variable"
+) -> torch.Tensor:
     """Mutual information of a continuous variable and a class label.
 
     With N_y(i) the number of examples in the class of example i, and m_i the number of other
@@ -111,6 +120,7 @@ def label_information(points: Array, labels: Array, k: int = 3) -> torch.Tensor:
         points: floats, shape (runs, n_examples, n_units).
         labels: integers from 0, shape (n_examples,).
         k: which neighbour.
+        name: what errors call the variable.
 
     Returns:
         float64, shape (runs,), in bits.
@@ -119,7 +129,7 @@ def label_information(points: Array, labels: Array, k: int = 3) -> torch.Tensor:
         ValueError: if a value is not finite, the shapes do not fit, there is a single class, a
             class has fewer than k + 1 examples, or the variable is not continuous.
     """
-    values = _as_points(points, "the variable")
+    values = _as_points(points, name)
     n_examples = values.shape[1]
     _check_k(k, n_examples)
     classes = as_labels(labels, n_examples).to(values.device)
@@ -137,7 +147,7 @@ def label_information(points: Array, labels: Array, k: int = 3) -> torch.Tensor:
                 f"need at least {k + 1}; use more examples or a smaller k"
             )
     for run in values:
-        _check_continuous(run, k, "the variable")
+        _check_continuous(run, k, name)
     members = [torch.nonzero(classes == label).flatten() for label in present]
     expected = _psi(sizes[classes]).mean()
     information = []
@@ -271,16 +281,15 @@ def _check_continuous(points: torch.Tensor, k: int, name: str) -> None:
     tied = float((distances.diff(dim=1) == 0).any(dim=1).to(torch.float64).mean())
     if tied > _LARGEST_TIED_FRACTION:
         raise ValueError(
-            f"{name} is not continuous: {tied:.0%} of its examples have several of their nearest "
-            "neighbours at exactly the same distance, as repeated, rounded or discrete values do; "
-            "use a method for discrete values"
+            f"{name} has no continuous values: more than {_LARGEST_TIED_FRACTION:.0%} of the "
+            f"examples have some of their {k + 1} nearest neighbours at exactly the same distance, "
+            "as repeated, rounded or discrete values do; use a method for discrete values"
         )
 
 
 def _check_radii(radii: torch.Tensor, k: int) -> None:
-    coincident = int((radii == 0).sum())
-    if coincident:
+    if bool((radii == 0).any()):
         raise ValueError(
-            f"{coincident} of {len(radii)} examples coincide with {k} others, so that neighbours "
-            "cannot be told apart; use a method for discrete values or a larger k"
+            f"an example coincides with {k} others in every value, so that neighbours cannot be "
+            "told apart; use a method for discrete values or a larger k"
         )

@@ -213,11 +213,11 @@ DISCRETE = {
 def test_ill_defined_data_says_so(points, k):
     labels = np.arange(200) % 2
 
-    with pytest.raises(ValueError, match=r"x is not continuous.*exactly the same distance"):
+    with pytest.raises(ValueError, match=r"x has no continuous values.*exactly the same distance"):
         ksg(points, CONTINUOUS, k)
-    with pytest.raises(ValueError, match="y is not continuous"):
+    with pytest.raises(ValueError, match="y has no continuous values"):
         ksg(CONTINUOUS, points, k)
-    with pytest.raises(ValueError, match=r"not continuous.*method for discrete values"):
+    with pytest.raises(ValueError, match=r"no continuous values.*method for discrete values"):
         label_information(points, labels, k)
 
 
@@ -225,7 +225,7 @@ def test_a_few_coincident_examples_say_so():
     points = CONTINUOUS.copy()
     points[0, :4] = 0.0
 
-    with pytest.raises(ValueError, match="4 of 200 examples coincide with 3 others"):
+    with pytest.raises(ValueError, match="an example coincides with 3 others"):
         ksg(points, points)
 
 

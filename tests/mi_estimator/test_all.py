@@ -17,9 +17,39 @@ MODULES = [
 ]
 
 
-@pytest.fixture(params=MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+# What an estimator's free parameter is, where 0.1 is not a value of it.
+PARAMETERS = {"kraskov": 3}
+# Estimators that suppose a density, and refuse values that repeat.
+CONTINUOUS = {"kraskov"}
+
+
+class Recording:
+    """What estimators may read of a recording before they estimate."""
+
+    examples = np.random.default_rng(1).standard_normal((60, 2)).astype(np.float32)
+
+
+def name_of(module) -> str:
+    return module.__name__.rpartition(".")[2]
+
+
+def loaded(module) -> MutualInformationEstimator:
+    return module.load(PARAMETERS.get(name_of(module), 0.1)).fitted(Recording())
+
+
+@pytest.fixture(params=MODULES, ids=name_of)
 def estimator(request) -> MutualInformationEstimator:
-    return request.param.load(discretization_range=0.1)
+    return loaded(request.param)
+
+
+@pytest.fixture(params=[m for m in MODULES if name_of(m) not in CONTINUOUS], ids=name_of)
+def discrete_estimator(request) -> MutualInformationEstimator:
+    return loaded(request.param)
+
+
+@pytest.fixture(params=[m for m in MODULES if name_of(m) in CONTINUOUS], ids=name_of)
+def continuous_estimator(request) -> MutualInformationEstimator:
+    return loaded(request.param)
 
 
 @pytest.fixture
@@ -33,7 +63,8 @@ def test_load_and_class_are_documented(estimator):
 
 
 def test_one_number_for_each_run_in_bits(estimator, labels):
-    activations = np.random.default_rng(0).standard_normal((4, 60, 2)).astype(np.float32)
+    noise = np.random.default_rng(0).standard_normal((4, 60, 2))
+    activations = (Recording.examples + 0.1 * noise).astype(np.float32)
 
     information = estimator.estimate(activations, labels)
 
@@ -42,20 +73,25 @@ def test_one_number_for_each_run_in_bits(estimator, labels):
     assert np.all(information.mi_ym <= information.mi_xm + 1e-4)
 
 
-def test_a_layer_that_shows_the_label_knows_the_label(estimator, labels):
+def test_a_layer_that_shows_the_label_knows_the_label(discrete_estimator, labels):
     activations = 10 * labels[None, :, None].astype(np.float32)
 
-    information = estimator.estimate(activations, labels)
+    information = discrete_estimator.estimate(activations, labels)
 
     assert information.mi_xm == pytest.approx(np.log2(3), abs=1e-4)
     assert information.mi_ym == pytest.approx(np.log2(3), abs=1e-4)
 
 
-def test_a_constant_layer_knows_nothing(estimator, labels):
-    information = estimator.estimate(np.ones((2, 60, 3), np.float32), labels)
+def test_a_constant_layer_knows_nothing(discrete_estimator, labels):
+    information = discrete_estimator.estimate(np.ones((2, 60, 3), np.float32), labels)
 
     assert information.mi_xm == pytest.approx(0, abs=1e-9)
     assert information.mi_ym == pytest.approx(0, abs=1e-9)
+
+
+def test_a_constant_layer_has_no_density(continuous_estimator, labels):
+    with pytest.raises(EstimationError, match="no continuous values"):
+        continuous_estimator.estimate(np.ones((2, 60, 3), np.float32), labels)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
