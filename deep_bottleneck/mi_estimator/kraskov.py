@@ -79,8 +79,9 @@ class KraskovEstimator(MutualInformationEstimator):
     @property
     def method(self) -> Method:
         """See `MutualInformationEstimator.method`."""
+        algorithm = f", algorithm {self.algorithm}" if self.algorithm != 1 else ""
         jitter = f", jitter {self.jitter:g}" if self.jitter else ""
-        return Method("kraskov", f"k {self.k}{jitter}", geometric=True)
+        return Method("kraskov", f"k {self.k}{algorithm}{jitter}", geometric=True)
 
     def fitted(self, activations: Activations) -> "KraskovEstimator":
         """An estimator that knows the recording's inputs."""
