@@ -8,6 +8,7 @@ and the epoch is its first, growing axis:
     /epochs                          (epochs,)   the recorded epochs
     /recorded                        (epochs, runs)   which runs were completely written
     /<part>/labels                   (examples,)
+    /<part>/examples                 (examples, input_size)   float32, compressed
     /<part>/activations/<layer>      (epochs, runs, examples, units)   float32, compressed
     /gradients/<measure>             (epochs, runs, layers)
     /metrics/<name>                  (all epochs, runs)
@@ -20,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import h5py
@@ -36,6 +37,7 @@ METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 GRADIENT_MEASURES = ("mean_norm", "std_norm", "weight_norm")
 
 _CHUNK_BYTES = 4 * 2**20
+_COMPRESSION = MappingProxyType({"compression": "gzip", "compression_opts": 1, "shuffle": True})
 
 
 class _OpenFile:
@@ -83,14 +85,17 @@ class ActivationWriter(_OpenFile):
         for part in PARTS:
             labelled = getattr(dataset, part)
             file.create_dataset(f"{part}/labels", data=labelled.labels)
+            file.create_dataset(
+                f"{part}/examples",
+                data=labelled.examples.reshape(len(labelled), -1),
+                **_COMPRESSION,
+            )
             for layer, units in enumerate(layer_units):
                 _create_growing(
                     file,
                     f"{part}/activations/{layer}",
                     (n_runs, len(labelled), units),
-                    compression="gzip",
-                    compression_opts=1,
-                    shuffle=True,
+                    **_COMPRESSION,
                 )
         for measure in GRADIENT_MEASURES:
             _create_growing(file, f"gradients/{measure}", (n_runs, len(layer_units)))
@@ -210,6 +215,21 @@ class _PartOfStore:
     def labels(self) -> IntArray:
         """The label of each example, shape (n_examples,)."""
         return np.concatenate([self.file[f"{part}/labels"][:] for part in self.parts])
+
+    @cached_property
+    def examples(self) -> FloatArray:
+        """The inputs, flattened: float32, shape (n_examples, input_size).
+
+        Raises:
+            RecordError: if the store was written before stores kept them.
+        """
+        names = [f"{part}/examples" for part in self.parts]
+        if not all(name in self.file for name in names):
+            raise RecordError(
+                f"the activation store {self.file.filename} does not hold the examples, which "
+                "this estimator needs; run the experiment again to record them"
+            )
+        return np.concatenate([self.file[name][:] for name in names])
 
     @cached_property
     def _recorded(self) -> dict[int, tuple[int, BoolArray]]:

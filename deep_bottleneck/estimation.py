@@ -81,7 +81,8 @@ def estimate(
             try:
                 information = fitted.estimate(values, labels)
             except EstimationError:
-                information, reason = _run_by_run(fitted, values, labels)
+                information = _run_by_run(fitted, values, labels)
+            for reason in information.reasons:
                 failures[reason].append((epoch, layer))
             frames.append(_frame(runs, epoch, layer, information))
         progress.advance(epoch=str(epoch))
@@ -146,19 +147,22 @@ def _violations(table: pd.DataFrame, n_layers: int) -> BoolArray:
 
 def _run_by_run(
     estimator: MutualInformationEstimator, values: FloatArray, labels: IntArray
-) -> tuple[LayerInformation, str]:
+) -> LayerInformation:
     """What can be estimated where some run cannot, and why it cannot."""
     found = np.full((4, len(values)), np.nan)
-    reason, ceiling = "", np.nan
+    reasons: list[str] = []
+    ceiling = np.nan
     for row in range(len(values)):
         try:
             one_run = estimator.estimate(values[row : row + 1], labels)
         except EstimationError as error:
-            reason = str(error)
+            reasons.append(str(error))
         else:
             found[:2, row] = one_run.mi_xm[0], one_run.mi_ym[0]
             if one_run.error_xm is not None and one_run.error_ym is not None:
                 found[2:, row] = one_run.error_xm[0], one_run.error_ym[0]
             ceiling = one_run.ceiling
+            reasons.extend(one_run.reasons)
     mi_xm, mi_ym, error_xm, error_ym = found
-    return LayerInformation(mi_xm, mi_ym, ceiling, error_xm, error_ym), reason
+    different = tuple(dict.fromkeys(reasons))
+    return LayerInformation(mi_xm, mi_ym, ceiling, error_xm, error_ym, different)

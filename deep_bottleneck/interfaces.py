@@ -119,6 +119,11 @@ class Activations(Protocol):
         ...
 
     @property
+    def examples(self) -> FloatArray:
+        """The inputs, flattened: float32, shape (n_examples, input_size)."""
+        ...
+
+    @property
     def epochs(self) -> Sequence[int]:
         """The epochs that were completely written, ascending."""
         ...
@@ -141,12 +146,16 @@ class Activations(Protocol):
 class LayerInformation:
     """Mutual information of one layer at one epoch, in bits, one number for each run.
 
+    A value that is not defined is NaN, and `reasons` say why.
+
     Attributes:
         mi_xm: I(X;M), shape (runs,).
         mi_ym: I(Y;M), shape (runs,).
         ceiling: the largest I(X;M) that the method could have answered for so many examples.
         error_xm: the standard error of `mi_xm`, shape (runs,), where the method has one.
         error_ym: the standard error of `mi_ym`, shape (runs,), where the method has one.
+        reasons: why values are NaN, one sentence each; a sentence is the same wherever the reason
+            is, so that the log can say it once.
     """
 
     mi_xm: Bits
@@ -154,6 +163,7 @@ class LayerInformation:
     ceiling: float
     error_xm: Bits | None = None
     error_ym: Bits | None = None
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -212,7 +222,7 @@ class MutualInformationEstimator(ABC):
             I(X;M) and I(Y;M) in bits.
 
         Raises:
-            EstimationError: if the measure is not defined for these activations.
+            EstimationError: if neither measure is defined for these activations.
         """
 
 

@@ -117,6 +117,11 @@ class _Excerpt:
     labels: IntArray
 
     @property
+    def examples(self) -> FloatArray:
+        """The inputs of each example, flattened, shape (n_examples, input_size)."""
+        return self.recording.examples
+
+    @property
     def n_layers(self) -> int:
         """How many layers were recorded."""
         return self.recording.n_layers

@@ -10,6 +10,7 @@ import pytest
 
 from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.errors import RecordError
+from deep_bottleneck.interfaces import Dataset, LabelledDataset
 
 UNITS = (3, 2)
 
@@ -61,6 +62,33 @@ def test_full_is_train_and_test_one_after_the_other(path, writer, tiny_dataset):
         expected = np.concatenate([written["train"][0], written["test"][0]], axis=1)
         np.testing.assert_array_equal(full.layer(0, 0), expected)
         assert len(full.labels) == len(tiny_dataset.train) + len(tiny_dataset.test)
+
+
+def test_examples_are_kept_flat(path, writer, tiny_dataset):
+    with ActivationStore(path) as store:
+        expected = np.concatenate([tiny_dataset.train.examples, tiny_dataset.test.examples])
+
+        np.testing.assert_array_equal(store.part("train").examples, tiny_dataset.train.examples)
+        np.testing.assert_array_equal(store.part("full").examples, expected)
+
+
+def test_examples_may_be_pictures(path):
+    pictures = np.random.default_rng(0).standard_normal((6, 5, 4, 1))
+    part = LabelledDataset.from_labels(pictures, np.arange(6) % 2, 2)
+
+    with ActivationWriter(path, Dataset(part, part, 2), [3], 1, 1), ActivationStore(path) as store:
+        np.testing.assert_array_equal(store.part("test").examples, part.examples.reshape(6, 20))
+
+
+def test_a_store_without_examples_says_so(path):
+    with h5py.File(path, "w", libver="latest") as file:
+        file["train/labels"] = np.arange(3)
+
+    with (
+        ActivationStore(path) as store,
+        pytest.raises(RecordError, match=r"does not hold the examples.*run the experiment again"),
+    ):
+        store.part("train").examples  # noqa: B018
 
 
 def test_runs_may_come_one_by_one_and_stop_early(path, writer, tiny_dataset):

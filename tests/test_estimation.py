@@ -65,6 +65,22 @@ def test_nothing_recorded_is_an_empty_table():
     assert estimate(binning.load(1.0), Nothing(), "test", Silent()).empty
 
 
+def test_a_value_of_its_own_may_be_undefined_and_each_reason_is_logged_once(caplog):
+    class Half(MutualInformationEstimator):
+        def estimate(self, activations, labels) -> LayerInformation:
+            nan = np.full(len(activations), np.nan)
+            reason = "I(X;M): the input is discrete"
+            return LayerInformation(nan, np.ones_like(nan), 4.0, reasons=(reason,))
+
+    table = estimate(Half(), Recorded(), "test", Silent())
+
+    assert table["MI_XM"].isna().all()
+    assert (table["MI_YM"] == 1).all()
+    (record,) = caplog.records
+    assert "left NaN in 4 places" in record.message
+    assert "the first at epoch 0, layer 0: I(X;M): the input is discrete" in record.message
+
+
 def test_a_mistake_in_an_estimator_is_not_hidden():
     class Broken(MutualInformationEstimator):
         def estimate(self, activations, labels) -> LayerInformation:

@@ -5,4 +5,6 @@ here knows Keras, files or configs.
 
 - `discrete`: how often does each row occur? Counts, entropies, MI of discrete variables.
 - `mixture`: bounds on the entropy of a mixture of Gaussians.
+- `neighbors`: MI of continuous variables from distances to nearest neighbours.
+- `kernel`: Rényi's entropy of kernel matrices.
 """

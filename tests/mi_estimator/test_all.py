@@ -18,11 +18,44 @@ MODULES = [
 ]
 
 
-@pytest.fixture(params=MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
+# What an estimator's free parameter is, where 0.1 is not a value of it.
+PARAMETERS = {"kraskov": 3}
+# Estimators that suppose a density, and refuse values that repeat.
+CONTINUOUS = {"kraskov"}
+
+
+class Recording:
+    """What estimators may read of a recording before they estimate: inputs far apart."""
+
+    examples = 100 * np.random.default_rng(1).standard_normal((60, 2)).astype(np.float32)
+
+
+def name_of(module) -> str:
+    return module.__name__.rpartition(".")[2]
+
+
+def loaded(module) -> MutualInformationEstimator:
+    values = {
+        "discretization_range": PARAMETERS.get(name_of(module), 0.1),
+        "quantize_bits": 16,
+    }
+    wanted = [name for name in inspect.signature(module.load).parameters if name in values]
+    return module.load(**{name: values[name] for name in wanted}).fitted(Recording())
+
+
+@pytest.fixture(params=MODULES, ids=name_of)
 def estimator(request) -> MutualInformationEstimator:
-    wanted = inspect.signature(request.param.load).parameters
-    values = {"discretization_range": 0.1, "quantize_bits": 16}
-    return request.param.load(**{name: values[name] for name in wanted})
+    return loaded(request.param)
+
+
+@pytest.fixture(params=[m for m in MODULES if name_of(m) not in CONTINUOUS], ids=name_of)
+def discrete_estimator(request) -> MutualInformationEstimator:
+    return loaded(request.param)
+
+
+@pytest.fixture(params=[m for m in MODULES if name_of(m) in CONTINUOUS], ids=name_of)
+def continuous_estimator(request) -> MutualInformationEstimator:
+    return loaded(request.param)
 
 
 @pytest.fixture
@@ -37,7 +70,8 @@ def test_load_and_class_are_documented(estimator):
 
 
 def test_one_number_for_each_run_in_bits(estimator, labels):
-    activations = np.random.default_rng(0).standard_normal((4, 60, 2)).astype(np.float32)
+    noise = np.random.default_rng(0).standard_normal((4, 60, 2))
+    activations = (Recording.examples / 100 + 0.1 * noise).astype(np.float32)
 
     information = estimator.estimate(activations, labels)
 
@@ -46,20 +80,25 @@ def test_one_number_for_each_run_in_bits(estimator, labels):
     assert np.all(information.mi_ym <= information.mi_xm + 1e-4)
 
 
-def test_a_layer_that_shows_the_label_knows_the_label(estimator, labels):
+def test_a_layer_that_shows_the_label_knows_the_label(discrete_estimator, labels):
     activations = 10 * labels[None, :, None].astype(np.float32)
 
-    information = estimator.estimate(activations, labels)
+    information = discrete_estimator.estimate(activations, labels)
 
     assert information.mi_xm == pytest.approx(np.log2(3), abs=1e-4)
     assert information.mi_ym == pytest.approx(np.log2(3), abs=1e-4)
 
 
-def test_a_constant_layer_knows_nothing(estimator, labels):
-    information = estimator.estimate(np.ones((2, 60, 3), np.float32), labels)
+def test_a_constant_layer_knows_nothing(discrete_estimator, labels):
+    information = discrete_estimator.estimate(np.ones((2, 60, 3), np.float32), labels)
 
     assert information.mi_xm == pytest.approx(0, abs=1e-9)
     assert information.mi_ym == pytest.approx(0, abs=1e-9)
+
+
+def test_a_constant_layer_has_no_density(continuous_estimator, labels):
+    with pytest.raises(EstimationError, match="no continuous values"):
+        continuous_estimator.estimate(np.ones((2, 60, 3), np.float32), labels)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -1,0 +1,143 @@
+"""MI by distances to nearest neighbours: Kraskov et al. for the inputs, Ross for the label."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from deep_bottleneck.errors import ConfigError, EstimationError
+from deep_bottleneck.information.neighbors import (
+    Algorithm,
+    check_continuous,
+    ksg,
+    ksg_ceiling,
+    label_information,
+)
+from deep_bottleneck.interfaces import (
+    Activations,
+    Bits,
+    FloatArray,
+    IntArray,
+    LayerInformation,
+    Method,
+    MutualInformationEstimator,
+)
+
+# Seeds of the jitter, which must not depend on each other.
+_INPUTS, _LAYER = 0, 1
+
+
+def load(
+    discretization_range: float, algorithm: Algorithm = 1, jitter: float = 0.0
+) -> "KraskovEstimator":
+    """An estimator that looks at the k-th neighbour, with `discretization_range` as k.
+
+    Raises:
+        ConfigError: if that is not a whole number from 1.
+    """
+    k = int(discretization_range)
+    if k != discretization_range or k < 1:
+        raise ConfigError(
+            f'"discretization_range" is {discretization_range:g} but mi_estimator.kraskov takes it '
+            "as k, the number of nearest neighbours, and needs a whole number from 1, such as 3"
+        )
+    return KraskovEstimator(k, algorithm, jitter)
+
+
+class KraskovEstimator(MutualInformationEstimator):
+    """I(X;M) by Kraskov et al. (2004), I(Y;M) by Ross (2014).
+
+    Both suppose continuous values. Where the inputs are discrete, as binary patterns are, I(X;M) is
+    left NaN with the reason, and I(Y;M) still answered; where activations repeat, as those of
+    saturated or dead units do, both are NaN. For a deterministic network with continuous inputs
+    the true I(X;M) is infinite, and the estimate says how well the layer keeps apart what is near.
+    """
+
+    def __init__(
+        self,
+        k: int,
+        algorithm: Algorithm = 1,
+        jitter: float = 0.0,
+        examples: FloatArray | None = None,
+    ) -> None:
+        """Choose the neighbour.
+
+        Args:
+            k: which neighbour, from 1.
+            algorithm: of Kraskov et al., 1 or 2.
+            jitter: the standard deviation of Gaussian noise that is added to inputs and
+                activations, in their units, to give discrete values a density. The result then
+                depends on it: distances in a lattice are ordered by nothing but this noise.
+            examples: the inputs, shape (n_examples, input_size); without them I(X;M) is NaN.
+        """
+        self.k = k
+        self.algorithm: Algorithm = algorithm
+        self.jitter = jitter
+        self._examples = None if examples is None else self._jittered(examples, _INPUTS)[None]
+        self._obstacle = self._inputs_obstacle()
+
+    @property
+    def method(self) -> Method:
+        """See `MutualInformationEstimator.method`."""
+        algorithm = f", algorithm {self.algorithm}" if self.algorithm != 1 else ""
+        jitter = f", jitter {self.jitter:g}" if self.jitter else ""
+        return Method("kraskov", f"k {self.k}{algorithm}{jitter}", geometric=True)
+
+    def fitted(self, activations: Activations) -> "KraskovEstimator":
+        """An estimator that knows the recording's inputs."""
+        return KraskovEstimator(self.k, self.algorithm, self.jitter, activations.examples)
+
+    def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
+        """See `MutualInformationEstimator.estimate`."""
+        layer = self._jittered(activations, _LAYER)
+        mi_xm, reasons_xm = _of_each_run(self._about_input, layer)
+        mi_ym, reasons_ym = _of_each_run(
+            lambda run: label_information(run, labels, self.k, name="the layer"), layer
+        )
+        reasons = (
+            *(f"I(X;M): {reason}" for reason in reasons_xm),
+            *(f"I(Y;M): {reason}" for reason in reasons_ym),
+        )
+        if np.isnan(mi_xm).all() and np.isnan(mi_ym).all():
+            raise EstimationError("; ".join(reasons))
+        return LayerInformation(
+            mi_xm,
+            mi_ym,
+            ceiling=ksg_ceiling(len(labels), self.k, self.algorithm),
+            reasons=reasons,
+        )
+
+    def _about_input(self, layer: Bits) -> torch.Tensor:
+        if self._examples is None or self._obstacle:
+            raise ValueError(self._obstacle)
+        return ksg(self._examples, layer, self.k, self.algorithm, names=("the input", "the layer"))
+
+    def _inputs_obstacle(self) -> str:
+        """Why I(X;M) is undefined whatever the layer, or nothing."""
+        if self._examples is None:
+            return "the inputs are not known; call fitted() with a recording first"
+        try:
+            check_continuous(self._examples[0], self.k, "the input")
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def _jittered(self, values: FloatArray, stream: int) -> Bits:
+        exact = np.asarray(values, dtype=np.float64)
+        if not self.jitter:
+            return exact
+        return exact + self.jitter * np.random.default_rng(stream).standard_normal(exact.shape)
+
+
+def _of_each_run(
+    measure: Callable[[Bits], torch.Tensor], layer: Bits
+) -> tuple[Bits, tuple[str, ...]]:
+    """A measure of each run, NaN where it is undefined, and the reasons why."""
+    found = np.full(len(layer), np.nan)
+    reasons = []
+    for row in range(len(layer)):
+        try:
+            found[row] = measure(layer[row : row + 1]).item()
+        except ValueError as error:
+            reasons.append(str(error))
+    return found, tuple(dict.fromkeys(reasons))
