@@ -105,6 +105,8 @@ def trust_report(
     ]
     context = {column: table[column].iloc[0] for column in _CONTEXT}
     report = pd.concat(checks).assign(**context, n_runs=table["run"].nunique())
+    for name, variant in variants.items():
+        report.loc[report["check"] == name, "parameter"] = variant.method.parameter
     return report.reindex(columns=list(COLUMNS)).reset_index(drop=True)
 
 
