@@ -5,7 +5,7 @@ once. Every function works on a batch of problems at a time: the leading axis is
 """
 
 import functools
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -171,84 +171,3 @@ def _nonzero(flags: torch.Tensor) -> torch.Tensor:
     if flags.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(flags.numpy()))
     return torch.nonzero(flags).squeeze(1)
-
-
-Correction = Literal["miller-madow", "grassberger"]
-
-
-def count_terms(n_samples: int, correction: Correction | None = None) -> torch.Tensor:
-    """What a state that occurs n times adds to an estimate of entropy, for every n at once.
-
-    Every additive estimator has the form H = c(N) - sum_i t(n_i) / N over the states' counts n_i,
-    with c as `entropy_offset` and t as tabulated here:
-
-    - plug-in: t(n) = n log2 n;
-    - Miller-Madow: t(n) = n log2 n - 1/(2 ln 2), half a nat for each state seen (Miller 1955);
-    - Grassberger: t(n) = n G(n) / ln 2 with G(n) = digamma(n) + (-1)^n (digamma((n+1)/2) -
-      digamma(n/2)) / 2 (Grassberger 2003, eq. 30), nearly unbiased from about one expected
-      occurrence on.
-
-    Args:
-        n_samples: the largest count.
-        correction: the finite-sample bias correction, or None for the plug-in estimate.
-
-    Returns:
-        float64, shape (n_samples + 1,), in bits; a state that never occurs adds 0.
-
-    Raises:
-        ValueError: if the correction is unknown.
-    """
-    if correction not in (None, *get_args(Correction)):
-        raise ValueError(
-            f"correction must be None or one of {', '.join(get_args(Correction))}, "
-            f"got {correction!r}"
-        )
-    return _count_terms(n_samples, correction)
-
-
-def entropy_offset(n_samples: Array, correction: Correction | None = None) -> torch.Tensor:
-    """The part of an additive estimate of entropy that depends on the number of samples alone.
-
-    Args:
-        n_samples: numbers of samples, of any shape; none of them counts as one.
-        correction: as for `count_terms`.
-
-    Returns:
-        float64 of the same shape, in bits: log2 N, and half a nat over N less for Miller-Madow.
-    """
-    samples = as_tensor(n_samples).to(torch.float64).clamp(min=1.0)
-    offset: torch.Tensor = samples.log2()
-    if correction == "miller-madow":
-        offset = offset - BITS_PER_NAT / (2 * samples)
-    return offset
-
-
-def corrected_entropy(counts: Counts, correction: Correction | None = None) -> torch.Tensor:
-    """Shannon entropy with a correction of the finite-sample bias.
-
-    Args:
-        counts: the counts of a batch of problems.
-        correction: as for `count_terms`; None gives the same as `entropy`.
-
-    Returns:
-        float64, shape (n_problems,), in bits.
-    """
-    terms = count_terms(counts.n_samples, correction).to(counts.counts.device)[counts.counts]
-    total = torch.segment_reduce(terms, "sum", lengths=counts.n_distinct)
-    return entropy_offset(torch.tensor(counts.n_samples), correction) - total / counts.n_samples
-
-
-@functools.lru_cache(maxsize=4)
-def _count_terms(n_samples: int, correction: Correction | None) -> torch.Tensor:
-    count = torch.arange(n_samples + 1, dtype=torch.float64)
-    if correction == "grassberger":
-        sign = 1 - 2 * (count % 2)
-        digamma = torch.special.digamma
-        nats = count * (digamma(count) + sign / 2 * (digamma((count + 1) / 2) - digamma(count / 2)))
-    else:
-        nats = torch.xlogy(count, count)
-        if correction == "miller-madow":
-            nats -= 0.5
-    nats[0] = 0.0
-    bits: torch.Tensor = nats * BITS_PER_NAT
-    return bits
