@@ -94,6 +94,40 @@ def test_keys_of_many_different_rows_differ():
     assert len(torch.unique(discrete.row_keys(rows))) == len(rows)
 
 
+@given(states)
+def test_keys_of_two_parts_add_up_to_the_key_of_the_row(rows):
+    left, right = rows[:, :1], rows[:, 1:]
+
+    both = discrete.row_keys(left) + discrete.row_keys(right, first_column=1)
+
+    assert torch.equal(both, discrete.row_keys(rows))
+
+
+@given(states)
+def test_group_sizes_are_how_often_each_row_occurs(rows):
+    _, group, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+
+    sizes = discrete.group_sizes(discrete.row_keys(rows)[None])
+
+    assert sizes.tolist() == [counts[group.ravel()].tolist()]
+
+
+def test_groups_do_not_reach_beyond_their_problem():
+    assert discrete.group_sizes(np.array([[1, 1, 2], [1, 2, 3]])).tolist() == [[2, 2, 1], [1, 1, 1]]
+    with pytest.raises(ValueError, match="no samples"):
+        discrete.group_sizes(np.zeros((2, 0), np.int64))
+
+
+@given(states, st.integers(1, 4), st.randoms())
+def test_relabelling_both_variables_changes_no_information(rows, n_classes, random):
+    labels = np.array([random.randrange(n_classes) for _ in rows])
+
+    _, before = discrete.mutual_information(discrete.row_keys(rows)[None], labels)
+    _, after = discrete.mutual_information(discrete.row_keys(5 - 2 * rows)[None], 7 - labels)
+
+    assert after.item() == pytest.approx(before.item(), abs=1e-9)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
 def test_values_that_have_no_bin_are_refused(bad):
     with pytest.raises(ValueError, match="cannot bin values"):
