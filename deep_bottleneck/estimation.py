@@ -74,10 +74,11 @@ def estimate(
         runs = activations.runs(epoch)
         for layer in range(activations.n_layers):
             values = activations.layer(epoch, layer)
+            of_layer = fitted.for_layer(layer)
             try:
-                information = fitted.estimate(values, labels)
+                information = of_layer.estimate(values, labels)
             except EstimationError:
-                information, reason = _run_by_run(fitted, values, labels)
+                information, reason = _run_by_run(of_layer, values, labels)
                 failures[reason].append((epoch, layer))
             frames.append(_frame(runs, epoch, layer, information))
         progress.advance(epoch=str(epoch))
