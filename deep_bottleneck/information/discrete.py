@@ -48,8 +48,8 @@ def bin_indices(values: Array, width: float) -> torch.Tensor:
     if not width > 0:
         raise ValueError(f"the bin width must be positive, got {width}")
     scaled = as_tensor(values) / width
-    lowest, highest = torch.aminmax(scaled) if scaled.numel() else (scaled.sum(), scaled.sum())
-    if not (lowest.item() > -(2.0**62) and highest.item() < 2.0**62):
+    lowest, highest = _limits(scaled)
+    if not (lowest > -(2.0**62) and highest < 2.0**62):
         raise ValueError("cannot bin values that are NaN, infinite or above 2^62 bin widths")
     return scaled.floor_().to(torch.int64)
 
@@ -126,12 +126,23 @@ def entropy(counts: Counts) -> torch.Tensor:
     Returns:
         float64, shape (n_problems,), in bits.
     """
-    if counts.n_samples <= _LARGEST_TABLE:
-        terms = _entropy_terms(counts.n_samples).to(counts.counts.device).take(counts.counts)
-    else:
-        frequencies = counts.counts.to(torch.float64) / counts.n_samples
-        terms = -torch.xlogy(frequencies, frequencies) * BITS_PER_NAT
+    terms = _entropy_terms(counts.counts, counts.n_samples)
     return torch.segment_reduce(terms, "sum", lengths=counts.n_distinct)
+
+
+def entropy_of_keys(keys: Array) -> torch.Tensor:
+    """Shannon entropy of keys (plug-in), the same as `entropy(count_keys(keys))` but faster.
+
+    Args:
+        keys: int64, shape (n_problems, n_samples), with at least one sample.
+
+    Returns:
+        float64, shape (n_problems,), in bits.
+
+    Raises:
+        ValueError: if there are no samples.
+    """
+    return _entropy_of_ordered(_ordered(as_tensor(keys)))
 
 
 def mutual_information(keys: Array, labels: Array) -> tuple[torch.Tensor, torch.Tensor]:
@@ -158,12 +169,21 @@ def mutual_information(keys: Array, labels: Array) -> tuple[torch.Tensor, torch.
     occurrences = torch.bincount(classes)
     label_bits = (len(occurrences) - 1).bit_length()
     ordered = _ordered((keys << label_bits) | classes)
-    joint_entropy, state_entropy = entropy(
-        _count_ordered(torch.cat([ordered, ordered >> label_bits]))
-    ).chunk(2)
+    both = torch.cat([ordered, ordered >> label_bits])
+    joint_entropy, state_entropy = _entropy_of_ordered(both).chunk(2)
     present = occurrences[occurrences > 0]
     label_entropy = entropy(Counts(present, present.new_tensor([len(present)]), len(classes)))
     return state_entropy, (state_entropy + label_entropy - joint_entropy).clamp_(min=0.0)
+
+
+def _limits(values: torch.Tensor) -> tuple[float, float]:
+    """The smallest and the largest value, 0 of none; by NumPy on a CPU, twice as fast."""
+    if not values.numel():
+        return 0.0, 0.0
+    if values.device.type == "cpu" and values.dtype != torch.bfloat16:
+        return float(values.numpy().min()), float(values.numpy().max())
+    low, high = torch.aminmax(values)
+    return low.item(), high.item()
 
 
 @functools.lru_cache(maxsize=64)
@@ -172,11 +192,39 @@ def _multipliers(n_columns: int) -> torch.Tensor:
     return torch.from_numpy(generator.integers(-(2**63), 2**63, n_columns, dtype=np.int64) | 1)
 
 
+def _entropy_terms(occurrences: torch.Tensor, n_samples: int) -> torch.Tensor:
+    """The contributions -p log2 p of keys that occur so often among n_samples."""
+    if n_samples > _LARGEST_TABLE:
+        frequencies = occurrences.to(torch.float64) / n_samples
+        return -torch.xlogy(frequencies, frequencies) * BITS_PER_NAT
+    table = _entropy_table(n_samples)
+    if occurrences.device.type == "cpu":  # where NumPy looks up twice as fast
+        return torch.from_numpy(np.take(table.numpy(), occurrences.numpy()))
+    return table.to(occurrences.device).take(occurrences)
+
+
 @functools.lru_cache(maxsize=8)
-def _entropy_terms(n_samples: int) -> torch.Tensor:
-    """The contribution -p log2 p of a key that occurs n times, for n from 0 to n_samples."""
+def _entropy_table(n_samples: int) -> torch.Tensor:
     frequencies = torch.arange(n_samples + 1, dtype=torch.float64) / n_samples
     return -torch.xlogy(frequencies, frequencies) * BITS_PER_NAT
+
+
+def _entropy_of_ordered(ordered: torch.Tensor) -> torch.Tensor:
+    """The entropy of ascending keys. Only keys that occur more than once are looked at one by one.
+
+    Those are few where the others are many, so there are never more of them than half the samples.
+    """
+    n_problems, n_samples = ordered.shape
+    repeats = ordered.new_zeros((n_problems, n_samples + 1), dtype=torch.bool)
+    torch.eq(ordered[:, 1:], ordered[:, :-1], out=repeats[:, 1:-1])
+    flat = repeats.view(-1)
+    changes = _nonzero(flat[1:] != flat[:-1])
+    first, last = changes[::2], changes[1::2]
+    occurrences = last - first + 1
+    problem = first // (n_samples + 1)
+    of_repeated = torch.bincount(problem, _entropy_terms(occurrences, n_samples), n_problems)
+    once = n_samples - torch.bincount(problem, occurrences.to(torch.float64), n_problems)
+    return of_repeated + once * _entropy_terms(occurrences.new_ones(1), n_samples)
 
 
 def _count_ordered(ordered: torch.Tensor) -> Counts:

@@ -29,7 +29,7 @@ from deep_bottleneck.information.arrays import Array, as_tensor
 from deep_bottleneck.information.discrete import (
     Counts,
     count_keys,
-    entropy,
+    entropy_of_keys,
     group_sizes,
     row_keys,
 )
@@ -150,7 +150,7 @@ class Hashed:
     @functools.cached_property
     def entropy(self) -> torch.Tensor:
         """The plug-in entropy in bits, float64, shape (n_hashes, n_problems)."""
-        return entropy(self.counts).view(self.keys.shape[:2])
+        return _entropy(self.keys)
 
     @functools.cached_property
     def log_sizes(self) -> torch.Tensor:
@@ -346,7 +346,7 @@ def _information(x: Hashed, y: Hashed, ensemble: Ensemble) -> torch.Tensor:
 
 
 def _entropy(keys: torch.Tensor) -> torch.Tensor:
-    return entropy(count_keys(keys.flatten(0, 1))).view(keys.shape[:2])
+    return entropy_of_keys(keys.flatten(0, 1)).view(keys.shape[:2])
 
 
 def _by_size(counts: Counts) -> torch.Tensor:

@@ -28,6 +28,25 @@ def test_entropy_equals_scipys_of_the_counts_of_unique_rows(rows):
     assert entropy(rows) == pytest.approx(entropy_of_rows(rows), abs=1e-12)
 
 
+@given(
+    arrays.arrays(
+        np.int64, st.tuples(st.integers(1, 4), st.integers(1, 40)), elements=st.integers(0, 9)
+    )
+)
+def test_the_entropy_of_keys_is_that_of_their_counts(keys):
+    expected = discrete.entropy(discrete.count_keys(keys))
+
+    torch.testing.assert_close(discrete.entropy_of_keys(keys), expected)
+
+
+@pytest.mark.parametrize("n_samples", [2**16, 2**16 + 1])
+def test_the_entropy_of_many_samples_needs_no_table(n_samples):
+    keys = np.arange(n_samples) % 8
+
+    assert discrete.entropy_of_keys(keys[None]).item() == pytest.approx(3, abs=1e-6)
+    assert discrete.entropy(discrete.count_keys(keys[None])).item() == pytest.approx(3, abs=1e-6)
+
+
 @given(states, st.integers(1, 4), st.randoms())
 def test_mutual_information_equals_scikit_learns(rows, n_classes, random):
     labels = np.array([random.randrange(n_classes) for _ in rows])
