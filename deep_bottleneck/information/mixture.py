@@ -108,13 +108,18 @@ def _kernel_sums(
     ordered = classes.tolist()
     for rows, columns, exponents in _exponent_tiles(points):
         classes_meet = ordered[rows.stop - 1] >= ordered[columns.start]
+        one_class = ordered[rows.start] == ordered[columns.stop - 1]
         for width, all_sums, own_sums in zip(widths, total, own, strict=True):
-            kernel = exponents * (UPPER / width)
+            in_place = len(widths) == 1 and width == UPPER
+            kernel = exponents if in_place else exponents * (UPPER / width)
             kernel.clamp_(min=_SMALLEST_EXPONENT, max=0.0).exp2_()
-            _add_sums(all_sums, rows, columns, kernel)
-            if classes_meet:
+            sums = _sums(rows, columns, kernel)
+            _add_sums(all_sums, sums)
+            if one_class:
+                _add_sums(own_sums, sums)
+            elif classes_meet:
                 kernel.mul_(classes[rows, None] == classes[columns])
-                _add_sums(own_sums, rows, columns, kernel)
+                _add_sums(own_sums, _sums(rows, columns, kernel))
     return total, own
 
 
@@ -144,11 +149,15 @@ def _distances(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return torch.cdist(left, right, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def _add_sums(sums: torch.Tensor, rows: slice, columns: slice, kernel: torch.Tensor) -> None:
-    """Add a tile's sums over its columns and, by symmetry, those of the tile mirrored."""
-    sums[:, rows] += kernel.sum(dim=2)
-    if rows != columns:
-        sums[:, columns] += kernel.sum(dim=1)
+def _sums(rows: slice, columns: slice, kernel: torch.Tensor) -> list[tuple[slice, torch.Tensor]]:
+    """A tile's sums over its columns and, by symmetry, those of the tile mirrored."""
+    over_columns = (rows, kernel.sum(dim=2))
+    return [over_columns] if rows == columns else [over_columns, (columns, kernel.sum(dim=1))]
+
+
+def _add_sums(total: torch.Tensor, sums: list[tuple[slice, torch.Tensor]]) -> None:
+    for examples, values in sums:
+        total[:, examples] += values
 
 
 def _check(points: torch.Tensor, noise_variance: float) -> None:
