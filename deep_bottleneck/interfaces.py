@@ -205,9 +205,14 @@ class MutualInformationEstimator(ABC):
             activations: what was recorded of one part of the data, all epochs and layers.
 
         Returns:
-            The estimator whose `estimate` is called for each epoch and layer.
+            The estimator whose `for_layer(layer).estimate` is called for each epoch and layer.
         """
         del activations
+        return self
+
+    def for_layer(self, layer: int) -> "MutualInformationEstimator":
+        """The estimator for one layer, for a method that treats layers differently."""
+        del layer
         return self
 
     @abstractmethod
