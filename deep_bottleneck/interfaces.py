@@ -273,6 +273,10 @@ class Record(Protocol):
 class TableRecord(Protocol):
     """Where a callback leaves a table for the record and for plotters."""
 
+    def append(self, name: str, rows: pd.DataFrame) -> None:
+        """Write rows of a table that still grows, so that they outlive a kill."""
+        ...
+
     def add(self, name: str, table: pd.DataFrame) -> None:
         """Store a table as the artifact of this name; plotters find it in `Results.stored`."""
         ...
