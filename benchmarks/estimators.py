@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.edge_reference import estimate_in_python
 from benchmarks.timing import milliseconds
-from deep_bottleneck.information.hashing import PUBLISHED
+from deep_bottleneck.information.hash_ensembles import PUBLISHED
 from deep_bottleneck.information.mixture import LOWER, UPPER, pairwise_bounds
 from deep_bottleneck.interfaces import (
     Activations,
