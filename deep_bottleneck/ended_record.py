@@ -1,15 +1,14 @@
 """The local record of an experiment that has ended, to which results can be added."""
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from deep_bottleneck.errors import RecordError
+from deep_bottleneck.records.local import CONFIG_FILE, LocalStore, read_json
 
 
 class EndedRecord:
-    """A folder as the local record leaves it.
+    """One folder of a `LocalStore` as the `Record` that tables and figures are stored in.
 
     Attributes:
         folder: the folder of the experiment.
@@ -23,35 +22,19 @@ class EndedRecord:
             RecordError: if there is none, or it cannot be read.
         """
         self.folder = folder
-        self.config = self._read("config.json")
-        self._read("run.json")
+        self._store = LocalStore(folder.parent)
+        self.config: dict[str, Any] = read_json(folder / CONFIG_FILE)
+        self._store.check(folder.name)
 
     @property
     def artifacts(self) -> list[str]:
         """The names of what was stored."""
-        names: list[str] = self._read("run.json").get("artifacts", [])
-        return names
+        return list(self._store.document(self.folder.name).get("artifacts", []))
 
     def add_artifact(self, filename: str, name: str) -> None:
         """Store a copy of a file under a name, which must be new."""
-        path = Path(filename)
-        shutil.copyfile(path, self.folder / f"{name}{path.suffix}")
-        entry = self._read("run.json")
-        entry.setdefault("artifacts", []).append(name)
-        unfinished = self.folder / ".run.json.unfinished"
-        unfinished.write_text(json.dumps(entry, sort_keys=True, indent=2))
-        unfinished.replace(self.folder / "run.json")
+        self._store.attach(self.folder.name, Path(filename), name)
 
     def log_scalar(self, name: str, value: float, step: int) -> None:
         """Refuse: the metrics of an experiment end with it."""
         raise RecordError(f"{self.folder}: the experiment has ended, {name} cannot be logged")
-
-    def _read(self, name: str) -> dict[str, Any]:
-        path = self.folder / name
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise RecordError(f"{self.folder} is no experiment: there is no {name}") from None
-        except (OSError, ValueError) as error:
-            raise RecordError(f"{path} cannot be read: {error}") from None
-        return content
