@@ -30,6 +30,9 @@ docs: $(VENV)/.dev
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.estimators
+	$(BIN)/python -m benchmarks.neighbors
+	$(BIN)/python -m benchmarks.estimator_accuracy
+	$(BIN)/python -m benchmarks.state_space
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

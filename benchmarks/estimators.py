@@ -1,22 +1,37 @@
-"""Time of one layer and epoch: our estimators against plain NumPy of the same formulas.
+"""Time of one layer and epoch: our estimators against plain code for the same formulas.
+
+Binning and the upper bound are compared with NumPy, EDGE with the published algorithm in Python
+dictionaries, all on the same hash functions.
 
 python -m benchmarks.estimators
 """
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
 
+from benchmarks.edge_reference import estimate_in_python
 from benchmarks.timing import milliseconds
-from deep_bottleneck.interfaces import FloatArray, IntArray, LayerInformation
-from deep_bottleneck.mi_estimator import binning, upper
+from deep_bottleneck.information.hashing import PUBLISHED
+from deep_bottleneck.interfaces import (
+    Activations,
+    FloatArray,
+    IntArray,
+    LayerInformation,
+)
+from deep_bottleneck.mi_estimator import binning, edge_published, upper
 
-N_RUNS, N_EXAMPLES, N_UNITS = 5, 4096, 10
+N_RUNS, N_EXAMPLES, N_UNITS, N_INPUTS = 5, 4096, 10, 12
 WIDTH = 0.07
 VARIANCE = 0.01
+
+Estimate = Callable[[FloatArray, IntArray], LayerInformation]
+Reference = Callable[[FloatArray, IntArray], tuple[float, float]]
 
 
 def binning_in_numpy(activations: FloatArray, labels: IntArray) -> tuple[float, float]:
@@ -50,11 +65,27 @@ def upper_in_numpy(activations: FloatArray, labels: IntArray) -> tuple[float, fl
     return total, total - given
 
 
-def _all_runs(
-    reference: Callable[[FloatArray, IntArray], tuple[float, float]],
-    activations: FloatArray,
-    labels: IntArray,
-) -> None:
+@dataclass
+class Inputs:
+    """A recording of which nothing but the inputs is read."""
+
+    examples: FloatArray
+
+
+def edge(examples: FloatArray, activations: FloatArray, labels: IntArray) -> LayerInformation:
+    """EDGE of all runs, the inputs hashed anew."""
+    recording = cast(Activations, Inputs(examples))
+    return edge_published.load(1.0).fitted(recording).estimate(activations, labels)
+
+
+def edge_in_python(
+    examples: FloatArray, activations: FloatArray, labels: IntArray
+) -> tuple[float, float]:
+    """EDGE of one run, in dictionaries."""
+    return estimate_in_python(examples, activations, labels, PUBLISHED)
+
+
+def _all_runs(reference: Reference, activations: FloatArray, labels: IntArray) -> None:
     for run in activations:
         reference(run, labels)
 
@@ -64,32 +95,42 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=7, help="how often to time each function")
     options.add_argument("--threads", type=int, default=1, help="threads for torch")
+    options.add_argument("--only", choices=["binning", "upper", "edge"], help="one row")
     chosen = options.parse_args()
     torch.set_num_threads(chosen.threads)
     generator = np.random.default_rng(0)
+    examples = generator.choice([-1.0, 1.0], (N_EXAMPLES, N_INPUTS)).astype(np.float32)
     raw = generator.standard_normal((N_RUNS, N_EXAMPLES, N_UNITS))
     activations = np.tanh(raw).astype(np.float32)
     labels = (activations[0].sum(axis=1) > 0).astype(np.int64)
-    print(f"{N_EXAMPLES} x {N_UNITS} activations, {N_RUNS} runs at once, {chosen.threads} threads")
-    print(f"{'':10}{'ours [ms]':>12}{'numpy [ms]':>12}{'ratio':>8}{'difference [bits]':>20}")
-    for name, estimator, reference, calls in (
-        ("binning", binning.load(WIDTH), binning_in_numpy, 10),
-        ("upper", upper.load(VARIANCE), upper_in_numpy, 1),
-    ):
-        ours: LayerInformation = estimator.estimate(activations, labels)
+    rows: dict[str, tuple[Estimate, Reference]] = {
+        "binning": (binning.load(WIDTH).estimate, binning_in_numpy),
+        "upper": (upper.load(VARIANCE).estimate, upper_in_numpy),
+        "edge": (partial(edge, examples), partial(edge_in_python, examples)),
+    }
+    print(
+        f"{N_EXAMPLES} x {N_UNITS} activations, {N_RUNS} runs at once, {chosen.threads} threads; "
+        "milliseconds a run, fastest and median"
+    )
+    print(f"{'':10}{'ours':>18}{'reference':>22}{'ratio':>16}{'difference [bits]':>20}")
+    for name, (estimate, reference) in rows.items():
+        if chosen.only not in (None, name):
+            continue
+        ours = estimate(activations, labels)
         expected = np.array([reference(run, labels) for run in activations]).T
         difference = np.abs(np.array([ours.mi_xm, ours.mi_ym]) - expected).max()
         times = milliseconds(
             {
-                "ours": partial(estimator.estimate, activations, labels),
-                "numpy": partial(_all_runs, reference, activations, labels),
+                "ours": partial(estimate, activations, labels),
+                "reference": partial(_all_runs, reference, activations, labels),
             },
             chosen.rounds,
-            calls,
         )
-        ours_ms, numpy_ms = times["ours"] / N_RUNS, times["numpy"] / N_RUNS
+        fast, slow = times["ours"], times["reference"]
         print(
-            f"{name:10}{ours_ms:12.3f}{numpy_ms:12.3f}{numpy_ms / ours_ms:8.1f}{difference:20.1e}"
+            f"{name:10}{fast.fastest / N_RUNS:9.3f}{fast.median / N_RUNS:9.3f}"
+            f"{slow.fastest / N_RUNS:11.3f}{slow.median / N_RUNS:11.3f}"
+            f"{slow.fastest / fast.fastest:8.1f}{slow.median / fast.median:8.1f}{difference:20.1e}"
         )
 
 

@@ -49,7 +49,7 @@ def normal(dimension: int, correlation: float) -> Problem:
         noise = generator.standard_normal((n, dimension))
         return x, correlation * x + np.sqrt(1 - correlation**2) * noise
 
-    truth = -dimension / 2 * np.log2(1 - correlation**2)
+    truth = abs(dimension / 2 * np.log2(1 - correlation**2))
     return Problem(f"normal, {dimension} + {dimension}, {correlation:g}", truth, draw)
 
 
@@ -210,7 +210,8 @@ def _label_by_chance(n: int, generator: np.random.Generator) -> tuple[FloatArray
 def _quantised_layer() -> Problem:
     """A layer of 3 units and 4 bits over all 12 bit inputs, against the label of each input.
 
-    Its information is counted over all 4096 inputs.
+    Its information is counted over all 4096 inputs, which are drawn without repetition as long as
+    there are some left.
     """
     generator = np.random.default_rng(0)
     inputs = (np.arange(4096)[:, None] >> np.arange(12)) & 1
@@ -226,7 +227,8 @@ def _quantised_layer() -> Problem:
     truth = entropy(layer) + entropy(labels) - entropy(joint)
 
     def draw(n: int, generator: np.random.Generator) -> tuple[FloatArray, IntArray]:
-        chosen = generator.integers(0, 4096, n)
+        rounds = [generator.permutation(4096) for _ in range(-(-n // 4096))]
+        chosen = np.concatenate(rounds)[:n]
         return layer[chosen], labels[chosen]
 
     return Problem("quantised layer, 3 units, 4 bits", truth, draw, labelled=True)

@@ -4,7 +4,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import (
     BaseModel,
@@ -81,36 +81,59 @@ def _as_estimators(value: Any) -> Any:
 def _as_estimator(entry: Any) -> Any:
     if isinstance(entry, str):
         return {"path": entry}
-    if isinstance(entry, list | tuple) and len(entry) == 2:
-        return {"path": entry[0], "discretization_range": entry[1]}
+    if isinstance(entry, list | tuple) and 2 <= len(entry) <= 3:
+        return dict(zip(("path", "discretization_range", "keywords"), entry, strict=False))
     return entry
 
 
 class EstimatorEntry(BaseModel):
-    """An estimator: `"path"`, or `["path", discretization_range]` with a parameter of its own."""
+    """An estimator: `"path"` or `["path", discretization_range, {"name": option}]`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str
     discretization_range: PositiveFinite | None = None
+    keywords: dict[str, Any] = Field(default_factory=dict)
 
     @model_serializer
     def as_written(self) -> str | list[Any]:
         """The shortest form a user would write."""
+        if self.keywords:
+            return [self.path, self.discretization_range, dict(self.keywords)]
         own = self.discretization_range
         return self.path if own is None else [self.path, own]
 
-    def parameter(self, default: float) -> float:
-        """Its free parameter, the default if it has none of its own."""
-        return default if self.discretization_range is None else self.discretization_range
+    def resolved(self, default: float) -> "ChosenEstimator":
+        """The estimator, with this parameter if it has none of its own."""
+        own = self.discretization_range
+        return ChosenEstimator(self.path, default if own is None else own, self.keywords)
 
 
-def _estimator_names(entries: Sequence[EstimatorEntry], default: float) -> list[str]:
-    """The module of each estimator, with its parameter where a module is named more than once."""
-    modules = [entry.path.rpartition(".")[2] for entry in entries]
+class ChosenEstimator(NamedTuple):
+    """An estimator's import path, its free parameter and its options."""
+
+    path: str
+    discretization_range: float
+    keywords: Mapping[str, Any]
+
+    @property
+    def module(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition(".")[2]
+
+    @property
+    def full_name(self) -> str:
+        """The module with the parameter and the options."""
+        options = [f"{name}_{value}" for name, value in self.keywords.items()]
+        return "_".join([self.module, f"{self.discretization_range:g}", *options])
+
+
+def _estimator_names(chosen: Sequence[ChosenEstimator]) -> list[str]:
+    """The module of each estimator, its full name where a module is named more than once."""
+    modules = [estimator.module for estimator in chosen]
     return [
-        f"{module}_{entry.parameter(default):g}" if modules.count(module) > 1 else module
-        for module, entry in zip(modules, entries, strict=True)
+        estimator.full_name if modules.count(estimator.module) > 1 else estimator.module
+        for estimator in chosen
     ]
 
 
@@ -198,19 +221,18 @@ class Config(BaseModel):
     def _estimators_differ(
         cls, entries: tuple[EstimatorEntry, ...], others: ValidationInfo
     ) -> tuple[EstimatorEntry, ...]:
-        names = _estimator_names(entries, others.data.get("discretization_range", 0.0))
+        default = others.data.get("discretization_range", 1.0)
+        names = _estimator_names([entry.resolved(default) for entry in entries])
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"should name {name} only once")
         return entries
 
     @property
-    def estimators(self) -> dict[str, tuple[str, float]]:
-        """Import path and parameter of each estimator, by a name that tells them apart."""
-        default = self.discretization_range
-        names = _estimator_names(self.estimator, default)
-        chosen = [(entry.path, entry.parameter(default)) for entry in self.estimator]
-        return dict(zip(names, chosen, strict=True))
+    def estimators(self) -> dict[str, ChosenEstimator]:
+        """The estimators by a name that tells them apart."""
+        chosen = [entry.resolved(self.discretization_range) for entry in self.estimator]
+        return dict(zip(_estimator_names(chosen), chosen, strict=True))
 
     @property
     def plotters_and_reports(self) -> tuple[Entry, ...]:
@@ -300,7 +322,7 @@ def _sentence(key: str, errors: Sequence[ErrorDetails], value: Any) -> str:
 
 def _wanted(error: ErrorDetails) -> str:
     if error["type"] == "model_type" and error["loc"][0] == "estimator":
-        wanted = 'should be "path" or ["path", discretization_range]'
+        wanted = 'should be "path" or ["path", discretization_range, {"name": option}]'
     elif error["type"] == "model_type":
         wanted = 'should be "path" or ["path", [arguments], {"name": argument}]'
     else:

@@ -2,6 +2,7 @@
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,8 @@ def estimate(
     activations: Activations,
     part: Part,
     progress: Progress,
+    epochs: Sequence[int] | None = None,
+    labels: IntArray | None = None,
 ) -> pd.DataFrame:
     """Estimate the mutual information of every layer at every recorded epoch.
 
@@ -57,6 +60,8 @@ def estimate(
         activations: what was recorded of one part of the data.
         part: which part that is.
         progress: advanced by one for each epoch.
+        epochs: which of the recorded epochs, None for all.
+        labels: instead of the recorded ones, shape (n_examples,).
 
     Returns:
         One row for each run, epoch and layer, in this order, with the columns
@@ -72,16 +77,17 @@ def estimate(
     """
     frames = []
     failures: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    labels = activations.labels
-    fitted = estimator.fitted(activations)
-    for epoch in activations.epochs:
+    labels = activations.labels if labels is None else labels
+    fitted = _fitted(estimator, activations)
+    for epoch in activations.epochs if epochs is None else epochs:
         runs = activations.runs(epoch)
         for layer in range(activations.n_layers):
             values = activations.layer(epoch, layer)
+            of_layer = fitted.for_layer(layer)
             try:
-                information = fitted.estimate(values, labels)
+                information = of_layer.estimate(values, labels)
             except EstimationError:
-                information = _run_by_run(fitted, values, labels)
+                information = _run_by_run(of_layer, values, labels)
             for reason in information.reasons:
                 failures[reason].append((epoch, layer))
             frames.append(_frame(runs, epoch, layer, information))
@@ -112,6 +118,25 @@ def estimate(
         violates_dpi=_violations(table, activations.n_layers),
     )
     return table[list(COLUMNS)]
+
+
+def _fitted(
+    estimator: MutualInformationEstimator, activations: Activations
+) -> MutualInformationEstimator:
+    try:
+        return estimator.fitted(activations)
+    except EstimationError as error:
+        return _Undefined(str(error))
+
+
+class _Undefined(MutualInformationEstimator):
+    """Stands for an estimator that a whole recording does not fit."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
+        raise EstimationError(self._reason)
 
 
 def _frame(runs: IntArray, epoch: int, layer: int, information: LayerInformation) -> pd.DataFrame:

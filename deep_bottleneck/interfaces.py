@@ -205,9 +205,14 @@ class MutualInformationEstimator(ABC):
             activations: what was recorded of one part of the data, all epochs and layers.
 
         Returns:
-            The estimator whose `estimate` is called for each epoch and layer.
+            The estimator whose `for_layer(layer).estimate` is called for each epoch and layer.
         """
         del activations
+        return self
+
+    def for_layer(self, layer: int) -> "MutualInformationEstimator":
+        """The estimator for one layer, for a method that treats layers differently."""
+        del layer
         return self
 
     @abstractmethod
@@ -267,6 +272,10 @@ class Record(Protocol):
 
 class TableRecord(Protocol):
     """Where a callback leaves a table for the record and for plotters."""
+
+    def append(self, name: str, rows: pd.DataFrame) -> None:
+        """Write rows of a table that still grows, so that they outlive a kill."""
+        ...
 
     def add(self, name: str, table: pd.DataFrame) -> None:
         """Store a table as the artifact of this name; plotters find it in `Results.stored`."""

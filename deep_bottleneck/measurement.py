@@ -1,8 +1,9 @@
 """From an activation store to tables of mutual information, through one estimator or several."""
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -41,23 +42,37 @@ class EstimatorPlugIn:
         """Whether the estimator asks for the parameter at all."""
         return self.component.wants(_PARAMETER)
 
-    def load(self, values: Mapping[str, Any], factor: float = 1.0) -> MutualInformationEstimator:
-        """The estimator.
-
-        Args:
-            values: what it may ask for, by name.
-            factor: what its parameter is multiplied by.
+    def load(self, values: Mapping[str, Any]) -> MutualInformationEstimator:
+        """The estimator, out of the values it may ask for by name.
 
         Raises:
             ConfigError: if it refuses the parameter, or is no estimator.
         """
-        loaded = self.component.load({**values, _PARAMETER: factor * self.discretization_range})
+        loaded = self.component.load({**values, _PARAMETER: self.discretization_range})
         if not isinstance(loaded, MutualInformationEstimator):
             raise ConfigError(
                 f'"{self.component.key}": {self.component.path} gave a {type(loaded).__name__}, '
                 f"expected a {MutualInformationEstimator.__name__}"
             )
         return loaded
+
+    def varied(
+        self, values: Mapping[str, Any], factors: Mapping[str, float]
+    ) -> dict[str, MutualInformationEstimator]:
+        """The same estimator with its parameter multiplied by these factors, by their names.
+
+        A parameter that has to be a whole number is rounded up.
+        """
+        if not self.has_parameter:
+            return {}
+        found = {}
+        for name, factor in factors.items():
+            parameter = factor * self.discretization_range
+            try:
+                found[name] = replace(self, discretization_range=parameter).load(values)
+            except ConfigError:
+                found[name] = replace(self, discretization_range=math.ceil(parameter)).load(values)
+        return found
 
 
 def estimator_plug_ins(config: Config) -> dict[str, EstimatorPlugIn]:
@@ -68,8 +83,8 @@ def estimator_plug_ins(config: Config) -> dict[str, EstimatorPlugIn]:
     """
     known = {*config.hyperparameters, *ESTIMATOR_VALUES}
     found = {}
-    for name, (path, parameter) in config.estimators.items():
-        component = components.find("estimator", path)
+    for name, (path, parameter, keywords) in config.estimators.items():
+        component = components.find("estimator", path, **keywords)
         component.check(known)
         found[name] = EstimatorPlugIn(component, parameter)
     return found
@@ -110,9 +125,7 @@ def measure(
                 measured[name] = estimate(estimator, recording, part, bar)
             tables.add(f"information_measures_{name}", measured[name])
             _say_if_saturated(measured[name])
-            plug_in = plug_ins[estimator_name]
-            factors = VARIATIONS if plug_in.has_parameter else {}
-            variants = {text: plug_in.load(values, factor) for text, factor in factors.items()}
+            variants = plug_ins[estimator_name].varied(values, VARIATIONS)
             report = trust_report(measured[name], estimator, variants, recording, store.metrics())
             tables.add(f"trust_{name}", report)
     return measured

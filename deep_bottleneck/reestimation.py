@@ -35,10 +35,7 @@ def reestimate(record: EndedRecord, estimator: Sequence[Any]) -> list[str]:
     """
     config = Config.parse({**record.config, "estimator": list(estimator)}, str(record.folder))
     before = set(record.artifacts)
-    plug_ins = {
-        _new_name(name, plug_in, before, config): plug_in
-        for name, plug_in in estimator_plug_ins(config).items()
-    }
+    plug_ins = _new_names(estimator_plug_ins(config), config, before)
     path = record.folder / STORE_NAME
     if not path.exists():
         raise RecordError(
@@ -56,13 +53,19 @@ def reestimate(record: EndedRecord, estimator: Sequence[Any]) -> list[str]:
     return [name for name in record.artifacts if name not in before]
 
 
-def _new_name(module: str, plug_in: EstimatorPlugIn, taken: set[str], config: Config) -> str:
-    """The estimator's module with its parameter, which no table of the experiment may have."""
-    parameter = f"_{plug_in.discretization_range:g}" if plug_in.has_parameter else ""
-    name = module.removesuffix(parameter) + parameter
-    if taken & {f"information_measures_{name}_{part}" for part in config.calculate_mi_for}:
-        raise ConfigError(f'"estimator": the experiment has been estimated with {name} already')
-    return name
+def _new_names(
+    plug_ins: Mapping[str, EstimatorPlugIn], config: Config, taken: set[str]
+) -> dict[str, EstimatorPlugIn]:
+    """The estimators by their full names, which no table of the experiment may have."""
+    found = {}
+    for (name, plug_in), chosen in zip(plug_ins.items(), config.estimators.values(), strict=True):
+        full_name = chosen.full_name if plug_in.has_parameter else name
+        if taken & {f"information_measures_{full_name}_{part}" for part in config.calculate_mi_for}:
+            raise ConfigError(
+                f'"estimator": the experiment has been estimated with {full_name} already'
+            )
+        found[full_name] = plug_in
+    return found
 
 
 def _plotters(config: Config, values: Mapping[str, Any]) -> list[BasePlotter]:

@@ -25,6 +25,16 @@ class Tables:
         self._folder = folder
         self.by_name: dict[str, pd.DataFrame] = {}
 
+    def append(self, name: str, rows: pd.DataFrame) -> None:
+        """Write rows of a table that still grows into the folder, where they outlive a kill.
+
+        Args:
+            name: under which `add` will store the whole table.
+            rows: with the same columns each time.
+        """
+        path = self._folder / f"{name}.csv"
+        rows.to_csv(path, mode="a", header=not path.exists(), index=False)
+
     def add(self, name: str, table: pd.DataFrame) -> None:
         """Store a table as the artifact `name`, a CSV file, and remember it."""
         path = self._folder / f"{name}.csv"

@@ -1,7 +1,6 @@
 """How far an information plane can be trusted: one small table for each plane."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ from deep_bottleneck.estimation import TOLERANCE, estimate
 from deep_bottleneck.information.discrete import count_keys, entropy
 from deep_bottleneck.interfaces import (
     Activations,
-    FloatArray,
     IntArray,
     MutualInformationEstimator,
 )
@@ -81,21 +79,20 @@ def trust_report(
         return pd.DataFrame(columns=COLUMNS)
     labels = recording.labels
     epochs = _telling(recording.epochs)
-    excerpt = _Excerpt(recording, epochs, labels)
     shuffled = np.random.default_rng(_SHUFFLE_SEED).permutation(labels)
     label_entropy = float(entropy(count_keys(torch.from_numpy(labels)[None]))[0])
 
-    def again(method: MutualInformationEstimator, seen: Activations) -> pd.DataFrame:
-        with progress("Checking", len(epochs)) as bar:
-            return estimate(method.fitted(recording), seen, table["part"].iloc[0], bar)
+    with progress("Checking", len(epochs) * (len(variants) + 1)) as bar:
 
-    checks = [_values("estimate", table[table["epoch"].isin(epochs)], INFORMATION)]
-    checks += [
-        _values(name, again(other, excerpt), INFORMATION) for name, other in variants.items()
-    ]
-    without_relation = again(estimator, _Excerpt(recording, epochs, shuffled))
-    checks.append(_values("labels shuffled", without_relation, ["MI_YM"]))
-    checks += [
+        def again(method: MutualInformationEstimator, against: IntArray = labels) -> pd.DataFrame:
+            return estimate(method, recording, table["part"].iloc[0], bar, epochs, against)
+
+        varied = {name: again(variant) for name, variant in variants.items()}
+        without_relation = again(estimator, shuffled)
+    checks = [
+        _values("estimate", table[table["epoch"].isin(epochs)], INFORMATION),
+        *(_values(name, values, INFORMATION) for name, values in varied.items()),
+        _values("labels shuffled", without_relation, ["MI_YM"]),
         _shares("at the ceiling", "MI_XM", table, at_ceiling(table)),
         _shares("above H(Y)", "MI_YM", table, table["MI_YM"] > label_entropy + TOLERANCE),
         _shares("violates the data processing inequality", "", table, table["violates_dpi"]),
@@ -105,34 +102,9 @@ def trust_report(
     ]
     context = {column: table[column].iloc[0] for column in _CONTEXT}
     report = pd.concat(checks).assign(**context, n_runs=table["run"].nunique())
+    for name, variant in variants.items():
+        report.loc[report["check"] == name, "parameter"] = variant.method.parameter
     return report.reindex(columns=list(COLUMNS)).reset_index(drop=True)
-
-
-@dataclass(frozen=True)
-class _Excerpt:
-    """Some epochs of a recording, with labels of its own."""
-
-    recording: Activations
-    epochs: Sequence[int]
-    labels: IntArray
-
-    @property
-    def examples(self) -> FloatArray:
-        """The inputs of each example, flattened, shape (n_examples, input_size)."""
-        return self.recording.examples
-
-    @property
-    def n_layers(self) -> int:
-        """How many layers were recorded."""
-        return self.recording.n_layers
-
-    def runs(self, epoch: int) -> IntArray:
-        """The runs that were still training at this epoch."""
-        return self.recording.runs(epoch)
-
-    def layer(self, epoch: int, layer: int) -> FloatArray:
-        """Activations of those runs, shape (runs, n_examples, n_units)."""
-        return self.recording.layer(epoch, layer)
 
 
 def _telling(epochs: Sequence[int]) -> list[int]:

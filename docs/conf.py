@@ -7,6 +7,7 @@ os.environ["KERAS_BACKEND"] = "torch"
 project = "deep-bottleneck"
 author = "the deep-bottleneck authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build", "estimator_accuracy.md"]
 html_theme = "furo"
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"

@@ -35,17 +35,24 @@ def test_a_plug_in_is_a_path_or_a_path_with_arguments():
 @pytest.mark.parametrize(
     ("written", "estimators"),
     [
-        ("mi_estimator.upper", {"upper": ("mi_estimator.upper", 0.1)}),
-        (["mi_estimator.upper"], {"upper": ("mi_estimator.upper", 0.1)}),
+        ("mi_estimator.upper", {"upper": ("mi_estimator.upper", 0.1, {})}),
+        (["mi_estimator.upper"], {"upper": ("mi_estimator.upper", 0.1, {})}),
         (
             ["mi_estimator.upper", ["mi_estimator.kraskov", 3]],
-            {"upper": ("mi_estimator.upper", 0.1), "kraskov": ("mi_estimator.kraskov", 3)},
+            {"upper": ("mi_estimator.upper", 0.1, {}), "kraskov": ("mi_estimator.kraskov", 3, {})},
         ),
         (
             ["mi_estimator.upper", ["mi_estimator.upper", 0.01]],
             {
-                "upper_0.1": ("mi_estimator.upper", 0.1),
-                "upper_0.01": ("mi_estimator.upper", 0.01),
+                "upper_0.1": ("mi_estimator.upper", 0.1, {}),
+                "upper_0.01": ("mi_estimator.upper", 0.01, {}),
+            },
+        ),
+        (
+            [["kraskov", 3], ["kraskov", 3, {"algorithm": 2}]],
+            {
+                "kraskov_3": ("kraskov", 3, {}),
+                "kraskov_3_algorithm_2": ("kraskov", 3, {"algorithm": 2}),
             },
         ),
     ],
@@ -87,7 +94,10 @@ def test_parts_of_the_data_have_old_names_too(value, parts):
         ({"learning_rate": float("nan")}, '"learning_rate" is NaN but should be a finite number'),
         ({"estimator": 5}, '"estimator" is 5 but'),
         ({"estimator": []}, '"estimator" is [] but'),
-        ({"estimator": ["a", 3]}, 'element [1] should be "path" or ["path", discretization_range]'),
+        (
+            {"estimator": ["a", 3]},
+            'element [1] should be "path" or ["path", discretization_range, {',
+        ),
         ({"estimator": [["a", -3]]}, "should be greater than 0"),
         ({"estimator": ["a", "b", ["a", 0.07]]}, "should name a_0.07 only once"),
         ({"discretization_range": 0}, '"discretization_range" is 0 but should be greater than 0'),

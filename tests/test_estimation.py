@@ -140,3 +140,24 @@ def test_an_estimator_may_look_at_the_whole_recording_first():
     table = estimate(Counting([]), Recorded(), "test", Silent())
 
     assert (table["MI_XM"] == 2).all()
+
+
+def test_a_recording_that_does_not_fit_leaves_nan_with_the_reason(caplog):
+    class Unfit(Known):
+        def fitted(self, activations):
+            raise EstimationError("the inputs are text")
+
+    table = estimate(Unfit([]), Recorded(), "test", Silent())
+
+    assert len(table) == 6
+    assert table["MI_XM"].isna().all()
+    assert "the inputs are text" in caplog.text
+
+
+def test_some_epochs_with_other_labels():
+    table = estimate(
+        binning.load(1.0), Recorded(), "test", Silent(), epochs=[3], labels=np.zeros(16, int)
+    )
+
+    assert table["epoch"].tolist() == [3, 3]
+    assert (table["MI_YM"] == 0).all()

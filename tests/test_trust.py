@@ -48,7 +48,9 @@ def values(report, check, **where):
 
 def test_each_row_says_what_it_is_about(report):
     assert tuple(report.columns) == COLUMNS
-    assert set(report["parameter"]) == {"bin width 1"}
+    of_checks = report.groupby("check")["parameter"].unique()
+    assert of_checks["estimate"] == ["bin width 1"]
+    assert of_checks["parameter halved"] == ["bin width 0.5"]
     assert set(report["n_examples"]) == {N_EXAMPLES}
     assert set(report["n_runs"]) == {2}
     assert set(report["unit"]) == {"bits", "share"}

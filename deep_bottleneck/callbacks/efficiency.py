@@ -107,7 +107,9 @@ class EfficiencyRecorder(Recorder):
         states = self._observed(group, hidden, due)
         for row, of_layers in zip(due, states, strict=True):
             run = group.runs[row]
-            self._rows += _rows(of_layers, run, epoch, float(accuracy[row]), self._beta)
+            rows = _rows(of_layers, run, epoch, float(accuracy[row]), self._beta)
+            self._tables.append("efficiency", pd.DataFrame(rows, columns=COLUMNS))
+            self._rows += rows
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Store the table and log its means over runs."""

@@ -54,7 +54,7 @@ class MeasureRecorder(ScheduledRecorder):
             values: for each measure a value for each of the runs, shape (runs,).
         """
         name = self._layer_names.setdefault(layer, layer_name)
-        self._pieces += [
+        pieces = [
             pd.DataFrame(
                 {
                     "run": list(runs),
@@ -67,6 +67,9 @@ class MeasureRecorder(ScheduledRecorder):
             )
             for measure, of_runs in values.items()
         ]
+        rows = pd.concat(pieces, ignore_index=True)
+        self._tables.append(self._name, rows)
+        self._pieces.append(rows)
 
     def tell_once(self, topic: Hashable, message: str) -> None:
         """Log a warning, unless one on the same topic has been logged before."""

@@ -5,16 +5,16 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from deep_bottleneck.information.discrete import Correction, count_terms, entropy_offset
+from deep_bottleneck.information.corrections import AdditiveCorrection, count_terms, entropy_offset
 
 _TERMS_AT_ONCE = 2**18
 
-PairCorrection = Correction | Literal["shuffle"]
+PairCorrection = AdditiveCorrection | Literal["shuffle"]
 
 
 def checked_correction(correction: PairCorrection | None) -> None:
     """Raise a ValueError if the correction is not known."""
-    known = (*get_args(Correction), "shuffle")
+    known = (*get_args(AdditiveCorrection), "shuffle")
     if correction is not None and correction not in known:
         raise ValueError(f"correction must be None or one of {', '.join(known)}; got {correction}")
 
@@ -60,7 +60,7 @@ def summed_groups(by_group: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _information(
-    counts: torch.Tensor, correction: Correction | None
+    counts: torch.Tensor, correction: AdditiveCorrection | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The information, and the smaller of the two marginal entropies."""
     if not counts.numel():

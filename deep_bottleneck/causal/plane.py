@@ -16,7 +16,7 @@ from deep_bottleneck.causal.layers import LayerOptions, channel_of
 from deep_bottleneck.causal.noise import Injection, checked_samples, fresh_seed
 from deep_bottleneck.causal.perturbation import Others, perturbation_information
 from deep_bottleneck.causal.vector import vector_information, warn_unresolved
-from deep_bottleneck.information.discrete import Correction, count_terms, entropy_offset
+from deep_bottleneck.information.corrections import AdditiveCorrection, count_terms, entropy_offset
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -204,7 +204,7 @@ def measures_of(
     seed: int | None = None,
     correction: PairCorrection | None = "shuffle",
     sensitivity_correction: PairCorrection | None = "miller-madow",
-    vector_correction: Correction | None = "grassberger",
+    vector_correction: AdditiveCorrection | None = "grassberger",
     others: Others = "zero",
 ) -> dict[str, torch.Tensor]:
     """All measures of a layer, for all runs that share a channel at once.

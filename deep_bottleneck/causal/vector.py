@@ -13,12 +13,8 @@ from deep_bottleneck.causal.histogram import places, round_up
 from deep_bottleneck.causal.noise import Injection
 from deep_bottleneck.causal.ranges import equal_edges
 from deep_bottleneck.errors import UnresolvedWarning
-from deep_bottleneck.information.discrete import (
-    Correction,
-    corrected_entropy,
-    count_keys,
-    row_keys,
-)
+from deep_bottleneck.information.corrections import AdditiveCorrection, corrected_entropy
+from deep_bottleneck.information.discrete import count_keys, row_keys
 
 Group = tuple[Sequence[int], Sequence[int]]
 
@@ -45,7 +41,7 @@ class VectorInformation(NamedTuple):
 
 def vector_information(
     injection: Injection,
-    correction: Correction | None = None,
+    correction: AdditiveCorrection | None = None,
     group: Group | None = None,
 ) -> VectorInformation:
     """I(L1;L2) between the inputs as one variable and the outputs as one variable.
@@ -67,9 +63,9 @@ def vector_information(
         IndexError: if there is no input or output of an index.
         EstimationError: if the layer puts out NaN or infinite values.
     """
-    if correction not in (None, *get_args(Correction)):
+    if correction not in (None, *get_args(AdditiveCorrection)):
         raise ValueError(
-            f"correction must be None or one of {', '.join(get_args(Correction))}, got "
+            f"correction must be None or one of {', '.join(get_args(AdditiveCorrection))}, got "
             f"{correction!r}; shuffle is for edges"
         )
     channel = injection.channel
@@ -121,7 +117,7 @@ def warn_unresolved(channel: Channel, samples: int) -> None:
 
 
 def _information(
-    keys: torch.Tensor, valid: torch.Tensor, correction: Correction | None
+    keys: torch.Tensor, valid: torch.Tensor, correction: AdditiveCorrection | None
 ) -> torch.Tensor:
     """I(X;Y) of each run's valid samples, from the keys of X, Y and both (3, runs, samples)."""
     if not bool(valid.all()):

@@ -24,7 +24,7 @@ from deep_bottleneck.causal.vector import (
     vector_information,
     warn_unresolved,
 )
-from deep_bottleneck.information.discrete import Correction
+from deep_bottleneck.information.corrections import AdditiveCorrection
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -46,7 +46,7 @@ def ei(
     activation: Activation | None = None,
     device: torch.device | str = "cpu",
     *,
-    correction: Correction | None = None,
+    correction: AdditiveCorrection | None = None,
     seed: int | None = None,
     outside: Outside = "drop",
     return_error: bool = False,
@@ -140,7 +140,7 @@ def eis_between_groups(
     activation: Activation | None = None,
     device: torch.device | str = "cpu",
     *,
-    correction: Correction | None = None,
+    correction: AdditiveCorrection | None = None,
     seed: int | None = None,
     outside: Outside = "drop",
 ) -> list[float]:
@@ -191,7 +191,7 @@ def vector_and_pairwise_ei(
     activation: Activation | None = None,
     device: torch.device | str = "cpu",
     *,
-    correction: Correction | None = None,
+    correction: AdditiveCorrection | None = None,
     seed: int | None = None,
     outside: Outside = "drop",
 ) -> tuple[float, float]:

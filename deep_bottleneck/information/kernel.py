@@ -3,7 +3,7 @@
 Giraldo, Rao & Principe (2015, "Measures of entropy from data using infinitely divisible kernels",
 IEEE Transactions on Information Theory 61(1), 535-548) define the entropy of order alpha of N
 examples by the eigenvalues of their normalised Gram matrix A, here A_ij = k(x_i, x_j) / N with the
-Gaussian kernel k(a, b) = exp(-|a - b|^2 / 2 width^2) (definition 2)::
+Gaussian kernel k(a, b) = exp(-d(a, b)^2 / 2 width^2) of their distance (definition 2)::
 
     S(A) = 1 / (1 - alpha) log2 sum_i lambda_i(A)^alpha
 

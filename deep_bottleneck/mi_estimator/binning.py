@@ -1,10 +1,8 @@
 """MI by binning: activations fall into bins of fixed width and become discrete."""
 
-import math
-
 from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.information.arrays import as_tensor
-from deep_bottleneck.information.discrete import bin_indices, mutual_information, row_keys
+from deep_bottleneck.information.discrete import bin_indices
 from deep_bottleneck.interfaces import (
     FloatArray,
     IntArray,
@@ -12,6 +10,7 @@ from deep_bottleneck.interfaces import (
     Method,
     MutualInformationEstimator,
 )
+from deep_bottleneck.mi_estimator.discretized import information_of_bins
 from deep_bottleneck.threads import threads_for
 
 
@@ -21,11 +20,7 @@ def load(discretization_range: float) -> "BinningEstimator":
 
 
 class BinningEstimator(MutualInformationEstimator):
-    """Plug-in MI of the binned representation.
-
-    The network is deterministic and the inputs are distinct, so I(X;M) = H(M) and
-    I(Y;M) = H(M) - H(M|Y) (Saxe et al. 2018, section 2).
-    """
+    """Plug-in MI of the binned representation, see `information_of_bins`."""
 
     def __init__(self, bin_width: float) -> None:
         self.bin_width = bin_width
@@ -40,10 +35,7 @@ class BinningEstimator(MutualInformationEstimator):
         values = as_tensor(activations)
         with threads_for(values.numel()):
             try:
-                keys = row_keys(bin_indices(values, self.bin_width))
+                bins = bin_indices(values, self.bin_width)
             except ValueError as error:
                 raise EstimationError(str(error)) from error
-            entropy, about_label = mutual_information(keys, labels)
-        return LayerInformation(
-            entropy.cpu().numpy(), about_label.cpu().numpy(), ceiling=math.log2(len(labels))
-        )
+            return information_of_bins(bins, labels)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from deep_bottleneck.errors import EstimationError
-from deep_bottleneck.information.corrections import chao_shen, miller_madow, sample_coverage
+from deep_bottleneck.information import corrections
 from deep_bottleneck.information.discrete import Counts
 from deep_bottleneck.information.renyi import renyi_entropy
 from deep_bottleneck.state_space.counter import StateCounter
@@ -21,7 +21,10 @@ logger = logging.getLogger(__name__)
 
 Correction = Literal["chao_shen", "miller_madow"]
 
-_CORRECTIONS = {"chao_shen": chao_shen, "miller_madow": miller_madow}
+_CORRECTIONS: dict[str, corrections.Correction] = {
+    "chao_shen": "chao-shen",
+    "miller_madow": "miller-madow",
+}
 # Below this, more than one in ten further observations would be a state never seen before.
 _SUFFICIENT_COVERAGE = 0.9
 
@@ -56,7 +59,7 @@ class AbstractStateCapture(abc.ABC):
     @property
     def coverage(self) -> float:
         """Good-Turing estimate of the probability that the next state is one already observed."""
-        return sample_coverage(self._observed()).item()
+        return corrections.sample_coverage(self._observed()).item()
 
     @property
     def undersampled(self) -> bool:
@@ -251,7 +254,7 @@ class AbstractStateCapture(abc.ABC):
             raise ValueError(
                 f"the corrections are for the Shannon entropy, of order 1, not of order {alpha}"
             )
-        estimate = _CORRECTIONS[correction](self._observed()).item()
+        estimate = corrections.corrected_entropy(self._observed(), _CORRECTIONS[correction]).item()
         return min(estimate, self.max_entropy())
 
 

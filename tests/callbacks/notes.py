@@ -4,6 +4,10 @@ class Notes:
     def __init__(self):
         self.tables = {}
         self.metrics = {}
+        self.growing = {}
+
+    def append(self, name, rows):
+        self.growing[name] = self.growing.get(name, 0) + len(rows)
 
     def add(self, name, table):
         self.tables[name] = table

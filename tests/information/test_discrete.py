@@ -28,6 +28,25 @@ def test_entropy_equals_scipys_of_the_counts_of_unique_rows(rows):
     assert entropy(rows) == pytest.approx(entropy_of_rows(rows), abs=1e-12)
 
 
+@given(
+    arrays.arrays(
+        np.int64, st.tuples(st.integers(1, 4), st.integers(1, 40)), elements=st.integers(0, 9)
+    )
+)
+def test_the_entropy_of_keys_is_that_of_their_counts(keys):
+    expected = discrete.entropy(discrete.count_keys(keys))
+
+    torch.testing.assert_close(discrete.entropy_of_keys(keys), expected)
+
+
+@pytest.mark.parametrize("n_samples", [2**16, 2**16 + 1])
+def test_the_entropy_of_many_samples_needs_no_table(n_samples):
+    keys = np.arange(n_samples) % 8
+
+    assert discrete.entropy_of_keys(keys[None]).item() == pytest.approx(3, abs=1e-6)
+    assert discrete.entropy(discrete.count_keys(keys[None])).item() == pytest.approx(3, abs=1e-6)
+
+
 @given(states, st.integers(1, 4), st.randoms())
 def test_mutual_information_equals_scikit_learns(rows, n_classes, random):
     labels = np.array([random.randrange(n_classes) for _ in rows])
@@ -92,6 +111,40 @@ def test_keys_of_many_different_rows_differ():
     rows = np.stack(np.meshgrid(*[np.arange(20)] * 4), axis=-1).reshape(-1, 4)
 
     assert len(torch.unique(discrete.row_keys(rows))) == len(rows)
+
+
+@given(states)
+def test_keys_of_two_parts_add_up_to_the_key_of_the_row(rows):
+    left, right = rows[:, :1], rows[:, 1:]
+
+    both = discrete.row_keys(left) + discrete.row_keys(right, first_column=1)
+
+    assert torch.equal(both, discrete.row_keys(rows))
+
+
+@given(states)
+def test_group_sizes_are_how_often_each_row_occurs(rows):
+    _, group, counts = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+
+    sizes = discrete.group_sizes(discrete.row_keys(rows)[None])
+
+    assert sizes.tolist() == [counts[group.ravel()].tolist()]
+
+
+def test_groups_do_not_reach_beyond_their_problem():
+    assert discrete.group_sizes(np.array([[1, 1, 2], [1, 2, 3]])).tolist() == [[2, 2, 1], [1, 1, 1]]
+    with pytest.raises(ValueError, match="no samples"):
+        discrete.group_sizes(np.zeros((2, 0), np.int64))
+
+
+@given(states, st.integers(1, 4), st.randoms())
+def test_relabelling_both_variables_changes_no_information(rows, n_classes, random):
+    labels = np.array([random.randrange(n_classes) for _ in rows])
+
+    _, before = discrete.mutual_information(discrete.row_keys(rows)[None], labels)
+    _, after = discrete.mutual_information(discrete.row_keys(5 - 2 * rows)[None], 7 - labels)
+
+    assert after.item() == pytest.approx(before.item(), abs=1e-9)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])

@@ -119,6 +119,19 @@ def test_far_apart_examples_are_all_told_apart():
     assert bound.mi_ym.item() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("width", [UPPER, LOWER])
+def test_runs_that_spread_along_different_units_equal_their_definition(width):
+    generator = np.random.default_rng(0)
+    spread = np.array([[100.0, 1, 1], [1, 1, 30], [1, 1, 1]])[:, None]
+    points = spread * generator.standard_normal((3, 1000, 3))
+    labels = generator.integers(0, 3, 1000)
+
+    bound = pairwise_bound(points, labels, 0.1, width)
+
+    expected = np.array([by_definition(run, labels, 0.1, width) for run in points])
+    np.testing.assert_allclose(np.stack(bound, axis=1), expected, atol=1e-6)
+
+
 def test_examples_in_one_place_tell_nothing():
     bound = pairwise_bound(np.ones((1, 50, 3)), np.arange(50) % 2, 0.1)
 

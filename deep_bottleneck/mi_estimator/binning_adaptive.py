@@ -1,0 +1,54 @@
+"""MI by binning with bins of equal mass, made anew for each layer, epoch and run.
+
+Chelombiev, Houghton & O'Donnell (2019, "Adaptive estimators show information compression in deep
+neural networks", ICLR, section 3) let bins follow the activations, because bins of fixed width see
+an unbounded activation function grow out of them.
+"""
+
+from deep_bottleneck.errors import EstimationError
+from deep_bottleneck.information.arrays import as_tensor
+from deep_bottleneck.information.bins import quantile_bins
+from deep_bottleneck.interfaces import (
+    FloatArray,
+    IntArray,
+    LayerInformation,
+    Method,
+    MutualInformationEstimator,
+)
+from deep_bottleneck.mi_estimator.discretized import information_of_bins, whole_number_of_bins
+from deep_bottleneck.threads import threads_for
+
+
+def load(discretization_range: float) -> "AdaptiveBinningEstimator":
+    """An estimator with `discretization_range` bins.
+
+    Raises:
+        ConfigError: if that is not a whole number of bins.
+    """
+    return AdaptiveBinningEstimator(whole_number_of_bins(discretization_range))
+
+
+class AdaptiveBinningEstimator(MutualInformationEstimator):
+    """Plug-in MI of the binned representation, with bins as `quantile_bins` makes them.
+
+    All units of a layer share the bins, whose edges are quantiles of the layer's activations over
+    all units and examples.
+    """
+
+    def __init__(self, n_bins: int) -> None:
+        self.n_bins = n_bins
+
+    @property
+    def method(self) -> Method:
+        """See `MutualInformationEstimator.method`."""
+        return Method("binning (adaptive)", f"{self.n_bins} bins of equal mass", geometric=True)
+
+    def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
+        """See `MutualInformationEstimator.estimate`."""
+        values = as_tensor(activations)
+        with threads_for(values.numel()):
+            try:
+                bins = quantile_bins(values, self.n_bins)
+            except ValueError as error:
+                raise EstimationError(str(error)) from error
+            return information_of_bins(bins, labels)
