@@ -26,6 +26,7 @@ from deep_bottleneck import sources, storage
 from deep_bottleneck.backend import start_keras
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, DataError, exit_on
+from deep_bottleneck.sweep import is_sweep
 
 ROOT = Path(__file__).resolve().parent
 EXIT_INTERRUPTED = 130
@@ -77,8 +78,10 @@ def main(arguments: Sequence[str]) -> None:
     """Run Sacred's command line, and say at the end where everything is."""
     with exit_on(ConfigError):
         for argument in arguments:
-            if argument.endswith(".json"):
-                hyperparameters.read(Path(argument))
+            if argument.endswith(".json") and is_sweep(hyperparameters.read(Path(argument))):
+                raise ConfigError(
+                    f"{argument} is a sweep; run_experiments.py -d {argument} runs it"
+                )
     try:
         finished = ex.run_commandline(list(arguments))
     except KeyboardInterrupt:

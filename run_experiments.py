@@ -1,8 +1,9 @@
-"""Run one experiment or many: a config file, or a folder of them.
+"""Run one experiment or many: a config file, a sweep, or a folder of them.
 
 python run_experiments.py -d configs/basic.json
 python run_experiments.py -d configs/basic.json epochs=100 seed=1
 python run_experiments.py -d configs --dry-run
+python run_experiments.py -d configs/cohorts/cohort_05.json --only activation_fn=tanh --resume
 python run_experiments.py --reestimate 12 --estimator mi_estimator.kraskov=3
 """
 
@@ -16,13 +17,15 @@ from pathlib import Path
 import pandas as pd
 
 from deep_bottleneck import components
-from deep_bottleneck import config as hyperparameters
-from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, RecordError, exit_on
-from deep_bottleneck.interfaces import Job, Outcome
+from deep_bottleneck.interfaces import Outcome
+from deep_bottleneck.launch_plan import LaunchPlan
 from deep_bottleneck.settings import runs_folder
 
-EXPERIMENT_SCRIPT = Path(__file__).resolve().with_name("experiment.py")
+ROOT = Path(__file__).resolve().parent
+EXPERIMENT_SCRIPT = ROOT / "experiment.py"
+
+logger = logging.getLogger("deep_bottleneck")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,31 +40,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.reestimate:
         return _reestimate(options.reestimate, options.estimator)
     with exit_on(ConfigError):
-        jobs = find_jobs(options.configs, options.updates)
+        plan = LaunchPlan.make(options.configs, options.updates, options.only)
+        if options.resume:
+            plan = plan.without_completed(runs_folder(os.environ), ROOT)
         if options.dry_run:
-            return _dry_run(jobs)
+            sys.stdout.write(plan.table() + "\n")
+            return int(plan.has_mistakes)
         launcher = components.find("launcher", options.launcher).load(
             {"experiment_script": EXPERIMENT_SCRIPT}
         )
+        jobs = plan.jobs(runs_folder(os.environ))
+    done = len(plan.experiments) - len(jobs)
+    if done:
+        logger.info("%d of %d experiments are stored as completed.", done, len(plan.experiments))
     outcomes = launcher.launch(jobs)
-    sys.stdout.write("\n" + outcome_table(outcomes) + "\n")
+    if outcomes:
+        sys.stdout.write("\n" + outcome_table(outcomes) + "\n")
     return int(any(outcome.status != "COMPLETED" for outcome in outcomes))
-
-
-def find_jobs(path: Path, updates: Sequence[str] = ()) -> list[Job]:
-    """The experiments that a config file, or every config below a folder, describes.
-
-    Raises:
-        ConfigError: if there is no such file or folder, or the folder holds no config.
-    """
-    if path.is_dir():
-        files = sorted(path.rglob("*.json"))
-        if not files:
-            raise ConfigError(f"{path}: no config file (*.json) in this folder or below it")
-        return [Job(str(file), file, tuple(updates)) for file in files]
-    if not path.exists():
-        raise ConfigError(f"{path}: there is no such file or folder")
-    return [Job(str(path), path, tuple(updates))]
 
 
 def outcome_table(outcomes: Sequence[Outcome]) -> str:
@@ -82,7 +77,7 @@ def _reestimate(experiment_id: str, estimators: Sequence[str]) -> int:
             raise ConfigError("--reestimate needs an estimator: --estimator PATH or PATH=RANGE")
         chosen = [_estimator(text) for text in estimators]
         added = reestimate(EndedRecord(folder), chosen)
-    logging.getLogger("deep_bottleneck").info("Added to %s: %s", folder, ", ".join(added))
+    logger.info("Added to %s: %s", folder, ", ".join(added))
     return 0
 
 
@@ -97,24 +92,9 @@ def _estimator(text: str) -> str | list[str | float]:
         raise ConfigError(f"--estimator {text}: {parameter!r} is no number") from None
 
 
-def _dry_run(jobs: Sequence[Job]) -> int:
-    """List the experiments, and what is wrong with their configs."""
-    rows = []
-    for job in jobs:
-        try:
-            Config.parse(hyperparameters.read(job.config))
-        except ConfigError as error:
-            rows.append((job.name, str(error)))
-        else:
-            rows.append((job.name, "ready"))
-    table = pd.DataFrame(rows, columns=["config", "check"])
-    sys.stdout.write(table.to_string(index=False) + "\n")
-    return int(any(check != "ready" for _, check in rows))
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Run one experiment or many: a config file, or a folder of them."
+        description="Run one experiment or many: a config file, a sweep, or a folder of them."
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument(
@@ -123,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--configs",
         type=Path,
         metavar="PATH",
-        help="a JSON config, or a folder that is walked for them in a stable order",
+        help="a JSON config or sweep, or a folder that is walked for them in a stable order",
     )
     what.add_argument(
         "--reestimate",
@@ -145,6 +125,18 @@ def _parser() -> argparse.ArgumentParser:
         default="launchers.local",
         metavar="PATH",
         help="import path of the launcher (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="leave out experiments with another value of this hyperparameter; may be repeated",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="leave out experiments that are stored as completed, with the same config and code",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="list the experiments and check their configs only"

@@ -138,6 +138,9 @@ class Nowhere:
     def add_artifact(self, filename: str, name: str) -> None:
         """Forget a file."""
 
+    def append(self, name: str, rows: pd.DataFrame) -> None:
+        """Forget rows of a table."""
+
     def add(self, name: str, table: pd.DataFrame) -> None:
         """Forget a table."""
 

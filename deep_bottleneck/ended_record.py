@@ -31,6 +31,17 @@ class EndedRecord:
         """The names of what was stored."""
         return list(self._store.document(self.folder.name).get("artifacts", []))
 
+    @property
+    def status(self) -> str:
+        """How it ended, such as COMPLETED; RUNNING where it was killed."""
+        return str(self._read("run.json").get("status"))
+
+    @property
+    def sources(self) -> tuple[tuple[str, str], ...]:
+        """The name of each source file, and where its content is kept."""
+        experiment = self._read("run.json").get("experiment", {})
+        return tuple((name, kept) for name, kept in experiment.get("sources", ()))
+
     def add_artifact(self, filename: str, name: str) -> None:
         """Store a copy of a file under a name, which must be new."""
         self._store.attach(self.folder.name, Path(filename), name)

@@ -1,23 +1,46 @@
-"""Which source files an experiment depends on."""
+"""Which source files an experiment depends on, and whether they are still the same."""
 
+import hashlib
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from deep_bottleneck.components import Component
 
-SCRIPTS = ("experiment.py", "run_experiments.py")
+SCRIPT = "experiment.py"
 
 
 def of_experiment(root: Path, components: Sequence[Component]) -> list[Path]:
-    """The framework's own files, and those of plug-ins from elsewhere.
+    """The framework's files that this process has imported, and those of plug-ins from elsewhere.
+
+    With the plug-ins found, what is imported is what the results come from, and nothing else is: a
+    change to another estimator, plotter or to the launching of experiments changes none of them.
 
     Args:
-        root: the folder with the scripts and the package.
+        root: the folder with the script and the package.
         components: the experiment's plug-ins.
     """
     package = root / "deep_bottleneck"
-    own = {*package.rglob("*.py"), *(root / script for script in SCRIPTS)}
-    return sorted(own | set(_plug_in_files(components, package)))
+    modules = [module for name, module in sys.modules.items() if name.startswith(package.name)]
+    own = {Path(module.__file__).resolve() for module in modules if module.__file__}
+    return sorted({root / SCRIPT} | own | set(_plug_in_files(components, package)))
+
+
+def unchanged(root: Path, sources: Iterable[Sequence[str]]) -> bool:
+    """Whether all sources of a stored experiment are what they were.
+
+    Args:
+        root: what their names are relative to.
+        sources: for each its name and where the record keeps it, which ends in the MD5 of its
+            content, as Sacred has them in `run.json`.
+    """
+    return all(Path(kept).stem.endswith(f"_{_digest(root / name)}") for name, kept in sources)
+
+
+def _digest(path: Path) -> str:
+    if not path.is_file():
+        return "absent"
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def _plug_in_files(components: Iterable[Component], package: Path) -> Iterable[Path]:

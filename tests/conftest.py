@@ -1,11 +1,12 @@
 """What all tests share: the torch backend, the data folder, small problems, opt-in suites."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"
@@ -42,6 +43,19 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the data folder {folder} is absent; name one in DEEP_BOTTLENECK_DATA")
     return folder
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a JSON config in the test's folder."""
+
+    def write(name: str, **values: object) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_text(json.dumps(values))
+        return path
+
+    return write
 
 
 @pytest.fixture

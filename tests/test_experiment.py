@@ -37,17 +37,6 @@ def call(environment):
     return call
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(name, **values):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_text(json.dumps(values))
-        return path
-
-    return write
-
-
 def tables(folder):
     return {path.name: path.read_bytes() for path in folder.glob("information_measures_*.csv")}
 
@@ -410,3 +399,33 @@ def test_ctrl_c_ends_soon_and_is_stored_as_interrupted(running, tmp_path):
         last_epoch = store.metrics()["epoch"].max()
     logged = json.loads((record / "metrics.json").read_text())["test.accuracy"]["steps"]
     assert abs(last_epoch - logged[-1]) <= 1
+
+
+def test_a_sweep_that_was_cut_short_is_resumed(call, write, tmp_path):
+    path = write(
+        "sweep.json", epochs=1, architecture=[2], seed=0, grid={"activation_fn": ["tanh", "relu"]}
+    )
+    call("run_experiments.py", "-d", path, "--only", "activation_fn=relu")
+
+    planned = call("run_experiments.py", "-d", path, "--resume", "--dry-run")
+    resumed = call("run_experiments.py", "-d", path, "--resume")
+
+    assert [line.split()[-1] for line in planned.stdout.splitlines()[1:3]] == ["ready", "1"]
+    assert resumed.returncode == 0, resumed.stderr
+    rows = [line.split()[:3] for line in resumed.stdout.splitlines()[-1:]]
+    assert rows == [["sweep_activation_fn-tanh", "2", "COMPLETED"]]
+    sources = json.loads((tmp_path / "runs/2/run.json").read_text())["experiment"]["sources"]
+    names = {name for name, _ in sources}
+    assert {"experiment.py", "deep_bottleneck/mi_estimator/binning.py"} <= names
+    assert "deep_bottleneck/mi_estimator/upper.py" not in names
+
+
+def test_a_sweep_is_no_config_of_one_experiment(call, write):
+    path = write("sweep.json", grid={"seed": [0, 1]})
+
+    result = call("experiment.py", "with", str(path))
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        f"error: {path} is a sweep; run_experiments.py -d {path} runs it"
+    )

@@ -76,15 +76,16 @@ def pairwise_bounds(
     points = as_tensor(activations)
     _check(points, noise_variance)
     classes = as_labels(labels, points.shape[1]).to(points.device)
-    classes, by_class = torch.sort(classes, stable=True)
-    points = points[:, by_class].to(torch.float64)
-    scaled = (points - points.mean(dim=1, keepdim=True)) * (BITS_PER_NAT / noise_variance) ** 0.5
-    if not bool(torch.isfinite(scaled).all()):
+    points = points.to(torch.float64)
+    points = points - points.mean(dim=1, keepdim=True)
+    scaled = points.mul_((BITS_PER_NAT / noise_variance) ** 0.5)
+    if not math.isfinite(torch.linalg.vector_norm(scaled)):
         raise ValueError(
             "cannot measure distances of activations that are NaN, infinite or too large for a "
             f"noise variance of {noise_variance}"
         )
-    ordered = _sorted_within_classes(scaled, classes)
+    ordered = _ordered(scaled, classes)
+    classes = classes.sort().values
     sums = [_kernel_sums(some, classes, widths) for some in ordered.split(_RUNS)]
     total, own = (torch.cat(parts, dim=1) for parts in zip(*sums, strict=True))
     mi_xm = -torch.log2(total / len(classes)).mean(dim=2)
@@ -128,22 +129,24 @@ def _kernel_sums(
     return total, own
 
 
-def _sorted_within_classes(points: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Each class's examples in ascending order of the unit that varies most, run by run.
+def _ordered(points: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Examples by class, and within a class by the unit that varies most, run by run.
 
     So tiles hold examples that are near each other, and tiles that are far apart can be left out.
     """
     if not points.shape[2]:
         return points
-    position = _widest_unit(points)
-    order = torch.argsort(position, dim=1)
+    order = torch.argsort(_widest_unit(points), dim=1)
     order = order.gather(1, torch.argsort(classes[order], dim=1, stable=True))
     return points.gather(1, order[:, :, None].expand_as(points))
 
 
 def _widest_unit(points: torch.Tensor) -> torch.Tensor:
-    """The values of the unit that varies most in each run, shape (runs, n_examples)."""
-    unit = points.var(dim=1, correction=0).argmax(dim=1)
+    """The values of the unit that varies most in each run, shape (runs, n_examples).
+
+    Of centred points, whose norm is in proportion to the standard deviation.
+    """
+    unit = torch.linalg.vector_norm(points, dim=1).argmax(dim=1)
     return points.gather(2, unit[:, None, None].expand(-1, points.shape[1], 1)).squeeze(2)
 
 

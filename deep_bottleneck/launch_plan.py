@@ -1,0 +1,210 @@
+"""Which experiments a command asks for, whether their configs are right, and what is left to do."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deep_bottleneck import sweep
+from deep_bottleneck.backend import start_keras
+from deep_bottleneck.completed import CompletedExperiments
+from deep_bottleneck.config import Config
+from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.interfaces import Job
+from deep_bottleneck.sweep import Combination
+
+CONFIGS_FOLDER = "_configs"
+
+
+@dataclass(frozen=True)
+class PlannedExperiment:
+    """An experiment that a command asks for.
+
+    Attributes:
+        combination: its name and hyperparameters.
+        mistake: what is wrong with its config, "" if nothing.
+        stored_as: the id under which it is stored as completed, None if it is still to run.
+    """
+
+    combination: Combination
+    mistake: str = ""
+    stored_as: str | None = None
+
+    @property
+    def state(self) -> str:
+        """What a table says about it."""
+        return f"stored as {self.stored_as}" if self.stored_as else self.mistake or "ready"
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """The experiments of a command, in order.
+
+    Attributes:
+        experiments: all of them, with what is wrong and what is stored already.
+        updates: hyperparameters that the command changes, each as `key=value`.
+    """
+
+    experiments: tuple[PlannedExperiment, ...]
+    updates: tuple[str, ...] = ()
+
+    @classmethod
+    def make(
+        cls, path: Path, updates: Sequence[str] = (), only: Sequence[str] = ()
+    ) -> "LaunchPlan":
+        """Find and check the experiments that a config, a sweep or a folder of them describes.
+
+        Args:
+            path: a JSON file, or a folder that is walked for them in a stable order.
+            updates: hyperparameters to change in each, as `key=value`.
+            only: values that the experiments must have, as `key=value`.
+
+        Raises:
+            ConfigError: if there is no such file or folder, it holds no config, a sweep is no
+                proper one, or no experiment has the values.
+        """
+        found = [experiment for file in _files(path) for experiment in _of_file(file, updates)]
+        for text in only:
+            found = _chosen(found, text)
+        return cls(tuple(found), tuple(updates))
+
+    def without_completed(self, folder: Path, root: Path) -> "LaunchPlan":
+        """The same with the completed experiments of a local record marked, which are not run.
+
+        Args:
+            folder: the folder of the local record.
+            root: the folder with the framework's script and package.
+        """
+        completed = CompletedExperiments(folder, root)
+
+        def marked(experiment: PlannedExperiment) -> PlannedExperiment:
+            if experiment.mistake:
+                return experiment
+            stored_as = completed.find(experiment.combination.hyperparameters)
+            return replace(experiment, stored_as=stored_as)
+
+        return replace(self, experiments=tuple(map(marked, self.experiments)))
+
+    @property
+    def has_mistakes(self) -> bool:
+        """Whether the config of an experiment is wrong."""
+        return any(experiment.mistake for experiment in self.experiments)
+
+    def table(self) -> str:
+        """The experiments with what they vary and their state, as text."""
+        rows = [
+            {
+                "experiment": experiment.combination.name,
+                **{k: sweep.shown(v) for k, v in experiment.combination.varied.items()},
+                "check": experiment.state,
+            }
+            for experiment in self.experiments
+        ]
+        table = pd.DataFrame(rows).fillna("")
+        ordered = [*(name for name in table.columns if name != "check"), "check"]
+        return f"{table[ordered].to_string(index=False)}\n{len(rows)} experiments"
+
+    def jobs(self, folder: Path) -> list[Job]:
+        """What is to be launched.
+
+        The hyperparameters of each combination are written below a folder, so that any launcher
+        can start it at any time; a file that is no sweep is taken as it is.
+
+        Args:
+            folder: the folder of the local record.
+
+        Raises:
+            ConfigError: if the config of a combination is wrong; a launcher says that of a file
+                that is no sweep, and goes on.
+        """
+        mistakes = [
+            f"{experiment.combination.name}: {experiment.mistake}"
+            for experiment in self.experiments
+            if experiment.mistake and experiment.combination.is_resolved
+        ]
+        if mistakes:
+            raise ConfigError("; ".join(mistakes))
+        waiting = [e.combination for e in self.experiments if e.stored_as is None]
+        return [
+            Job(one.name, _written(one, folder / CONFIGS_FOLDER))
+            if one.is_resolved
+            else Job(one.name, one.source, self.updates)
+            for one in waiting
+        ]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        files = sorted(path.rglob("*.json"))
+        if not files:
+            raise ConfigError(f"{path}: no config file (*.json) in this folder or below it")
+        return files
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no such file or folder")
+    return [path]
+
+
+def _of_file(path: Path, updates: Sequence[str]) -> Iterable[PlannedExperiment]:
+    for combination in sweep.expand(path, updates):
+        try:
+            _check(combination)
+        except ConfigError as error:
+            yield PlannedExperiment(combination, mistake=str(error))
+        else:
+            yield PlannedExperiment(combination)
+
+
+def _check(combination: Combination) -> None:
+    """Find what is wrong with a config, and in a sweep with the plug-ins it names."""
+    config = Config.parse(combination.hyperparameters)
+    if combination.is_resolved:
+        # only here, since Keras takes seconds; on any backend the same plug-ins are there
+        start_keras("torch")
+        from deep_bottleneck import pipeline
+
+        pipeline.make_plan(config)
+
+
+def _chosen(experiments: Sequence[PlannedExperiment], text: str) -> list[PlannedExperiment]:
+    """The experiments with this value of a hyperparameter."""
+    key, value = sweep.parse_update(text)
+    wanted = {sweep.shown(value), text.partition("=")[2]}
+    values = [_value(experiment.combination, key) for experiment in experiments]
+    kept = [
+        experiment
+        for experiment, own in zip(experiments, values, strict=True)
+        if own == value or sweep.shown(own) in wanted
+    ]
+    if not kept:
+        there = ", ".join(dict.fromkeys(map(sweep.shown, values)))
+        raise ConfigError(f'--only {text}: no experiment has this "{key}"; there are {there}')
+    return kept
+
+
+def _value(combination: Combination, key: str) -> Any:
+    """An experiment's value of a hyperparameter, or of an element of one, or else the default."""
+    if key in combination.varied:
+        return combination.varied[key]
+    first, _, rest = key.partition(".")
+    defaults = Config.parse({}).defaults()
+    if first not in Config.model_fields:
+        raise ConfigError(f'--only: there is no hyperparameter "{first}"')
+    value = combination.hyperparameters.get(first, defaults.get(first))
+    return value.get(rest) if rest and isinstance(value, dict) else value
+
+
+def _written(combination: Combination, folder: Path) -> Path:
+    """A config file with the combination's hyperparameters.
+
+    Its folder is named after the content, so that no launch changes a file another one needs.
+    """
+    text = json.dumps(combination.hyperparameters, indent=4) + "\n"
+    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    path = folder / digest[:12] / f"{combination.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,224 @@
+"""Many experiments in one config file: products and zips of values, and files that extend others.
+
+A sweep is a config with some of these keys besides hyperparameters:
+
+- `"extends": "../base.json"`: another file to start from, relative to this one. What this file says
+  about a hyperparameter replaces what the other says about it.
+- `"grid": {"activation_fn": ["tanh", "relu"], "seed": [0, 1]}`: every combination of the values.
+- `"zip": {"optimizer": ["sgd", "adam"], "learning_rate": [0.1, 0.001]}`: the first values together,
+  the second together, and so on; each of them with every combination of the grid.
+
+A dotted key varies one element of a hyperparameter: `"dataset_options.label_noise"`.
+"""
+
+import ast
+import itertools
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deep_bottleneck.config import read
+from deep_bottleneck.errors import ConfigError
+
+SWEEP_KEYS = ("extends", "grid", "zip")
+LONGEST_NAME = 150
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One experiment of a config file.
+
+    Attributes:
+        name: for a file that is no sweep its path; else the file's name with the varied values,
+            which is a file name without its suffix.
+        source: the file.
+        hyperparameters: all that it, its bases and the command line give.
+        varied: those that differ between the file's experiments, by their dotted key.
+    """
+
+    name: str
+    source: Path
+    hyperparameters: Values
+    varied: Values = field(default_factory=dict)
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the values had to be put together, so that the file alone does not say them."""
+        return self.name != str(self.source)
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """The content of a file and of those it extends."""
+
+    plain: Values
+    grid: dict[str, list[Any]]
+    zipped: dict[str, list[Any]]
+
+    def without(self, keys: Iterable[str]) -> "_Sweep":
+        """The same with nothing said about these hyperparameters."""
+        said = set(keys)
+        kept = [
+            {key: value for key, value in values.items() if key not in said}
+            for values in (self.plain, self.grid, self.zipped)
+        ]
+        return _Sweep(*kept)
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys that anything is said about."""
+        return [*self.plain, *self.grid, *self.zipped]
+
+
+def is_sweep(values: Mapping[str, Any]) -> bool:
+    """Whether a config has one of the keys that make it a sweep."""
+    return any(key in values for key in SWEEP_KEYS)
+
+
+def expand(path: Path, updates: Sequence[str] = ()) -> list[Combination]:
+    """The experiments that a config file describes, in order; one where it is no sweep.
+
+    Args:
+        path: a JSON file.
+        updates: hyperparameters to change in each experiment, as `key=value`.
+
+    Raises:
+        ConfigError: if a file cannot be read, the sweep is no proper one, or an update is no
+            `key=value` or sets what the sweep varies.
+    """
+    changes = dict(parse_update(update) for update in updates)
+    if not is_sweep(read(path)):
+        return [Combination(str(path), path, _changed(read(path), changes))]
+    sweep = _resolved(path, ())
+    for key in changes:
+        if key in {**sweep.grid, **sweep.zipped}:
+            raise ConfigError(
+                f'{path}: "{key}" is varied; choose some of its values with --only "{key}=VALUE"'
+            )
+    every_varied = [dict(pairs) for pairs in _products(path, sweep)]
+    labels = [_label(varied) for varied in every_varied]
+    stem = path.stem.replace("=", "-")
+    names = [f"{stem}_{label}" if label else stem for label in labels]
+    return [
+        Combination(name, path, _changed(_changed(sweep.plain, varied), changes), varied)
+        for name, varied in zip(_told_apart(names), every_varied, strict=True)
+    ]
+
+
+def parse_update(update: str) -> tuple[str, Any]:
+    """Key and value of a `key=value`, whose value is a Python literal or else text.
+
+    Raises:
+        ConfigError: if there is no `=`.
+    """
+    key, equals, text = update.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"{update!r} should be KEY=VALUE")
+    try:
+        return key, ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return key, text
+
+
+def shown(value: Any) -> str:
+    """A value as names and tables show it: short, and readable."""
+    if isinstance(value, Mapping):
+        return "-".join(f"{key}-{shown(element)}" for key, element in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return "-".join(map(shown, value)) or "none"
+    if isinstance(value, str):
+        # of an import path the last part says enough
+        return value.rpartition(".")[2]
+    return json.dumps(value)
+
+
+def _resolved(path: Path, extended_by: tuple[Path, ...]) -> _Sweep:
+    """A file's content on top of that of the files it extends."""
+    if path.resolve() in extended_by:
+        chain = " -> ".join(file.name for file in (*extended_by, path))
+        raise ConfigError(f'{path}: "extends" goes round in a circle: {chain}')
+    values = read(path)
+    base = values.pop("extends", None)
+    own = _Sweep(
+        grid=_varied(path, values, "grid"), zipped=_varied(path, values, "zip"), plain=values
+    )
+    for key in own.keys:
+        if own.keys.count(key) > 1:
+            raise ConfigError(
+                f'{path}: "{key}" should stand only once: beside, in "grid" or in "zip"'
+            )
+    if base is None:
+        return own
+    if not isinstance(base, str):
+        raise ConfigError(
+            f'{path}: "extends" is {json.dumps(base)} but should be the path of a config file'
+        )
+    below = _resolved(path.parent / base, (*extended_by, path.resolve())).without(own.keys)
+    return _Sweep(
+        {**below.plain, **own.plain},
+        {**below.grid, **own.grid},
+        {**below.zipped, **own.zipped},
+    )
+
+
+def _varied(path: Path, values: Values, kind: str) -> dict[str, list[Any]]:
+    """Take the grid or the zip out of a file's content."""
+    varied = values.pop(kind, {})
+    if not isinstance(varied, dict):
+        raise ConfigError(
+            f'{path}: "{kind}" is {json.dumps(varied)} but should be an object with a list of '
+            "values for each hyperparameter"
+        )
+    for key, choices in varied.items():
+        if not isinstance(choices, list) or not choices:
+            raise ConfigError(
+                f'{path}: "{kind}": "{key}" is {json.dumps(choices)} but should be a list of values'
+            )
+        # a zip may repeat a value beside another key's different ones
+        if kind == "grid" and any(choices.count(choice) > 1 for choice in choices):
+            raise ConfigError(f'{path}: "grid": "{key}" has a value twice: {json.dumps(choices)}')
+    return varied
+
+
+def _products(path: Path, sweep: _Sweep) -> Iterable[tuple[tuple[str, Any], ...]]:
+    """Keys and values of each combination."""
+    lengths = {key: len(choices) for key, choices in sweep.zipped.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f'"{key}" has {length}' for key, length in lengths.items())
+        raise ConfigError(f'{path}: "zip" needs lists of one length, but {listed}')
+    zipped = list(zip(*sweep.zipped.values(), strict=True)) or [()]
+    for together, *single in itertools.product(zipped, *sweep.grid.values()):
+        keys = [*sweep.zipped, *sweep.grid]
+        yield tuple(zip(keys, [*together, *single], strict=True))
+
+
+def _changed(values: Values, changes: Mapping[str, Any]) -> Values:
+    """A copy with some values set, where a dotted key sets an element of an object."""
+    changed = dict(values)
+    for dotted, value in changes.items():
+        key, _, rest = dotted.partition(".")
+        if not rest:
+            changed[key] = value
+        else:
+            inner = changed.get(key)
+            changed[key] = _changed(inner if isinstance(inner, dict) else {}, {rest: value})
+    return changed
+
+
+def _label(varied: Values) -> str:
+    """The varied values as a part of a file name, without "=", which Sacred takes for an update."""
+    text = "_".join(f"{key.rpartition('.')[2]}-{shown(value)}" for key, value in varied.items())
+    return re.sub(r"[^\w.+-]+", "-", text)
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """File names of bounded length, with a number behind those that would be the same."""
+    short = [name[:LONGEST_NAME] for name in names]
+    return [
+        f"{name}_{number}" if short.count(name) > 1 else name for number, name in enumerate(short)
+    ]

@@ -1,0 +1,87 @@
+import hashlib
+import json
+
+import pytest
+
+from deep_bottleneck.completed import CompletedExperiments
+from deep_bottleneck.config import Config
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A framework of one file."""
+    (tmp_path / "framework").mkdir()
+    (tmp_path / "framework" / "code.py").write_text("answer = 42")
+    return tmp_path / "framework"
+
+
+@pytest.fixture
+def store(tmp_path, root):
+    """Stores experiments as Sacred does."""
+    folder = tmp_path / "runs"
+
+    def store(number, status="COMPLETED", **values):
+        record = folder / str(number)
+        record.mkdir(parents=True)
+        digest = hashlib.md5((root / "code.py").read_bytes()).hexdigest()  # noqa: S324
+        run = {
+            "status": status,
+            "experiment": {"sources": [["code.py", f"_sources/code_{digest}.py"]]},
+        }
+        (record / "run.json").write_text(json.dumps(run))
+        config = Config.parse({"seed": 7, **values}).defaults()
+        (record / "config.json").write_text(json.dumps(config))
+        return record
+
+    store.folder = folder
+    return store
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"epochs": 5, "seed": 7}, "1"),
+        ({"epochs": 5}, "1"),
+        ({"epochs": 5, "estimator": ["mi_estimator.binning"], "n_runs": 1}, "1"),
+        ({"epochs": 5, "seed": 8}, None),
+        ({"epochs": 6}, None),
+    ],
+)
+def test_a_completed_experiment_of_the_same_config_is_found(store, root, wanted, found):
+    store(1, epochs=5)
+
+    assert CompletedExperiments(store.folder, root).find(wanted) == found
+
+
+@pytest.mark.parametrize("status", ["FAILED", "INTERRUPTED", "RUNNING"])
+def test_one_that_did_not_end_well_is_not(store, root, status):
+    store(1, status, epochs=5)
+
+    assert CompletedExperiments(store.folder, root).find({"epochs": 5}) is None
+
+
+def test_the_last_of_several_counts(store, root):
+    for number in (2, 10):
+        store(number, epochs=5)
+    store(11, "FAILED", epochs=5)
+
+    assert CompletedExperiments(store.folder, root).find({"epochs": 5}) == "10"
+
+
+@pytest.mark.parametrize("change", [lambda f: f.write_text("answer = 43"), lambda f: f.unlink()])
+def test_changed_code_is_other_code(store, root, change):
+    store(1, epochs=5)
+
+    change(root / "code.py")
+
+    assert CompletedExperiments(store.folder, root).find({"epochs": 5}) is None
+
+
+def test_what_is_no_experiment_of_today_is_left_out(store, root):
+    store(1, epochs=5)
+    (store(2, epochs=5) / "run.json").write_text("{")
+    (store(3, epochs=5) / "config.json").write_text('{"epochs": 5, "seed": 7, "old_key": 1}')
+    (store.folder / "_sources").mkdir()
+
+    assert CompletedExperiments(store.folder, root).find({"epochs": 5}) == "1"
+    assert CompletedExperiments(store.folder / "absent", root).find({"epochs": 5}) is None

@@ -1,0 +1,68 @@
+"""Every config that comes with the project is what its README says, and runs."""
+
+import re
+from pathlib import Path
+
+import keras
+import pytest
+
+from deep_bottleneck import pipeline, sweep
+from deep_bottleneck.config import Config
+from deep_bottleneck.launch_plan import LaunchPlan
+
+FOLDER = Path(__file__).resolve().parent.parent / "configs"
+FILES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.json"))
+COHORTS = [name for name in FILES if name.startswith("cohorts/")]
+SHORT = ("epochs=2", "n_runs=1", "plotters=['plotter.informationplane']")
+
+
+class Stored:
+    """A record that keeps the names of what it is given."""
+
+    def __init__(self):
+        self.artifacts = set()
+
+    def log_scalar(self, name, value, step):
+        pass
+
+    def add_artifact(self, filename, name):
+        self.artifacts.add(name)
+
+
+def test_the_readme_lists_every_file_with_its_number_of_experiments():
+    rows = re.findall(r"^\| `([\w/]+\.json)` \| (\d+) \|", (FOLDER / "README.md").read_text(), re.M)
+
+    assert sorted(name for name, _ in rows) == FILES
+    for name, number in rows:
+        assert len(sweep.expand(FOLDER / name)) == int(number), name
+
+
+def test_no_experiment_has_a_mistake_or_the_name_of_another():
+    experiments = LaunchPlan.make(FOLDER).experiments
+
+    assert [e.state for e in experiments if e.state != "ready"] == []
+    assert len({e.combination.name for e in experiments}) == len(experiments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COHORTS)
+def test_a_cohort_runs_to_its_end(name, tmp_path):
+    for combination in sweep.expand(FOLDER / name, SHORT):
+        config = Config.parse({"seed": 0, **combination.hyperparameters})
+        folder = tmp_path / combination.name
+        folder.mkdir()
+        stored = Stored()
+
+        accuracy = pipeline.run_experiment(config, pipeline.make_plan(config), stored, folder)
+
+        keras.utils.clear_session()
+        assert {part: values.shape for part, values in accuracy.items()} == {
+            "train": (1,),
+            "test": (1,),
+        }
+        several = len(config.estimators) > 1
+        assert {
+            f"infoplane_{estimator}_{part}" if several else f"infoplane_{part}"
+            for estimator in config.estimators
+            for part in config.calculate_mi_for
+        } <= stored.artifacts
