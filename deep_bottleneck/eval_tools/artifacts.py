@@ -1,10 +1,9 @@
 """Artifacts of stored experiments by their type; nothing is read before it is asked for."""
 
 import base64
-import io
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import pandas as pd
@@ -111,13 +110,25 @@ class HTMLArtifact(Artifact):
         return self.content
 
 
+class _OpenedHDF5(h5py.File):
+    """A h5py.File that closes the stream it reads from as well."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream, "r")
+        self._stream = stream
+
+    def close(self) -> None:
+        super().close()
+        self._stream.close()
+
+
 class HDF5Artifact(Artifact):
     """An HDF5 file; `content` is a h5py.File, of which only what is asked for is read."""
 
     @property
     def content(self) -> h5py.File:
         """The file, open for reading; close it, or use it in a `with`."""
-        return h5py.File(io.BufferedReader(self._file.open()), "r")  # type: ignore[type-var]
+        return _OpenedHDF5(self._file.open())
 
     def show(self) -> pd.DataFrame:
         """The data sets in the file with their shapes and types."""

@@ -100,8 +100,11 @@ class ExperimentCollection(Sequence[Experiment]):
         """
         keys = ["status", *self.differing_config_keys()] if on is None else list(on)
         fields = Fields(self.store, self.ids)
+        wanted = list(_columns(keys))
+        metrics = (fields.metric(key) for _, key, _ in wanted)
+        fields.read_metrics(metric for metric in metrics if metric is not None)
         columns: dict[str, list[Any]] = {}
-        for name, key, reduction in _columns(keys):
+        for name, key, reduction in wanted:
             column = fields.column(key, reduction)
             if self.ids and all(value is MISSING for value in column.values()):
                 raise ValueError(f"none of the experiments has a hyperparameter or metric {key!r}")
@@ -145,8 +148,16 @@ class ExperimentCollection(Sequence[Experiment]):
 
         Raises:
             RecordError: if an experiment has no such table.
+            ValueError: if an experiment has such tables of several estimators.
         """
         measures = self.mean_measures(estimator, part)
+        for id_, of_one in measures.groupby("id"):
+            methods = of_one[["estimator", "parameter"]].drop_duplicates()
+            if len(methods) > 1:
+                names = "; ".join(f"{name} ({parameter})" for name, parameter in methods.to_numpy())
+                raise ValueError(
+                    f"experiment {id_} has been measured with {names}: choose one, with estimator="
+                )
         tables = {title: measures[measures["id"] == id_] for id_, title in self.titles().items()}
         return draw_planes(tables, n_columns)
 

@@ -121,7 +121,7 @@ class Experiment:
             for name, found in self.artifacts.items()
             if isinstance(found, CSVArtifact)
             and name.startswith(_MEASURES)
-            and f"_{name}".endswith(f"_{part}")
+            and name.endswith(f"_{part}")
         }
         frames = [
             table
@@ -192,11 +192,8 @@ class Experiment:
         """The config as a table, and the pictures small."""
         entry = self._entry
         facts = {"status": entry.status, "start": entry.start_time, "result": entry.result}
-        pictures = {
-            name: found.read()
-            for name, found in self.artifacts.items()
-            if isinstance(found, PNGArtifact)
-        }
+        drawn = [found for found in self.artifacts.values() if isinstance(found, PNGArtifact)]
+        pictures = {found.name: found.read() for found in drawn[: html.THUMBNAILS]}
         return html.page(f"Experiment {self.id}: {entry.name}", facts, self.config, pictures)
 
     @property

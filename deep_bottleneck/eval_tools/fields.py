@@ -1,6 +1,6 @@
 """What stored experiments are asked for by a key: a hyperparameter, a metric, the status, ..."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -40,6 +40,7 @@ class Fields:
     def __init__(self, store: RecordStore, ids: Sequence[ExperimentId]) -> None:
         self._store = store
         self._ids = ids
+        self._summaries: dict[str, dict[ExperimentId, MetricSummary]] = {}
 
     def column(self, key: str, reduction: str = LAST) -> Column:
         """A value for each experiment, MISSING where it has none.
@@ -62,23 +63,31 @@ class Fields:
             return self._of_entries(key)
         if section == "result":
             return {id_: _inside(entry.result, rest) for id_, entry in self._entries.items()}
-        if section == "config" and rest:
-            return {id_: _inside(config, rest) for id_, config in self._configs.items()}
-        if section == "metrics" and rest:
-            return self._of_metrics(rest, reduction)
-        column = {id_: _inside(config, key) for id_, config in self._configs.items()}
-        if any(value is not MISSING for value in column.values()):
-            return column
-        return self._of_metrics(key, reduction)
+        metric = self.metric(key)
+        if metric is not None:
+            return self._of_metric(metric, reduction)
+        path = rest if section == "config" else key
+        return {id_: _inside(config, path) for id_, config in self._configs.items()}
 
-    def is_metric(self, key: str) -> bool:
-        """Whether a key stands for a metric."""
-        if key.startswith("metrics."):
-            return True
-        key = _ALIASES.get(key, key)
-        if key in ("id", *ENTRY_FIELDS) or key.partition(".")[0] in ("result", "config"):
-            return False
-        return all(_inside(config, key) is MISSING for config in self._configs.values())
+    def metric(self, key: str) -> str | None:
+        """The name of the metric that a key stands for, None if it stands for something else."""
+        section, _, rest = key.partition(".")
+        if section == "metrics" and rest:
+            return rest
+        if key in ("id", *ENTRY_FIELDS, *_ALIASES) or section in ("result", "config"):
+            return None
+        absent = all(_inside(config, key) is MISSING for config in self._configs.values())
+        return key if absent else None
+
+    def read_metrics(self, names: Iterable[str]) -> None:
+        """Read metrics at once that will be asked for one by one."""
+        wanted = sorted(set(names) - self._summaries.keys())
+        if wanted:
+            found = self._store.summaries(self._ids, wanted)
+            for name in wanted:
+                self._summaries[name] = {
+                    id_: of_one[name] for id_, of_one in found.items() if name in of_one
+                }
 
     @cached_property
     def _configs(self) -> dict[ExperimentId, dict[str, Any]]:
@@ -92,13 +101,13 @@ class Fields:
         found = {id_: getattr(entry, name) for id_, entry in self._entries.items()}
         return {id_: MISSING if value is None else value for id_, value in found.items()}
 
-    def _of_metrics(self, name: str, reduction: str) -> Column:
+    def _of_metric(self, name: str, reduction: str) -> Column:
         if reduction == BEST:
             reduction = "min" if name.endswith("loss") else "max"
-        found = self._store.summaries(self._ids, [name])
+        self.read_metrics([name])
+        found = self._summaries[name]
         return {
-            id_: getattr(summaries[name], reduction) if name in summaries else MISSING
-            for id_, summaries in found.items()
+            id_: getattr(found[id_], reduction) if id_ in found else MISSING for id_ in self._ids
         }
 
 

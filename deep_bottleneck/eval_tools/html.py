@@ -14,7 +14,7 @@ _WIDTH = 240
 def page(
     title: str, facts: Mapping[str, Any], config: Mapping[str, Any], pictures: Mapping[str, bytes]
 ) -> str:
-    """A heading, two tables and the first pictures, small.
+    """A heading, two tables and small pictures.
 
     Args:
         title: the heading.
@@ -22,8 +22,7 @@ def page(
         config: the second table; may be nested.
         pictures: PNG files by name.
     """
-    shown = list(pictures.items())[:THUMBNAILS]
-    thumbnails = "".join(_thumbnail(name, content) for name, content in shown)
+    thumbnails = "".join(_thumbnail(name, content) for name, content in pictures.items())
     return (
         f"<h4>{escape(title)}</h4>{_table(facts)}"
         f"<details><summary>config</summary>{_table(flat(config))}</details>{thumbnails}"

@@ -11,7 +11,7 @@ from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools.collection import ExperimentCollection
 from deep_bottleneck.eval_tools.experiment import Experiment
 from deep_bottleneck.mongo import ENV_FILE, mongo_settings, settings_of_uri
-from deep_bottleneck.records.base import ExperimentId, RecordStore
+from deep_bottleneck.records.base import ExperimentId, RecordStore, as_id
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.local import LocalStore
 from deep_bottleneck.settings import runs_folder
@@ -53,8 +53,9 @@ class ExperimentLoader:
         Raises:
             RecordError: if there is none, or it cannot be read.
         """
-        self.store.check(experiment_id)
-        return Experiment(self.store, experiment_id)
+        wanted = as_id(experiment_id)
+        self.store.check(wanted)
+        return Experiment(self.store, wanted)
 
     def find_by_ids(self, experiment_ids: Iterable[ExperimentId]) -> ExperimentCollection:
         """The experiments with these ids, in their order.
@@ -62,7 +63,7 @@ class ExperimentLoader:
         Raises:
             RecordError: if one of them is not there.
         """
-        wanted = list(experiment_ids)
+        wanted = list(map(as_id, experiment_ids))
         missing = set(wanted) - set(self.store.ids())
         if missing:
             names = ", ".join(map(str, sorted(missing, key=str)))

@@ -188,6 +188,11 @@ class RecordStore(ABC):
         """
 
 
+def as_id(text: str | int) -> ExperimentId:
+    """An id as it is stored, from the way a folder or a command line writes it."""
+    return int(text) if isinstance(text, str) and text.isdecimal() else text
+
+
 def sort_key(experiment_id: ExperimentId) -> tuple[bool, ExperimentId]:
     """Numbers in their order, then other ids in theirs."""
     return isinstance(experiment_id, str), experiment_id

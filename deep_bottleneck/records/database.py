@@ -1,14 +1,18 @@
 """Experiments in a MongoDB, in Sacred's collections: runs, metrics and files in GridFS."""
 
+import hashlib
+import io
 import mimetypes
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import gridfs
 import pandas as pd
-from pymongo.errors import OperationFailure, PyMongoError
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.mongo import MongoSettings
@@ -23,6 +27,7 @@ from deep_bottleneck.records.base import (
     sort_key,
     utc,
 )
+from deep_bottleneck.records.identity import IDENTITY
 
 # Beyond so many experiments it is faster to pick from all than to ask for each by its id.
 ASK_BY_ID = 100
@@ -45,7 +50,9 @@ class DatabaseStore(RecordStore):
             RecordError: if it does not answer or refuses.
         """
         self.settings = settings
-        self.database = settings.connect()[settings.database]
+        client = settings.connect()
+        self.database = client[settings.database]
+        self._leave = weakref.finalize(self, client.close)
         self.fs = gridfs.GridFS(self.database)
 
     def __repr__(self) -> str:
@@ -116,21 +123,70 @@ class DatabaseStore(RecordStore):
         with path.open("rb") as file:
             self.put_artifact(experiment_id, file, name, path.suffix)
 
+    def insert(self, document: Mapping[str, Any]) -> ExperimentId:
+        """Store an experiment under its id, or the next free one if another has that.
+
+        Args:
+            document: what Sacred stores in the collection "runs", with its identity.
+
+        Returns:
+            The id it has now; that of the stored one if the same experiment is there already.
+        """
+        runs = self.database["runs"]
+        identity, experiment_id = document[IDENTITY], document["_id"]
+        with self._errors():
+            runs.create_index(IDENTITY, unique=True, sparse=True)
+            self.database["metrics"].create_index([("run_id", 1), ("name", 1)])
+            while True:
+                try:
+                    runs.insert_one({**document, "_id": experiment_id})
+                except DuplicateKeyError:
+                    for same in self._find("runs", {IDENTITY: identity}, ["_id"]):
+                        return same["_id"]
+                    numbers = {"_id": {"$type": "number"}}
+                    last = runs.find_one(numbers, ["_id"], sort=[("_id", -1)])
+                    experiment_id = last["_id"] + 1 if last else 1
+                else:
+                    return experiment_id
+
     def put_artifact(
         self, experiment_id: ExperimentId, file: BinaryIO, name: str, suffix: str
-    ) -> None:
-        """Store a file as an artifact, chunk by chunk, and name it in the experiment."""
+    ) -> dict[str, Any]:
+        """Store a file as an artifact, chunk by chunk, and name it in the experiment.
+
+        What an earlier call for this artifact has left, that was cut short, is replaced.
+        """
+        address = artifact_address(experiment_id, name)
+        stored = {"name": name, "file_id": _file_id(address)}
         with self._errors():
-            file_id = self.fs.put(
+            if self.fs.exists(stored["file_id"]):
+                self.fs.delete(stored["file_id"])
+            self.database["fs.chunks"].delete_many({"files_id": stored["file_id"]})
+            self.fs.put(
                 file,
-                filename=artifact_address(experiment_id, name),
+                _id=stored["file_id"],
+                filename=address,
                 content_type=mimetypes.guess_type(f"file{suffix}")[0],
                 metadata={"suffix": suffix},
             )
             self.database["runs"].update_one(
-                {"_id": experiment_id},
-                {"$push": {"artifacts": {"name": name, "file_id": file_id}}},
+                {"_id": experiment_id}, {"$addToSet": {"artifacts": stored}}
             )
+        return stored
+
+    def put_source(self, name: str, path: Path) -> ObjectId:
+        """Store a source file, unless one of this name and content is there."""
+        with path.open("rb") as file, self._errors():
+            digest = hashlib.file_digest(file, "md5").hexdigest()
+            same = self.fs.find_one({"filename": name, "metadata.md5": digest})
+            if same:
+                return same._id
+            file.seek(0)
+            return self.fs.put(file, filename=name, metadata={"md5": digest})
+
+    def close(self) -> None:
+        """Leave the database."""
+        self._leave()
 
     def delete(self, experiment_id: ExperimentId) -> None:
         """Delete an experiment, and of its files those that no other experiment needs.
@@ -203,7 +259,7 @@ class DatabaseStore(RecordStore):
     def _opener(self, file_id: Any) -> Callable[[], BinaryIO]:
         def open_file() -> BinaryIO:
             with self._errors():
-                return cast(BinaryIO, self.fs.get(file_id))
+                return io.BufferedReader(_GridReader(self.fs.get(file_id), self._errors))
 
         return open_file
 
@@ -219,6 +275,40 @@ class DatabaseStore(RecordStore):
             raise RecordError(f"{self!r} refused: {reason}") from None
         except PyMongoError as error:
             raise RecordError(f"{self!r} does not answer ({type(error).__name__})") from None
+
+
+class _GridReader(io.RawIOBase):
+    """A file in GridFS of which only what is asked for is fetched."""
+
+    def __init__(
+        self, file: gridfs.GridOut, errors: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._file = file
+        self._errors = errors
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._errors():
+            content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _file_id(address: str) -> ObjectId:
+    """The same for the same address, so that a repeated upload replaces and never doubles."""
+    return ObjectId(hashlib.sha256(address.encode()).digest()[:12])
 
 
 def artifact_address(experiment_id: ExperimentId, name: str) -> str:

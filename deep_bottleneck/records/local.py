@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ from deep_bottleneck.records.base import (
     MetricSummary,
     RecordStore,
     StoredFile,
+    as_id,
     sort_key,
     utc,
 )
@@ -33,8 +34,6 @@ OUTPUT_FILE = "cout.txt"
 INFO_FILE = "info.json"
 OWN_FILES = frozenset({RUN_FILE, CONFIG_FILE, METRICS_FILE, OUTPUT_FILE, INFO_FILE})
 SOURCES_FOLDER = "_sources"
-
-T = TypeVar("T")
 
 
 class LocalStore(RecordStore):
@@ -56,8 +55,7 @@ class LocalStore(RecordStore):
             names = [path.parent.name for path in self.folder.glob(f"*/{RUN_FILE}")]
         except OSError as error:
             raise RecordError(f"{self.folder} cannot be read: {error}") from None
-        found = [int(name) if name.isdecimal() else name for name in names]
-        return sorted(found, key=sort_key)
+        return sorted(map(as_id, names), key=sort_key)
 
     def check(self, experiment_id: ExperimentId) -> None:
         """Make sure that an experiment is there and can be read."""
@@ -113,14 +111,9 @@ class LocalStore(RecordStore):
         paths = [path for path in folder.iterdir() if path.name not in OWN_FILES]
         by_name = {path.stem: path for path in paths} | {path.name: path for path in paths}
         return {
-            name: StoredFile(
-                name,
-                by_name[name].suffix,
-                by_name[name].stat().st_size,
-                partial(by_name[name].open, "rb"),
-            )
+            name: StoredFile(name, path.suffix, path.stat().st_size, partial(_open, path))
             for name in entry.artifacts
-            if name in by_name
+            if (path := by_name.get(name))
         }
 
     def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:
@@ -202,6 +195,10 @@ class LocalStore(RecordStore):
             except RecordError as error:
                 logger.warning("Left out: %s", error)
         return found
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 def artifact_file_name(name: str, suffix: str) -> str:

@@ -13,6 +13,7 @@ from sacred.observers import FileStorageObserver, RunObserver
 
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.mongo import mongo_settings
+from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.settings import REPORT_VARIABLE, runs_folder
 from deep_bottleneck.storage.database import DatabaseRecord
 from deep_bottleneck.storage.local import LocalRecord
@@ -43,7 +44,7 @@ def observers(environment: Mapping[str, str], env_file: Path) -> list[RunObserve
     settings = mongo_settings(environment, env_file)
     if settings:
         try:
-            chosen.append(DatabaseRecord(settings))
+            chosen.append(DatabaseRecord(DatabaseStore(settings)))
         except RecordError as error:
             logger.warning("%s; the experiment is stored in the local record only.", error)
     return chosen
