@@ -6,6 +6,7 @@ import mimetypes
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,10 +28,12 @@ from deep_bottleneck.records.base import (
     sort_key,
     utc,
 )
-from deep_bottleneck.records.identity import IDENTITY
+from deep_bottleneck.records.identity import IDENTITY, OF_IDENTITY, identity_of
 
 # Beyond so many experiments it is faster to pick from all than to ask for each by its id.
 ASK_BY_ID = 100
+# An experiment names a file when all of it is stored.
+UPLOADED_WITHIN = timedelta(hours=1)
 OF_SUMMARY = ("status", "start_time", "stop_time", "heartbeat", "result", "artifacts", "experiment")
 
 
@@ -136,7 +139,8 @@ class DatabaseStore(RecordStore):
         identity, experiment_id = document[IDENTITY], document["_id"]
         with self._errors():
             runs.create_index(IDENTITY, unique=True, sparse=True)
-            self.database["metrics"].create_index([("run_id", 1), ("name", 1)])
+            self.database["metrics"].create_index("run_id")
+            self.database["metrics"].create_index("name")
             while True:
                 try:
                     runs.insert_one({**document, "_id": experiment_id})
@@ -183,6 +187,49 @@ class DatabaseStore(RecordStore):
                 return same._id
             file.seek(0)
             return self.fs.put(file, filename=name, metadata={"md5": digest})
+
+    def put_metrics(
+        self, experiment_id: ExperimentId, metrics: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Store metrics by name, each with its steps, values and timestamps, in place of any."""
+        with self._errors():
+            for name, metric in metrics.items():
+                self.database["metrics"].update_one(
+                    {"run_id": experiment_id, "name": name}, {"$set": dict(metric)}, upsert=True
+                )
+
+    def stored_metrics(self, experiment_id: ExperimentId) -> dict[str, dict[str, Any]]:
+        """The metrics of an experiment by name, each with its steps, values and timestamps."""
+        found = self._find("metrics", {"run_id": experiment_id})
+        parts = ("steps", "values", "timestamps")
+        return {metric["name"]: {part: metric[part] for part in parts} for metric in found}
+
+    def update(self, experiment_id: ExperimentId, values: Mapping[str, Any]) -> None:
+        """Store something else about an experiment."""
+        with self._errors():
+            self.database["runs"].update_one({"_id": experiment_id}, {"$set": dict(values)})
+
+    def read(self, file_id: Any) -> bytes:
+        """All bytes of a small file."""
+        with self._opener(file_id)() as file:
+            return file.read()
+
+    def identities(self) -> dict[str, ExperimentId]:
+        """The ids of all experiments by what makes them the same in every store."""
+        return {
+            identity_of(run, run["_id"]): run["_id"] for run in self._find("runs", {}, OF_IDENTITY)
+        }
+
+    def unreferenced_files(self) -> list[tuple[Any, str]]:
+        """The id and name of each file that no experiment needs, and that nobody just uploads."""
+        runs = self._find("runs", {}, ["artifacts", "experiment"])
+        needed = {file_id for run in runs for file_id in file_ids(run)}
+        latest = datetime.now(UTC) - UPLOADED_WITHIN
+        return [
+            (file["_id"], file.get("filename") or "")
+            for file in self._find("fs.files", {}, ["filename", "uploadDate"])
+            if file["_id"] not in needed and (utc(file.get("uploadDate")) or latest) <= latest
+        ]
 
     def close(self) -> None:
         """Leave the database."""
@@ -241,9 +288,9 @@ class DatabaseStore(RecordStore):
     ) -> Iterator[dict[str, Any]]:
         query: dict[str, Any] = {}
         if names is not None:
-            query["name"] = {"$in": list(names)}
+            query["name"] = _any_of(list(names))
         if len(ids) < ASK_BY_ID:
-            query["run_id"] = {"$in": list(ids)}
+            query["run_id"] = _any_of(ids)
         wanted = set(ids)
         for metric in self._find("metrics", query, ["run_id", "name", "steps", "values"]):
             if metric["run_id"] in wanted:
@@ -304,6 +351,11 @@ class _GridReader(io.RawIOBase):
 
     def tell(self) -> int:
         return self._file.tell()
+
+
+def _any_of(values: Sequence[Any]) -> Any:
+    """The condition to be one of these; of one value alone every database uses its index."""
+    return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
 def _file_id(address: str) -> ObjectId:

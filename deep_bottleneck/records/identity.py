@@ -7,6 +7,8 @@ from typing import Any
 from deep_bottleneck.records.base import ExperimentId, utc
 
 IDENTITY = "identity"
+# what `identity_of` reads
+OF_IDENTITY = (IDENTITY, "host", "start_time", "experiment.name")
 _NAMESPACE = uuid.UUID("5b0f7c3e-3a0e-4a57-9d3b-6f1c1f0a5e21")
 
 

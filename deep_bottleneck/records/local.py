@@ -23,6 +23,7 @@ from deep_bottleneck.records.base import (
     sort_key,
     utc,
 )
+from deep_bottleneck.records.identity import identity_of
 from deep_bottleneck.records.summaries import read_summaries
 
 logger = logging.getLogger(__name__)
@@ -152,6 +153,31 @@ class LocalStore(RecordStore):
     def folder_of(self, experiment_id: ExperimentId) -> Path:
         """The folder of an experiment, whether it exists or not."""
         return self.folder / str(experiment_id)
+
+    def identities(self) -> dict[str, ExperimentId]:
+        """The ids of all readable experiments by what makes them the same in every store."""
+        documents = self._readable((id_, self.document) for id_ in self.ids())
+        return {identity_of(document, id_): id_ for id_, document in documents.items()}
+
+    def adopt(self, folder: Path, preferred: ExperimentId) -> ExperimentId:
+        """Move a complete record here, under its id or the next number that is free.
+
+        Returns:
+            The id it has now.
+        """
+        experiment_id = preferred
+        while True:
+            # making a folder claims its id: of several processes only one can
+            try:
+                self.folder_of(experiment_id).mkdir()
+            except FileExistsError:
+                numbers = [
+                    int(path.name) for path in self.folder.iterdir() if path.name.isdecimal()
+                ]
+                experiment_id = max(numbers, default=0) + 1
+            else:
+                folder.rename(self.folder_of(experiment_id))
+                return experiment_id
 
     def document(self, experiment_id: ExperimentId) -> dict[str, Any]:
         """Everything in the record's `run.json`.
