@@ -3,13 +3,13 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from deep_bottleneck.interfaces import BasePlotter, Record, Results
+from deep_bottleneck.interfaces import ArtifactRecord, BasePlotter, Results
 
 
 def store_figures(
     plotters: Iterable[BasePlotter],
     results: Results,
-    record: Record,
+    record: ArtifactRecord,
     folder: Path,
     known: Collection[str] = (),
 ) -> None:
