@@ -85,28 +85,33 @@ def make_plan(config: Config) -> Plan:
             checked(components.find(key, e.path, e.arguments, **e.keywords), names) for e in chosen
         ]
 
-    measured = [ACTIVITY_RECORDER] if config.calculate_mi_for else []
-    recorders = [Entry(path=path) for path in (*RECORDERS, *measured)]
+    plotters = entries("plotters", config.plotters_and_reports, PLOTTER_VALUES)
+    draw_activations = any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in plotters)
+    activity = [ACTIVITY_RECORDER] if config.calculate_mi_for or draw_activations else []
+    recorders = [Entry(path=path) for path in (*RECORDERS, *activity)]
     plan = Plan(
         dataset=checked(components.find("dataset", config.dataset)),
         model=checked(components.find("model", config.model), MODEL_VALUES),
         estimators=estimator_plug_ins(config),
         callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
-        plotters=entries("plotters", config.plotters_and_reports, PLOTTER_VALUES),
+        plotters=plotters,
     )
     _check_tables(plan)
     return plan
 
 
 def _check_tables(plan: Plan) -> None:
-    """Make sure that each table in a plotter's `NEEDED_TABLES` is in a callback's `TABLES`."""
+    """Make sure that each table a plotter draws is left by a callback, in its `TABLES`.
+
+    A plotter's `NEEDED_TABLES` says for each such table which of our callbacks leaves it.
+    """
     left = {name for callback in plan.callbacks for name in getattr(callback.module, "TABLES", ())}
     for plotter in plan.plotters:
-        for name in getattr(plotter.module, "NEEDED_TABLES", ()):
+        for name, callback in getattr(plotter.module, "NEEDED_TABLES", {}).items():
             if name not in left:
                 raise ConfigError(
                     f'"plotters": {plotter.path} draws the table "{name}", which none of the '
-                    f'callbacks leaves; add "callbacks.{name}" to "callbacks"'
+                    f'callbacks leaves; add "{callback}" to "callbacks"'
                 )
 
 
@@ -150,8 +155,11 @@ def run_experiment(
         several = len(plan.estimators) > 1
         named = {name if several else "": plug_in for name, plug_in in plan.estimators.items()}
         tables = measure(named, values, store, config.calculate_mi_for, stored)
-    results = Results(tables, metrics, config.plot_median, stored.by_name)
-    store_figures(plotters, results, record, folder)
+        gradients = store.gradients()
+        if not gradients.empty:
+            stored.add("gradients", gradients)
+        results = Results(tables, metrics, config.plot_median, stored.by_name, store)
+        store_figures(plotters, results, record, folder)
     if not config.keep_activations:
         store_path.unlink()
     last = metrics.groupby("run").last()
