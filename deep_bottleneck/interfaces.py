@@ -270,12 +270,25 @@ class Results:
         return self.recording.part(part)
 
 
+class Drawing(Protocol):
+    """What a plotter draws that is no Matplotlib figure, such as a movie."""
+
+    @property
+    def suffix(self) -> str:
+        """How the names of its files end, such as ".mp4"."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write it into a file."""
+        ...
+
+
 class BasePlotter(ABC):
     """Draws the results of an experiment."""
 
     @abstractmethod
-    def plot(self, results: Results) -> dict[str, Figure]:
-        """Figures by the name of the artifact each is stored as."""
+    def plot(self, results: Results) -> Mapping[str, Figure | Drawing]:
+        """Figures, or drawings of other kinds, by the name of the artifact each is stored as."""
 
 
 class Record(Protocol):
