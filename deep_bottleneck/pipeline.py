@@ -14,6 +14,7 @@ from deep_bottleneck import components
 from deep_bottleneck.activation_store import STORE_NAME, ActivationStore, ActivationWriter
 from deep_bottleneck.components import Component
 from deep_bottleneck.config import Config, Entry
+from deep_bottleneck.dataset_options import changed
 from deep_bottleneck.ensemble import Ensemble, Recorder
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.figures import store_figures
@@ -132,7 +133,8 @@ def run_experiment(
     Raises:
         ConfigError: if a plug-in's `load` returns something else than it should.
     """
-    dataset = _loaded(plan.dataset, config.hyperparameters, Dataset)
+    loaded = _loaded(plan.dataset, config.hyperparameters, Dataset)
+    dataset = changed(loaded, config.dataset_options)
     stored = Tables(record, folder)
     values = {
         **config.hyperparameters,
