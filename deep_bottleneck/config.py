@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from deep_bottleneck.dataset_options import DatasetOptions
 from deep_bottleneck.errors import ConfigError
 
 Activation = Literal[
@@ -182,6 +183,9 @@ class Config(BaseModel):
     )
     model: str = Field("models.feedforward", description="import path of the model")
     dataset: str = Field("datasets.harmonics", description="import path of the data set")
+    dataset_options: DatasetOptions = Field(
+        DatasetOptions(), description="size, classes, label noise and shape of the data"
+    )
     discretization_range: PositiveFinite = Field(
         0.07, description="the estimator's free parameter: bin width or noise variance"
     )
@@ -310,26 +314,40 @@ def _sentences(errors: Iterable[ErrorDetails], values: Mapping[str, Any]) -> lis
 
 
 def _sentence(key: str, errors: Sequence[ErrorDetails], value: Any) -> str:
-    if errors[0]["type"] == "extra_forbidden":
-        known = sorted(Config.model_fields)
-        close = difflib.get_close_matches(key, known, n=1)
-        hint = f'did you mean "{close[0]}"?' if close else f"the keys are {', '.join(known)}"
+    if errors[0]["type"] == "extra_forbidden" and len(errors[0]["loc"]) == 1:
+        hint = _hint(key, Config.model_fields)
         return f'unknown key "{key}" (value {json.dumps(value, default=str)}); {hint}'
     wanted = " or ".join(dict.fromkeys(_wanted(error) for error in errors))
     shown = json.dumps(value, default=str)
     return f'"{key}" is {shown} but {wanted}{_close_choice(key, value)}'
 
 
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f'did you mean "{close[0]}"?' if close else f"the keys are {', '.join(sorted(known))}"
+
+
 def _wanted(error: ErrorDetails) -> str:
+    if error["loc"][0] == "dataset_options" and len(error["loc"]) > 1:
+        option = str(error["loc"][1])
+        if error["type"] == "extra_forbidden":
+            return f'has an unknown option "{option}"; {_hint(option, DatasetOptions.model_fields)}'
+        return f'"{option}" {_should(error)}'
+    if error["loc"] == ("dataset_options",):
+        return f"should be an object with any of {', '.join(DatasetOptions.model_fields)}"
     if error["type"] == "model_type" and error["loc"][0] == "estimator":
         wanted = 'should be "path" or ["path", discretization_range, {"name": option}]'
     elif error["type"] == "model_type":
         wanted = 'should be "path" or ["path", [arguments], {"name": argument}]'
     else:
-        message = error["msg"].replace("'", '"')
-        wanted = "should" + message.partition("should")[2] if "should" in message else message
+        wanted = _should(error)
     position = "".join(f"[{part}]" for part in error["loc"][1:] if isinstance(part, int))
     return f"element {position} {wanted}" if position else wanted
+
+
+def _should(error: ErrorDetails) -> str:
+    message = error["msg"].replace("'", '"')
+    return "should" + message.partition("should")[2] if "should" in message else message
 
 
 def _close_choice(key: str, value: Any) -> str:

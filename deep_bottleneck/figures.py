@@ -3,7 +3,9 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from deep_bottleneck.interfaces import ArtifactRecord, BasePlotter, Results
+from matplotlib.figure import Figure
+
+from deep_bottleneck.interfaces import ArtifactRecord, BasePlotter, Drawing, Results
 
 
 def store_figures(
@@ -13,7 +15,7 @@ def store_figures(
     folder: Path,
     known: Collection[str] = (),
 ) -> None:
-    """Draw, and store every figure as a PNG.
+    """Draw, and store every figure as a PNG, and drawings of other kinds as what they are.
 
     Args:
         plotters: what draws.
@@ -23,8 +25,17 @@ def store_figures(
         known: names of artifacts that are there already and stay as they are.
     """
     for plotter in plotters:
-        for name, figure in plotter.plot(results).items():
+        for name, drawn in plotter.plot(results).items():
             if name not in known:
-                path = folder / f"{name}.png"
-                figure.savefig(path)
+                path = _saved(drawn, folder / name)
                 record.add_artifact(str(path), name=name)
+
+
+def _saved(drawn: Figure | Drawing, stem: Path) -> Path:
+    suffix = ".png" if isinstance(drawn, Figure) else drawn.suffix
+    path = stem.with_name(stem.name + suffix)
+    if isinstance(drawn, Figure):
+        drawn.savefig(path)
+    else:
+        drawn.save(path)
+    return path

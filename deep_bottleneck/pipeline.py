@@ -14,6 +14,7 @@ from deep_bottleneck import components
 from deep_bottleneck.activation_store import STORE_NAME, ActivationStore, ActivationWriter
 from deep_bottleneck.components import Component
 from deep_bottleneck.config import Config, Entry
+from deep_bottleneck.dataset_options import changed
 from deep_bottleneck.ensemble import Ensemble, Recorder
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.figures import store_figures
@@ -85,28 +86,33 @@ def make_plan(config: Config) -> Plan:
             checked(components.find(key, e.path, e.arguments, **e.keywords), names) for e in chosen
         ]
 
-    measured = [ACTIVITY_RECORDER] if config.calculate_mi_for else []
-    recorders = [Entry(path=path) for path in (*RECORDERS, *measured)]
+    plotters = entries("plotters", config.plotters_and_reports, PLOTTER_VALUES)
+    draw_activations = any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in plotters)
+    activity = [ACTIVITY_RECORDER] if config.calculate_mi_for or draw_activations else []
+    recorders = [Entry(path=path) for path in (*RECORDERS, *activity)]
     plan = Plan(
         dataset=checked(components.find("dataset", config.dataset)),
         model=checked(components.find("model", config.model), MODEL_VALUES),
         estimators=estimator_plug_ins(config),
         callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
-        plotters=entries("plotters", config.plotters_and_reports, PLOTTER_VALUES),
+        plotters=plotters,
     )
     _check_tables(plan)
     return plan
 
 
 def _check_tables(plan: Plan) -> None:
-    """Make sure that each table in a plotter's `NEEDED_TABLES` is in a callback's `TABLES`."""
+    """Make sure that each table a plotter draws is left by a callback, in its `TABLES`.
+
+    A plotter's `NEEDED_TABLES` says for each such table which of our callbacks leaves it.
+    """
     left = {name for callback in plan.callbacks for name in getattr(callback.module, "TABLES", ())}
     for plotter in plan.plotters:
-        for name in getattr(plotter.module, "NEEDED_TABLES", ()):
+        for name, callback in getattr(plotter.module, "NEEDED_TABLES", {}).items():
             if name not in left:
                 raise ConfigError(
                     f'"plotters": {plotter.path} draws the table "{name}", which none of the '
-                    f'callbacks leaves; add "callbacks.{name}" to "callbacks"'
+                    f'callbacks leaves; add "{callback}" to "callbacks"'
                 )
 
 
@@ -127,7 +133,8 @@ def run_experiment(
     Raises:
         ConfigError: if a plug-in's `load` returns something else than it should.
     """
-    dataset = _loaded(plan.dataset, config.hyperparameters, Dataset)
+    loaded = _loaded(plan.dataset, config.hyperparameters, Dataset)
+    dataset = changed(loaded, config.dataset_options)
     stored = Tables(record, folder)
     values = {
         **config.hyperparameters,
@@ -150,8 +157,11 @@ def run_experiment(
         several = len(plan.estimators) > 1
         named = {name if several else "": plug_in for name, plug_in in plan.estimators.items()}
         tables = measure(named, values, store, config.calculate_mi_for, stored)
-    results = Results(tables, metrics, config.plot_median, stored.by_name)
-    store_figures(plotters, results, record, folder)
+        gradients = store.gradients()
+        if not gradients.empty:
+            stored.add("gradients", gradients)
+        results = Results(tables, metrics, config.plot_median, stored.by_name, store)
+        store_figures(plotters, results, record, folder)
     if not config.keep_activations:
         store_path.unlink()
     last = metrics.groupby("run").last()

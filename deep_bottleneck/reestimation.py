@@ -92,6 +92,8 @@ def _plotters(config: Config, values: Mapping[str, Any]) -> list[BasePlotter]:
         except ConfigError as error:
             logger.info("Not drawn again: %s", error)
             continue
-        if not hasattr(component.module, "NEEDED_TABLES"):
+        if not any(
+            hasattr(component.module, name) for name in ("NEEDED_TABLES", "NEEDS_ACTIVATIONS")
+        ):
             loaded.append(component.load(values))
     return loaded

@@ -1,6 +1,9 @@
 """Every config that comes with the project is what its README says, and runs."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -42,6 +45,27 @@ def test_no_experiment_has_a_mistake_or_the_name_of_another():
 
     assert [e.state for e in experiments if e.state != "ready"] == []
     assert len({e.combination.name for e in experiments}) == len(experiments)
+
+
+@pytest.mark.slow
+def test_ten_thousand_images_and_a_wide_layer_take_bounded_memory(data_folder, tmp_path):
+    if not (data_folder / "mnist.npz").exists():
+        pytest.skip(f"there is no mnist.npz in {data_folder}")
+    config = FOLDER / "mnist" / "working_memory.json"
+    command = [sys.executable, FOLDER.parent / "run_experiments.py", "-d", config]
+    environment = {
+        **os.environ,
+        "DEEP_BOTTLENECK_DATA": str(data_folder),
+        "DEEP_BOTTLENECK_RUNS": str(tmp_path),
+    }
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        # unlike wait, this also says how much memory the process and its children took
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+
+    assert process.returncode == 0, (tmp_path / "log").read_text()
+    assert usage.ru_maxrss < 4e9 / 1024
 
 
 @pytest.mark.slow

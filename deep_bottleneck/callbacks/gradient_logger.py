@@ -12,6 +12,8 @@ from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.interfaces import FloatArray, IntArray, RunGroup
 from deep_bottleneck.schedule import Schedule
 
+TABLES = ("gradients",)
+
 
 def load(writer: ActivationWriter, schedule: Schedule) -> "GradientLogger":
     """A recorder that writes into the experiment's activation store."""

@@ -7,6 +7,7 @@ neural networks using information theory".
 import torch
 
 from deep_bottleneck.datasets import mnist
+from deep_bottleneck.datasets.images import WHITE, Images
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 
 N_CLASSES = 5
@@ -23,8 +24,8 @@ def load() -> Dataset:
     return Dataset(_pooled(train), _pooled(test), N_CLASSES)
 
 
-def _pooled(images: mnist.Images) -> LabelledDataset:
-    kept = images.digits < N_CLASSES
-    pixels = torch.from_numpy(images.pixels[kept]).float() / mnist.WHITE
+def _pooled(images: Images) -> LabelledDataset:
+    kept = images.labels < N_CLASSES
+    pixels = torch.from_numpy(images.pixels[kept]).float() / WHITE
     pooled = torch.nn.functional.adaptive_avg_pool2d(pixels.unsqueeze(1), SIDE)
-    return LabelledDataset.from_labels(pooled.flatten(1).numpy(), images.digits[kept], N_CLASSES)
+    return LabelledDataset.from_labels(pooled.flatten(1).numpy(), images.labels[kept], N_CLASSES)

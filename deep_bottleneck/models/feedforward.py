@@ -20,6 +20,7 @@ def load(
     initial_bias: float = 0.0,
     quantize_bits: int | None = None,
     after_hidden: Callable[[], keras.Layer] | None = None,
+    input_shape: Sequence[int] | None = None,
 ) -> keras.Model:
     """Dense layers of `architecture` and a softmax readout, compiled with cross-entropy.
 
@@ -36,6 +37,7 @@ def load(
         initial_bias: every bias at the start.
         quantize_bits: bits that each activation keeps, None for all.
         after_hidden: makes a layer to put after each hidden layer.
+        input_shape: the shape of one example where it is no vector; it is flattened first.
     """
 
     def dense(units: int, activation: str) -> keras.layers.Dense:
@@ -51,7 +53,10 @@ def load(
             else None,
         )
 
-    model = keras.Sequential([keras.Input((input_size,))])
+    shape = tuple(input_shape or (input_size,))
+    model = keras.Sequential([keras.Input(shape)])
+    if len(shape) > 1:
+        model.add(keras.layers.Flatten())
     for units in architecture:
         model.add(dense(units, activation_fn))
         if after_hidden is not None:

@@ -17,7 +17,7 @@ from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.curves import layer_labels
 from deep_bottleneck.plotter.style import COLOR_MAP, SPREAD_COLOR, add_epoch_bar, epoch_norm, styled
 
-NEEDED_TABLES = ("effective_information",)
+NEEDED_TABLES = {"effective_information": "callbacks.effective_information"}
 COORDINATES = ["degeneracy", "sensitivity"]
 MOST_COLUMNS = 3
 PANEL_SIZE = 4.2

@@ -49,14 +49,35 @@ def curve(
         axes.plot(points.index, points, "o", markersize=4, mfc="white", mec=line.get_color())
 
 
-def scale_epochs(axes: Axes, last: int) -> None:
+def thin_and_thick(
+    axes: Axes, table: pd.DataFrame, column: str, label: str, median: bool, color: str
+) -> None:
+    """Draw every run as a thin line, and their mean or median as a thick one.
+
+    Args:
+        axes: where to draw.
+        table: columns run, epoch and the one to draw; NaN leaves a gap.
+        column: what to draw.
+        label: what the legend calls the thick line.
+        median: whether that is the median instead of the mean.
+        color: of all of these lines.
+    """
+    by_run = table.pivot_table(column, "epoch", "run", dropna=False)
+    if by_run.shape[1] > 1:
+        axes.plot(by_run.index, by_run, color=color, alpha=0.35, linewidth=0.6)
+    centre = by_run.median(axis=1) if median else by_run.mean(axis=1)
+    axes.plot(centre.index, centre, color=color, linewidth=2.2, label=label)
+
+
+def scale_epochs(axes: Axes, last: int, linear_up_to: int = LAST_EPOCH_OF_LINEAR_AXES) -> None:
     """Give axes over epochs a scale and ticks: logarithmic from epoch 1 on where they span decades.
 
     Args:
         axes: whose x axis has epochs.
         last: the last of them.
+        linear_up_to: the last epoch for which the scale stays linear.
     """
-    if last <= LAST_EPOCH_OF_LINEAR_AXES:
+    if last <= linear_up_to:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         return
     axes.set_xscale("symlog", linthresh=1)
@@ -66,7 +87,9 @@ def scale_epochs(axes: Axes, last: int) -> None:
 
 
 def layer_labels(table: pd.DataFrame) -> dict[int, str]:
-    """What pictures call each layer, in order: its number and name."""
+    """What pictures call each layer, in order: its number, and its name where it has one."""
+    if "layer_name" not in table:
+        return {layer: str(layer) for layer in sorted(table["layer"].unique().tolist())}
     layers = table.drop_duplicates("layer").sort_values("layer")
     return {
         layer: f"{layer}: {name}" if layer >= 0 else name
@@ -76,16 +99,22 @@ def layer_labels(table: pd.DataFrame) -> dict[int, str]:
 
 @styled
 def panels(
-    table: pd.DataFrame, titles: Mapping[str, str], title: str, plot_median: bool, log: bool = False
+    table: pd.DataFrame,
+    titles: Mapping[str, str],
+    title: str,
+    plot_median: bool,
+    log: bool = False,
+    linear_up_to: int = LAST_EPOCH_OF_LINEAR_AXES,
 ) -> Figure:
     """Draw a panel for each measure, and in it a curve for each layer.
 
     Args:
-        table: columns run, epoch, layer, layer_name, measure, value.
+        table: columns run, epoch, layer, measure, value, and layer_name if layers have names.
         titles: what to call each measure to draw, in order.
         title: what stands above all.
         plot_median: whether the curves are medians over runs instead of means.
         log: whether values are on a logarithmic axis, where those not above 0 leave a gap.
+        linear_up_to: the last epoch for which the axis of epochs stays linear.
     """
     n_columns = (len(titles) + 2) // 2  # a cell is left for the legend
     figure = Figure(figsize=(4.2 * n_columns, 6.5))
@@ -93,12 +122,12 @@ def panels(
     *cells, corner = figure.subplots(2, n_columns).flat
     for axes, (measure, name) in zip(cells, titles.items(), strict=False):
         axes.set(title=name, xlabel="epoch")
-        if log:
-            axes.set_yscale("log", nonpositive="mask")
         of_measure = table[table["measure"] == measure]
+        if log and (of_measure["value"] > 0).any():
+            axes.set_yscale("log", nonpositive="mask")
         for layer, label in layer_labels(table).items():
             curve(axes, of_measure[of_measure["layer"] == layer], "value", label, plot_median)
-        scale_epochs(axes, int(table["epoch"].max()))
+        scale_epochs(axes, int(table["epoch"].max()), linear_up_to)
     for unused in [*cells[len(titles) :], corner]:
         unused.set_axis_off()
     corner.legend(*cells[0].get_legend_handles_labels(), loc="center", title="layer", frameon=False)

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.curves import panels
 
-NEEDED_TABLES = ("effective_information",)
+NEEDED_TABLES = {"effective_information": "callbacks.effective_information"}
 TITLES = {
     "ei": "EI of whole vectors [bits]",
     "ei_parts": "EI of parts [bits]",

@@ -7,7 +7,7 @@ from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.curves import curve, scale_epochs
 from deep_bottleneck.plotter.style import styled
 
-NEEDED_TABLES = ("efficiency",)
+NEEDED_TABLES = {"efficiency": "callbacks.efficiency"}
 
 
 def load() -> "Efficiency":

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.curves import panels
 
-NEEDED_TABLES = ("gradient_noise",)
+NEEDED_TABLES = {"gradient_noise": "callbacks.gradient_noise"}
 TITLES = {
     "scale": "noise scale [examples]",
     "noise": "noise, tr(Σ)",

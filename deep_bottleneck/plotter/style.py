@@ -9,11 +9,14 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import pandas as pd
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, SymLogNorm
 
 COLOR_MAP = "viridis"
+# Okabe & Ito 2008, "Color Universal Design", without yellow, which is faint on white
+CATEGORY_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SPREAD_COLOR = "0.6"
 DPI = 150
 # at least so many epochs have colours, so that a single epoch has one too
@@ -22,6 +25,7 @@ ONE_DECADE = 10
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.labelsize": 12,
+    "axes.prop_cycle": cycler(color=CATEGORY_COLORS),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 13,

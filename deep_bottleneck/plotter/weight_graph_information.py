@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.curves import panels
 
-NEEDED_TABLES = ("weight_graph_information",)
+NEEDED_TABLES = {"weight_graph_information": "callbacks.weight_graph_information"}
 TITLES = {
     "ei": "EI [bits]",
     "determinism": "determinism [bits]",

@@ -59,3 +59,11 @@ def test_all_eleven_activations_are_known(activation):
     model = load(architecture=[4], activation_fn=activation)
 
     assert np.all(np.isfinite(model.predict(np.eye(50, dtype=np.float32), verbose=0)))
+
+
+def test_images_are_flattened_first():
+    model = load(input_shape=(5, 5, 2))
+
+    assert [type(layer).__name__ for layer in model.layers] == ["Flatten", *["Dense"] * 3]
+    assert model.input_shape == (None, 5, 5, 2)
+    assert [type(layer).__name__ for layer in load(input_shape=(50,)).layers] == ["Dense"] * 3

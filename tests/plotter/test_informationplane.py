@@ -2,29 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import EllipseCollection, LineCollection, PathCollection
+from measured import table
 
 from deep_bottleneck.interfaces import Results
 from deep_bottleneck.plotter import informationplane
-
-
-def table(n_runs=3, epochs=(0, 1, 20), n_layers=4):
-    generator = np.random.default_rng(0)
-    rows = [
-        (run, epoch, layer, 10 - layer + generator.random(), generator.random())
-        for run in range(n_runs)
-        for epoch in epochs
-        for layer in range(n_layers)
-    ]
-    frame = pd.DataFrame(rows, columns=["run", "epoch", "layer", "MI_XM", "MI_YM"])
-    return frame.assign(
-        estimator="binning",
-        parameter="bin width 0.07",
-        bounds="estimate",
-        geometric=True,
-        part="train",
-        n_examples=4096,
-        ceiling=12.0,
-    )
 
 
 def artists(figure, kind):

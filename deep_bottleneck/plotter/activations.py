@@ -1,0 +1,56 @@
+"""How the activations of each layer are distributed, over training."""
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from deep_bottleneck.interfaces import Activations, BasePlotter, Part, Results
+from deep_bottleneck.plotter import activation_histograms
+from deep_bottleneck.plotter.style import styled
+
+NEEDS_ACTIVATIONS = True
+MOST_COLUMNS = 3
+DEFAULT_PARTS: tuple[Part, ...] = ("train", "test")
+
+
+def load(calculate_mi_for: Sequence[Part]) -> "LayerActivations":
+    """A plotter of the parts of the data that are measured, of train and test if none is."""
+    return LayerActivations(tuple(calculate_mi_for) or DEFAULT_PARTS)
+
+
+class LayerActivations(BasePlotter):
+    """Draws for each layer a histogram of 30 bins at each epoch, all runs together."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+
+    def plot(self, results: Results) -> dict[str, Figure]:
+        """One figure `activations_<part>` for each part of the data."""
+        return {
+            f"activations_{part}": layer_activations(results.activations(part), part)
+            for part in self._parts
+        }
+
+
+@styled
+def layer_activations(activations: Activations, part: Part) -> Figure:
+    """Draw a panel for each layer.
+
+    Args:
+        activations: what was recorded of one part of the data.
+        part: which part that is.
+    """
+    n_columns = min(MOST_COLUMNS, activations.n_layers)
+    n_rows = math.ceil(activations.n_layers / n_columns)
+    figure = Figure(figsize=(4 * n_columns + 1, 3 * n_rows + 0.5))
+    figure.suptitle(f"Activations ({part} examples)")
+    panels = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
+    for layer, axes in enumerate(panels[: activations.n_layers]):
+        histograms = activation_histograms.of_layer(activations, layer)
+        mesh = activation_histograms.draw(axes, histograms)
+        axes.set(title=f"layer {layer}", xlabel="epoch", ylabel="activation")
+    for unused in panels[activations.n_layers :]:
+        unused.set_axis_off()
+    figure.colorbar(mesh, ax=panels, label="share of activations", extend="min")
+    return figure
