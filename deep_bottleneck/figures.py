@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from deep_bottleneck.interfaces import BasePlotter, Record, Results
 
 
@@ -13,7 +15,7 @@ def store_figures(
     folder: Path,
     known: Collection[str] = (),
 ) -> None:
-    """Draw, and store every figure as a PNG.
+    """Draw, and store every figure as a PNG and any other drawing as the file it makes.
 
     Args:
         plotters: what draws.
@@ -23,8 +25,13 @@ def store_figures(
         known: names of artifacts that are there already and stay as they are.
     """
     for plotter in plotters:
-        for name, figure in plotter.plot(results).items():
-            if name not in known:
+        for name, drawing in plotter.plot(results).items():
+            if name in known:
+                continue
+            if isinstance(drawing, Figure):
                 path = folder / f"{name}.png"
-                figure.savefig(path)
-                record.add_artifact(str(path), name=name)
+                drawing.savefig(path)
+            else:
+                path = folder / f"{name}{drawing.suffix}"
+                drawing.save(path)
+            record.add_artifact(str(path), name=name)

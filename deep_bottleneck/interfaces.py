@@ -242,20 +242,36 @@ class Results:
             val_accuracy.
         plot_median: whether to summarise runs by their median instead of their mean.
         stored: every table by the name of its artifact, those that callbacks left among them.
+        recordings: the recorded activations by the part of the data, for plotters that say
+            `NEEDS_ACTIVATIONS = True` beside their `load`.
     """
 
     tables: Mapping[str, pd.DataFrame]
     metrics: pd.DataFrame
     plot_median: bool = False
     stored: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    recordings: Mapping[Part, Activations] = field(default_factory=dict)
+
+
+class Drawing(Protocol):
+    """What a plotter draws that is no Matplotlib figure and knows how to save itself."""
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of its file, such as ".html"."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write the file."""
+        ...
 
 
 class BasePlotter(ABC):
     """Draws the results of an experiment."""
 
     @abstractmethod
-    def plot(self, results: Results) -> dict[str, Figure]:
-        """Figures by the name of the artifact each is stored as."""
+    def plot(self, results: Results) -> Mapping[str, Figure | Drawing]:
+        """Figures, stored as PNG, and other drawings by the name of the artifact of each."""
 
 
 class Record(Protocol):

@@ -94,12 +94,12 @@ def make_plan(config: Config) -> Plan:
         callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
         plotters=entries("plotters", config.plotters_and_reports, PLOTTER_VALUES),
     )
-    _check_tables(plan)
+    _check_needs(plan, config)
     return plan
 
 
-def _check_tables(plan: Plan) -> None:
-    """Make sure that each table in a plotter's `NEEDED_TABLES` is in a callback's `TABLES`."""
+def _check_needs(plan: Plan, config: Config) -> None:
+    """Make sure that each plotter will find the tables and activations that it says it needs."""
     left = {name for callback in plan.callbacks for name in getattr(callback.module, "TABLES", ())}
     for plotter in plan.plotters:
         for name in getattr(plotter.module, "NEEDED_TABLES", ()):
@@ -108,6 +108,11 @@ def _check_tables(plan: Plan) -> None:
                     f'"plotters": {plotter.path} draws the table "{name}", which none of the '
                     f'callbacks leaves; add "callbacks.{name}" to "callbacks"'
                 )
+        if getattr(plotter.module, "NEEDS_ACTIVATIONS", False) and not config.calculate_mi_for:
+            raise ConfigError(
+                f'"plotters": {plotter.path} draws recorded activations, and none are recorded '
+                'where "calculate_mi_for" is empty; name a part of the data there'
+            )
 
 
 def run_experiment(
@@ -150,8 +155,9 @@ def run_experiment(
         several = len(plan.estimators) > 1
         named = {name if several else "": plug_in for name, plug_in in plan.estimators.items()}
         tables = measure(named, values, store, config.calculate_mi_for, stored)
-    results = Results(tables, metrics, config.plot_median, stored.by_name)
-    store_figures(plotters, results, record, folder)
+        recordings = {part: store.part(part) for part in config.calculate_mi_for}
+        results = Results(tables, metrics, config.plot_median, stored.by_name, recordings)
+        store_figures(plotters, results, record, folder)
     if not config.keep_activations:
         store_path.unlink()
     last = metrics.groupby("run").last()

@@ -18,6 +18,9 @@ from deep_bottleneck.tables import Tables
 
 logger = logging.getLogger(__name__)
 
+# what a plotter draws that says so has nothing to do with the estimator
+NEEDS = ("NEEDED_TABLES", "NEEDS_ACTIVATIONS")
+
 
 def reestimate(record: EndedRecord, estimator: Sequence[Any]) -> list[str]:
     """Add tables and pictures of other estimators to a stored experiment.
@@ -78,6 +81,6 @@ def _plotters(config: Config, values: Mapping[str, Any]) -> list[BasePlotter]:
         except ConfigError as error:
             logger.info("Not drawn again: %s", error)
             continue
-        if not hasattr(component.module, "NEEDED_TABLES"):
+        if not any(hasattr(component.module, need) for need in NEEDS):
             loaded.append(component.load(values))
     return loaded
