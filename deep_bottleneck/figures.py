@@ -5,13 +5,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from deep_bottleneck.interfaces import BasePlotter, Record, Results
+from deep_bottleneck.interfaces import ArtifactRecord, BasePlotter, Results
 
 
 def store_figures(
     plotters: Iterable[BasePlotter],
     results: Results,
-    record: Record,
+    record: ArtifactRecord,
     folder: Path,
     known: Collection[str] = (),
 ) -> None:

@@ -274,15 +274,19 @@ class BasePlotter(ABC):
         """Figures, stored as PNG, and other drawings by the name of the artifact of each."""
 
 
-class Record(Protocol):
+class ArtifactRecord(Protocol):
+    """Where an experiment's files go."""
+
+    def add_artifact(self, filename: str, name: str) -> None:
+        """Store a copy of a file under a name."""
+        ...
+
+
+class Record(ArtifactRecord, Protocol):
     """Where an experiment's numbers and files go; a Sacred run is one."""
 
     def log_scalar(self, name: str, value: float, step: int) -> None:
         """Append a value to the series of a metric."""
-        ...
-
-    def add_artifact(self, filename: str, name: str) -> None:
-        """Store a copy of a file under a name."""
         ...
 
 
