@@ -255,3 +255,15 @@ def test_too_few_examples_to_tell_directions_apart():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call(*related())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("measure", ALL)
+def test_a_gpu_gives_what_a_cpu_gives(measure):
+    x, y = map(torch.from_numpy, related())
+
+    on_gpu = measure(x.cuda(), y.cuda())
+
+    assert on_gpu.is_cuda
+    torch.testing.assert_close(on_gpu.cpu(), measure(x, y), atol=1e-9, rtol=0)
