@@ -95,7 +95,7 @@ class PWCCA(_CanonicalMeasure):
     """The canonical correlations, weighted by how much of the first representation each explains.
 
     Morcos, Raghu & Bengio 2018, section 2.1: sum_i alpha_i rho_i / sum_i alpha_i, where alpha_i is
-    the sum of |<h_i, x_j>| over all units x_j of the first representation, and h_i its canonical
+    the sum of abs(<h_i, x_j>) over all units x_j of the first representation, and h_i its canonical
     variable. Not symmetric. With all of the variance kept, the same after any invertible linear
     transformation of the second representation.
     """

@@ -41,9 +41,10 @@ class Grams(NamedTuple):
 
 
 class LinearCKA(Measure[Features]):
-    """CKA with inner products as similarities, |Y^T X|^2 / (|X^T X| |Y^T Y|) (eq. 6).
+    """CKA with inner products as similarities.
 
-    Works on units or on examples, whichever are fewer.
+    norm(Y^T X)^2 / (norm(X^T X) norm(Y^T Y)) with Frobenius norms (Kornblith et al. 2019, section
+    3). Works on units or on examples, whichever are fewer.
     """
 
     name = "CKA"
@@ -137,7 +138,7 @@ class KernelCKA(Measure[Grams]):
 
 
 def _squared_product_norm(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """|Y^T X|^2, the squares of all its entries summed."""
+    """norm(Y^T X)^2, the squares of all its entries summed."""
     n_examples, n_units = x.shape[-2:]
     if n_units * y.shape[-1] <= n_examples**2:
         return ((y.mT @ x) ** 2).sum(dim=(-2, -1))
