@@ -231,14 +231,6 @@ class MutualInformationEstimator(ABC):
         """
 
 
-class Recording(Protocol):
-    """What was recorded while an experiment trained; an activation store is one."""
-
-    def part(self, part: Part) -> Activations:
-        """The activations of the training examples, the test examples, or all of them."""
-        ...
-
-
 @dataclass(frozen=True)
 class Results:
     """What an experiment has left for plotters to read.
@@ -250,28 +242,19 @@ class Results:
             val_accuracy.
         plot_median: whether to summarise runs by their median instead of their mean.
         stored: every table by the name of its artifact, those that callbacks left among them.
-        recording: what was recorded; readable only while the plotters draw.
+        recordings: the recorded activations by the part of the data, for plotters that say
+            `NEEDS_ACTIVATIONS = True` beside their `load`; readable while plotters draw.
     """
 
     tables: Mapping[str, pd.DataFrame]
     metrics: pd.DataFrame
     plot_median: bool = False
     stored: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    recording: Recording | None = None
-
-    def activations(self, part: Part) -> Activations:
-        """What was recorded of a part of the data.
-
-        Raises:
-            LookupError: if these results come without a recording.
-        """
-        if self.recording is None:
-            raise LookupError(f"these results come without recorded activations of {part} data")
-        return self.recording.part(part)
+    recordings: Mapping[Part, Activations] = field(default_factory=dict)
 
 
 class Drawing(Protocol):
-    """What a plotter draws that is no Matplotlib figure, such as a movie."""
+    """What a plotter draws that is no Matplotlib figure, such as a movie or a page."""
 
     @property
     def suffix(self) -> str:

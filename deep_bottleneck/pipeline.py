@@ -22,6 +22,7 @@ from deep_bottleneck.interfaces import (
     BasePlotter,
     Dataset,
     FloatArray,
+    Part,
     Record,
     Results,
 )
@@ -50,6 +51,8 @@ CALLBACK_VALUES = (
     "training_progress",
 )
 PLOTTER_VALUES = ("run", "dataset", "n_classes")
+# what plotters of activations draw where no part of the data is measured
+DRAWN_PARTS: tuple[Part, ...] = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,8 @@ def run_experiment(
         gradients = store.gradients()
         if not gradients.empty:
             stored.add("gradients", gradients)
-        results = Results(tables, metrics, config.plot_median, stored.by_name, store)
+        recordings = {part: store.part(part) for part in config.calculate_mi_for or DRAWN_PARTS}
+        results = Results(tables, metrics, config.plot_median, stored.by_name, recordings)
         store_figures(plotters, results, record, folder)
     if not config.keep_activations:
         store_path.unlink()

@@ -20,6 +20,9 @@ from deep_bottleneck.tables import Tables
 
 logger = logging.getLogger(__name__)
 
+# what a plotter draws that says so has nothing to do with the estimator
+NEEDS = ("NEEDED_TABLES", "NEEDS_ACTIVATIONS")
+
 
 class _Attaching:
     """A stored experiment as what tables and figures are stored in."""
@@ -92,8 +95,6 @@ def _plotters(config: Config, values: Mapping[str, Any]) -> list[BasePlotter]:
         except ConfigError as error:
             logger.info("Not drawn again: %s", error)
             continue
-        if not any(
-            hasattr(component.module, name) for name in ("NEEDED_TABLES", "NEEDS_ACTIVATIONS")
-        ):
+        if not any(hasattr(component.module, need) for need in NEEDS):
             loaded.append(component.load(values))
     return loaded

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 
 from deep_bottleneck.interfaces import Results
@@ -28,5 +26,5 @@ def random_activations(units=(4, 2), epochs=(0, 1, 5), n_examples=50):
     )
 
 
-def results(recorded, metrics=None):
-    return Results({}, metrics, recording=SimpleNamespace(part=lambda part: recorded))
+def results(recorded, parts=("train", "test")):
+    return Results({}, None, recordings=dict.fromkeys(parts, recorded))
