@@ -46,6 +46,6 @@ $(VENV)/.base: $(REQUIREMENTS)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.base requirements/dev.txt requirements/notebooks.txt
+$(VENV)/.dev: $(VENV)/.base requirements/dev.txt requirements/notebooks.txt requirements/tensorboard.txt
 	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
 	touch $@
