@@ -34,6 +34,7 @@ benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.estimator_accuracy
 	$(BIN)/python -m benchmarks.state_space
 	$(BIN)/python -m benchmarks.movie
+	$(BIN)/python -m benchmarks.evaluation
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
