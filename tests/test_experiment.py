@@ -23,7 +23,11 @@ SHORT = ["epochs=3", "n_runs=2", "architecture=[4,3]"]
 @pytest.fixture
 def environment(tmp_path):
     outside = {name: value for name, value in os.environ.items() if not name.startswith("MONGO")}
-    return {**outside, "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"), "KERAS_BACKEND": "torch"}
+    folders = {
+        "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"),
+        "DEEP_BOTTLENECK_OUTPUT": str(tmp_path / "output"),
+    }
+    return {**outside, **folders, "KERAS_BACKEND": "torch"}
 
 
 @pytest.fixture

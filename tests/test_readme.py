@@ -22,7 +22,11 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def run(tmp_path):
     def run(*arguments):
-        environment = {**os.environ, "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs")}
+        folders = {
+            "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"),
+            "DEEP_BOTTLENECK_OUTPUT": str(tmp_path / "output"),
+        }
+        environment = {**os.environ, **folders}
         return subprocess.run(
             [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
         )
