@@ -28,16 +28,22 @@ class PlannedExperiment:
         combination: its name and hyperparameters.
         mistake: what is wrong with its config, "" if nothing.
         stored_as: the id under which it is stored as completed, None if it is still to run.
+        continues: the record of an earlier attempt to go on from.
     """
 
     combination: Combination
     mistake: str = ""
     stored_as: str | None = None
+    continues: Path | None = None
 
     @property
     def state(self) -> str:
         """What a table says about it."""
-        return f"stored as {self.stored_as}" if self.stored_as else self.mistake or "ready"
+        if self.stored_as:
+            return f"stored as {self.stored_as}"
+        if self.continues:
+            return f"goes on from {self.continues.name}"
+        return self.mistake or "ready"
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class LaunchPlan:
         return cls(tuple(found), tuple(updates), thorough)
 
     def without_completed(self, folder: Path, root: Path) -> "LaunchPlan":
-        """The same with the completed experiments of a local record marked, which are not run.
+        """The same with what a local record holds of them: the completed ones are not run again.
 
         Args:
             folder: the folder of the local record.
@@ -92,8 +98,10 @@ class LaunchPlan:
         def marked(experiment: PlannedExperiment) -> PlannedExperiment:
             if experiment.mistake:
                 return experiment
-            stored_as = completed.find(experiment.combination.hyperparameters)
-            return replace(experiment, stored_as=stored_as)
+            values = experiment.combination.hyperparameters
+            stored_as = completed.find(values)
+            continues = None if stored_as else completed.find_unfinished(values)
+            return replace(experiment, stored_as=stored_as, continues=continues)
 
         return replace(self, experiments=tuple(map(marked, self.experiments)))
 
@@ -143,8 +151,9 @@ class LaunchPlan:
     def _job(self, experiment: PlannedExperiment, folder: Path, write: bool) -> Job:
         one = experiment.combination
         if not one.is_resolved:
-            return Job(one.name, one.source, self.updates)
-        return Job(one.name, _config_file(one, folder, write))
+            return Job(one.name, one.source, self.updates, experiment.continues)
+        config = _config_file(one, folder, write)
+        return Job(one.name, config, continues=experiment.continues)
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Settings from the environment that are not hyperparameters."""
+"""Settings from the environment that are not hyperparameters, and names in the record."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 RUNS_VARIABLE = "DEEP_BOTTLENECK_RUNS"
 REPORT_VARIABLE = "DEEP_BOTTLENECK_REPORT"
 OUTPUT_VARIABLE = "DEEP_BOTTLENECK_OUTPUT"
+CHECKPOINT = "checkpoint.pickle"
 CONTINUE_VARIABLE = "DEEP_BOTTLENECK_CONTINUE"
 
 

@@ -22,7 +22,12 @@ from typing import Any
 
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job, LaunchOptions
-from deep_bottleneck.settings import CONTINUE_VARIABLE, REPORT_VARIABLE, RUNS_VARIABLE
+from deep_bottleneck.settings import (
+    CHECKPOINT,
+    CONTINUE_VARIABLE,
+    REPORT_VARIABLE,
+    RUNS_VARIABLE,
+)
 
 FILE = "submission.json"
 
@@ -157,17 +162,18 @@ class Submission:
     def environment(self, number: int, environment: Mapping[str, str]) -> dict[str, str]:
         """The environment a task's experiment is run in."""
         before = self._unfinished(number)
+        others = {name: value for name, value in environment.items() if name != CONTINUE_VARIABLE}
         return {
-            **environment,
+            **others,
             REPORT_VARIABLE: str(self.report_path(number)),
             RUNS_VARIABLE: str(self.runs),
-            **({CONTINUE_VARIABLE: str(before)} if before else {}),
+            **({CONTINUE_VARIABLE: str(before.resolve())} if before else {}),
         }
 
     def _unfinished(self, number: int) -> Path | None:
         """The record that a task goes on from: its own, where the scheduler starts it again."""
         own = self.report(number)
-        if own is not None and own.status != "COMPLETED":
+        if own is not None and (self.runs / own.id / CHECKPOINT).exists():
             return self.runs / own.id
         return self.tasks[number - 1].continues
 

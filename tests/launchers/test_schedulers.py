@@ -62,6 +62,14 @@ class Place:
             assert time.monotonic() < deadline, self.call("--status").stdout
             time.sleep(1)
 
+    def trains(self):
+        """Whether some epochs have been trained."""
+        return any(
+            task.detail.startswith("epoch") and not task.detail.startswith("epoch 0")
+            for _, tasks in follow_up.states(self.output)
+            for task in tasks
+        )
+
     def records(self):
         """By their hyperparameters, the folders of the experiments that are complete."""
         found = {}
@@ -150,6 +158,28 @@ def test_what_is_cancelled_is_resumed_and_nothing_else(place, config):
     assert f"{len(first)} of 3 experiments are stored as completed" in again.stderr
     assert len(place.records()) == 3
     assert first.items() <= place.records().items()
+
+
+@pytest.mark.slow
+def test_a_task_that_is_ended_goes_on_to_the_same_tables(place, tmp_path):
+    long = {"epochs": 4000, "dataset": "datasets.iris", "architecture": [4], "batch_size": 32}
+    config = tmp_path / "long.json"
+    config.write_text(json.dumps({**long, "grid": {"activation_fn": ["tanh"]}}))
+    (tmp_path / "whole").mkdir()
+    whole = Place("local", tmp_path / "whole")
+    whole.launch(config)
+
+    place.launch(config)
+    place.wait_until(lambda states: "running" in states and place.trains())
+    place.call("--cancel")
+    place.wait_until(lambda states: not {"queued", "running"} & set(states))
+    statuses = [json.loads(p.read_text())["status"] for p in place.folder.glob("runs/1/run.json")]
+    place.launch(config, "--resume")
+    place.wait_until(lambda states: "completed" in states)
+
+    assert statuses == ["TIMEOUT"]
+    assert json.loads((place.folder / "runs/2/info.json").read_text())["continues"] == "1"
+    assert place.tables() == whole.tables()
 
 
 @pytest.mark.slow
