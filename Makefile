@@ -33,6 +33,7 @@ benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.neighbors
 	$(BIN)/python -m benchmarks.estimator_accuracy
 	$(BIN)/python -m benchmarks.state_space
+	$(BIN)/python -m benchmarks.launching
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

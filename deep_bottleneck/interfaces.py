@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
+    # each takes longer to import than most commands take to run
     import keras
+    from matplotlib.figure import Figure
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -254,7 +255,7 @@ class BasePlotter(ABC):
     """Draws the results of an experiment."""
 
     @abstractmethod
-    def plot(self, results: Results) -> dict[str, Figure]:
+    def plot(self, results: Results) -> "dict[str, Figure]":
         """Figures by the name of the artifact each is stored as."""
 
 

@@ -24,6 +24,7 @@ ENDED_STATES = {"COMPLETED": "completed", "FAILED": "failed", "TIMEOUT": "timeou
 SETTLED = ("completed", "running", "queued")
 ACTIVE = ("queued", "running", "unknown")
 SHOWN_LENGTH = 100
+SHOWN_TASKS = 20
 
 SCHEDULERS: Mapping[str, type[Scheduler]] = {
     "launchers.sge": GridEngine,
@@ -79,15 +80,21 @@ def table(submission: Submission, tasks: Sequence[TaskState]) -> str:
     counts = Counter(task.state for task in tasks)
     summary = ", ".join(f"{count} {state}" for state, count in counts.most_common())
     title = f"{submission.folder.name} ({submission.launcher.rpartition('.')[2]} {submission.job})"
-    rows = [
-        (task.number, task.job.name, task.experiment_id or "-", task.state, task.detail)
+    telling = [
+        task
         for task in tasks
         if task.state not in {"queued", "completed", "resubmitted"} or task.detail
     ]
-    if not rows:
+    if not telling:
         return f"{title}: {summary}"
+    rows = [
+        (task.number, task.job.name, task.experiment_id or "-", task.state, task.detail)
+        for task in sorted(telling, key=lambda task: task.state == "queued")[:SHOWN_TASKS]
+    ]
     frame = pd.DataFrame(rows, columns=["task", "experiment", "id", "state", "detail"])
-    return f"{title}: {summary}\n{frame.to_string(index=False)}"
+    left = len(telling) - len(rows)
+    more = f"\n... and {left} more" if left else ""
+    return f"{title}: {summary}\n{frame.to_string(index=False)}{more}"
 
 
 def cancel(output: Path) -> list[Submission]:

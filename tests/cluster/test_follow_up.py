@@ -138,6 +138,19 @@ def test_a_table_has_a_line_for_what_needs_a_look(scheduler, tell, tmp_path):
     assert len(lines) == 3
 
 
+def test_a_table_of_many_shows_some_of_them_what_went_wrong_first(scheduler, tell, tmp_path):
+    scheduler.tasks = {("7", task): Listed("queued", "Slurm: JobHeldUser") for task in (1, 2, 3)}
+    tell(4, "FAILED", error="ValueError: no such thing")
+    (found,) = follow_up.states(tmp_path / "output")
+    submission, tasks = found
+
+    lines = follow_up.table(submission, [*tasks[:3] * 10, tasks[3]]).splitlines()
+
+    assert lines[2].split()[:4] == ["4", "sweep_4", "14", "failed"]
+    assert lines[-1] == "... and 11 more"
+    assert len(lines) == 2 + follow_up.SHOWN_TASKS + 1
+
+
 def test_cancelling_ends_what_waits_or_runs_and_nothing_else(scheduler, tell, states, tmp_path):
     scheduler.tasks = {("7", 2): Listed("running"), ("7", 3): Listed("queued")}
     tell(1, "COMPLETED")
