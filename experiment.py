@@ -20,7 +20,6 @@ warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 import sacred
 from sacred.run import Run
-from sacred.utils import TimeoutInterrupt
 
 from deep_bottleneck import config as hyperparameters
 from deep_bottleneck import sources, storage
@@ -78,18 +77,15 @@ def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     preemption = Preemption()
     with tempfile.TemporaryDirectory() as scratch, exit_on(ConfigError, DataError):
         folder = storage.local_folder(_run.observers) or Path(scratch)
-        try:
-            with preemption.heard():
-                accuracy = pipeline.run_experiment(
-                    config,
-                    pipeline.make_plan(config),
-                    _run,
-                    folder,
-                    preemption,
-                    Path(before) if before else None,
-                )
-        except TimeIsUp:
-            raise TimeoutInterrupt from None
+        with preemption.heard():
+            accuracy = pipeline.run_experiment(
+                config,
+                pipeline.make_plan(config),
+                _run,
+                folder,
+                preemption,
+                Path(before) if before else None,
+            )
     return {part: float(values.mean()) for part, values in accuracy.items()}
 
 
@@ -103,8 +99,8 @@ def main(arguments: Sequence[str]) -> None:
                 )
     try:
         finished = ex.run_commandline(list(arguments))
-    except (KeyboardInterrupt, TimeoutInterrupt) as error:
-        in_time = isinstance(error, KeyboardInterrupt)
+    except KeyboardInterrupt as error:
+        in_time = not isinstance(error, TimeIsUp)
         folder = storage.local_folder(ex.current_run.observers) if ex.current_run else None
         ended = "Interrupted" if in_time else "The time is up"
         logger.warning("%s; what was recorded until now is in %s", ended, folder)

@@ -13,8 +13,10 @@ SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
 PATIENCE_SECONDS = 20
 
 
-class TimeIsUp(BaseException):
-    """The experiment must end now; no error, so that nobody takes it for one."""
+class TimeIsUp(KeyboardInterrupt):
+    """The experiment must end now, as after Ctrl-C; its record says TIMEOUT."""
+
+    STATUS = "TIMEOUT"
 
 
 class Preemption:

@@ -405,6 +405,18 @@ def test_ctrl_c_ends_soon_and_is_stored_as_interrupted(running, tmp_path):
     assert abs(last_epoch - logged[-1]) <= 1
 
 
+def test_a_signal_ahead_of_a_kill_leaves_a_checkpoint(running, tmp_path):
+    running.send_signal(signal.SIGUSR1)
+    running.wait(timeout=60)
+
+    record = tmp_path / "runs" / "1"
+    assert running.returncode == 75
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    assert "The time is up" in (tmp_path / "log").read_text()
+    assert json.loads((record / "run.json").read_text())["status"] == "TIMEOUT"
+    assert (record / "checkpoint.pickle").exists()
+
+
 def test_a_sweep_that_was_cut_short_is_resumed(call, write, tmp_path):
     path = write(
         "sweep.json", epochs=1, architecture=[2], seed=0, grid={"activation_fn": ["tanh", "relu"]}
