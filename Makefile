@@ -35,6 +35,7 @@ benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.state_space
 	$(BIN)/python -m benchmarks.movie
 	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.launching
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -27,10 +27,13 @@ from deep_bottleneck import sources, storage
 from deep_bottleneck.backend import start_keras
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, DataError, exit_on
+from deep_bottleneck.preemption import Preemption, TimeIsUp
+from deep_bottleneck.settings import CONTINUE_VARIABLE
 from deep_bottleneck.sweep import is_sweep
 
 ROOT = Path(__file__).resolve().parent
 EXIT_INTERRUPTED = 130
+EXIT_TIMEOUT = 75
 ENV_FILE = ROOT / "infrastructure" / "sacred_setup" / ".env"
 
 sacred.SETTINGS.CAPTURE_MODE = "sys"
@@ -69,13 +72,25 @@ def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     from deep_bottleneck import pipeline
 
     config = Config.parse(_config)
+    before = os.environ.get(CONTINUE_VARIABLE)
+    if before:
+        _run.info["continues"] = Path(before).name
+    preemption = Preemption()
     with (
         tempfile.TemporaryDirectory() as scratch,
         logged_into_record(),
         exit_on(ConfigError, DataError),
     ):
         folder = storage.local_folder(_run.observers) or Path(scratch)
-        accuracy = pipeline.run_experiment(config, pipeline.make_plan(config), _run, folder)
+        with preemption.heard():
+            accuracy = pipeline.run_experiment(
+                config,
+                pipeline.make_plan(config),
+                _run,
+                folder,
+                preemption,
+                Path(before) if before else None,
+            )
     return {part: float(values.mean()) for part, values in accuracy.items()}
 
 
@@ -102,12 +117,14 @@ def main(arguments: Sequence[str]) -> None:
                 )
     try:
         finished = ex.run_commandline(list(arguments))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        in_time = not isinstance(error, TimeIsUp)
         folder = storage.local_folder(ex.current_run.observers) if ex.current_run else None
-        logger.warning("Interrupted; what was recorded until now is in %s", folder)
+        ended = "Interrupted" if in_time else "The time is up"
+        logger.warning("%s; what was recorded until now is in %s", ended, folder)
         logging.shutdown()
         # everything is stored and closed; taking the backends down in order takes seconds
-        os._exit(EXIT_INTERRUPTED)
+        os._exit(EXIT_INTERRUPTED if in_time else EXIT_TIMEOUT)
     if finished is None or finished.result is None or not finished.observers:
         return
     folder = storage.local_folder(finished.observers)

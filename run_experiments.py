@@ -4,12 +4,16 @@ python run_experiments.py -d configs/basic.json
 python run_experiments.py -d configs/basic.json epochs=100 seed=1
 python run_experiments.py -d configs --dry-run
 python run_experiments.py -d configs/cohorts/cohort_05.json --only activation_fn=tanh --resume
+python run_experiments.py -d configs/cohorts/cohort_05.json --launcher slurm --jobs 20
+python run_experiments.py --status
 python run_experiments.py --reestimate 12 --estimator mi_estimator.kraskov=3
 """
 
 import argparse
 import logging
 import os
+import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +21,11 @@ from pathlib import Path
 import pandas as pd
 
 from deep_bottleneck import components
-from deep_bottleneck.errors import ConfigError, RecordError, exit_on
-from deep_bottleneck.interfaces import Outcome
+from deep_bottleneck.cluster import follow_up
+from deep_bottleneck.errors import ConfigError, RecordError, SchedulerError, exit_on
+from deep_bottleneck.interfaces import Launcher, LaunchOptions, Outcome
 from deep_bottleneck.launch_plan import LaunchPlan
-from deep_bottleneck.settings import runs_folder
+from deep_bottleneck.settings import output_folder, runs_folder
 
 ROOT = Path(__file__).resolve().parent
 EXPERIMENT_SCRIPT = ROOT / "experiment.py"
@@ -39,24 +44,71 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(name)s - %(message)s")
     if options.reestimate:
         return _reestimate(options.reestimate, options.estimator)
-    with exit_on(ConfigError):
-        plan = LaunchPlan.make(options.configs, options.updates, options.only)
-        if options.resume:
-            plan = plan.without_completed(runs_folder(os.environ), ROOT)
-        if options.dry_run:
-            sys.stdout.write(plan.table() + "\n")
-            return int(plan.has_mistakes)
-        launcher = components.find("launcher", options.launcher).load(
-            {"experiment_script": EXPERIMENT_SCRIPT}
-        )
-        jobs = plan.jobs(runs_folder(os.environ))
+    with exit_on(ConfigError, SchedulerError):
+        if options.status:
+            return _status()
+        if options.cancel:
+            return _cancel()
+        return _launch(options)
+
+
+def _launch(options: argparse.Namespace) -> int:
+    """Launch what a path describes, or only say what would be launched."""
+    runs, output = runs_folder(os.environ), output_folder(os.environ)
+    launcher, elsewhere = _launcher(options)
+    plan = LaunchPlan.make(options.configs, options.updates, options.only, thorough=elsewhere)
+    if options.resume:
+        plan = plan.without_completed(runs, ROOT)
+    if options.dry_run:
+        preview = "" if plan.has_mistakes else launcher.preview(plan.jobs(runs, write=False))
+        sys.stdout.write("\n\n".join(filter(None, [plan.table(), preview])) + "\n")
+        return int(plan.has_mistakes)
+    jobs = plan.jobs(runs)
     done = len(plan.experiments) - len(jobs)
     if done:
         logger.info("%d of %d experiments are stored as completed.", done, len(plan.experiments))
+    if options.resume:
+        active = follow_up.active_jobs(output)
+        waiting = [job for job in jobs if follow_up.key(job) not in active]
+        if len(waiting) < len(jobs):
+            logger.info("%d experiments wait or run already.", len(jobs) - len(waiting))
+        jobs = waiting
     outcomes = launcher.launch(jobs)
     if outcomes:
         sys.stdout.write("\n" + outcome_table(outcomes) + "\n")
     return int(any(outcome.status != "COMPLETED" for outcome in outcomes))
+
+
+def _launcher(options: argparse.Namespace) -> tuple[Launcher, bool]:
+    """The launcher, and whether it runs experiments elsewhere, where nobody sees a mistake."""
+    path = options.launcher if "." in options.launcher else f"launchers.{options.launcher}"
+    chosen = LaunchOptions(
+        experiment_script=EXPERIMENT_SCRIPT,
+        name=re.sub(r"[^\w.-]+", "-", options.configs.resolve().stem),
+        output=output_folder(os.environ),
+        runs=runs_folder(os.environ),
+        at_a_time=options.jobs,
+        profile=options.profile,
+        resources=tuple(options.resource),
+        submit_args=tuple(shlex.split(options.submit_args)),
+        snapshot=options.snapshot,
+    )
+    values = {"options": chosen, "experiment_script": EXPERIMENT_SCRIPT}
+    return components.find("launcher", path).load(values), path in follow_up.SCHEDULERS
+
+
+def _status() -> int:
+    """Show how every launch is doing."""
+    found = [follow_up.table(*one) for one in follow_up.states(output_folder(os.environ))]
+    sys.stdout.write("\n\n".join(found or ["nothing was launched"]) + "\n")
+    return 0
+
+
+def _cancel() -> int:
+    """End what waits or runs on a cluster."""
+    for submission in follow_up.cancel(output_folder(os.environ)):
+        logger.info("Cancelled %s (job %s)", submission.folder.name, submission.job)
+    return 0
 
 
 def outcome_table(outcomes: Sequence[Outcome]) -> str:
@@ -109,6 +161,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ID",
         help="measure a stored experiment that kept its activations with other estimators",
     )
+    what.add_argument("--status", action="store_true", help="show how all launches are doing")
+    what.add_argument(
+        "--cancel", action="store_true", help="end all that waits or runs on a cluster"
+    )
     parser.add_argument(
         "--estimator",
         action="append",
@@ -121,9 +177,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--launcher",
-        default="launchers.local",
-        metavar="PATH",
-        help="import path of the launcher (default: %(default)s)",
+        default="local",
+        metavar="NAME",
+        help="local, sge or slurm, or the import path of a launcher (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="how many experiments may run at a time (default: 1 here, no limit on a cluster)",
+    )
+    cluster = parser.add_argument_group("on a cluster")
+    cluster.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="resources: a file in infrastructure/grid/profiles, or the path of one",
+    )
+    cluster.add_argument(
+        "--resource",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a key of the profile, such as time=01:30:00; may be repeated",
+    )
+    cluster.add_argument(
+        "--submit-args",
+        default="",
+        metavar="TEXT",
+        help='further arguments of qsub or sbatch, such as --submit-args="-l h_vmem=8G"',
+    )
+    cluster.add_argument(
+        "--snapshot", action="store_true", help="run a copy of the code as it is now"
     )
     parser.add_argument(
         "--only",
@@ -138,9 +222,18 @@ def _parser() -> argparse.ArgumentParser:
         help="leave out experiments that are stored as completed, with the same config and code",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="list the experiments and check their configs only"
+        "--dry-run",
+        action="store_true",
+        help="only list the experiments, check their configs, and show what would be submitted",
     )
     return parser
+
+
+def _positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"should be a whole number from 1, not {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,16 @@ class ActivationWriter(_OpenFile):
             )
         file.swmr_mode = True
 
+    def copy(self, path: Path) -> None:
+        """Take over all that a store of the same shape holds, of a recording that goes on here.
+
+        Raises:
+            RecordError: if it is missing or is no activation store.
+        """
+        with ActivationStore(path) as store:
+            store.copy_into(self._file)
+        self._file.flush()
+
     def write_activations(
         self, epoch: int, runs: Sequence[int], activations: Mapping[str, Sequence[FloatArray]]
     ) -> None:
@@ -173,6 +183,20 @@ class ActivationStore(_OpenFile):
             self._file = h5py.File(path, "r", libver="latest", swmr=True)
         except OSError as error:
             raise RecordError(f"cannot read the activation store {path}: {error}") from error
+
+    def copy_into(self, file: h5py.File) -> None:
+        """Write everything that grows with epochs into another file that has the same datasets."""
+
+        def copy(name: str, dataset: object) -> None:
+            if not isinstance(dataset, h5py.Dataset) or dataset.maxshape == dataset.shape:
+                return
+            file[name].resize(dataset.shape)
+            for row in range(len(dataset)):
+                file[name][row] = dataset[row]
+
+        self._file.visititems(copy)
+        for name in METRICS:
+            file[f"metrics/{name}"][:] = self._file[f"metrics/{name}"][:]
 
     def part(self, part: Part) -> Activations:
         """The recorded activations of the training examples, the test examples, or all of them."""

@@ -1,4 +1,7 @@
-"""Which experiments are stored as completed already, with the same config and the same code."""
+"""Which experiments are stored already, with the same config and the same code.
+
+Those that are complete need not be run again, and those that left a checkpoint can go on from it.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,20 +11,30 @@ from typing import Any
 from deep_bottleneck import sources
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.records.base import RUNNING
 from deep_bottleneck.records.local import LocalStore
+from deep_bottleneck.settings import CHECKPOINT
+
+COMPLETED = "COMPLETED"
 
 
 @dataclass(frozen=True)
-class _Completed:
-    """An experiment's id, what it ran with and what Sacred kept of its code."""
+class _Stored:
+    """An experiment's folder, status and config, and what Sacred kept of its code."""
 
-    experiment_id: str
+    folder: Path
+    status: str
     config: Config
     sources: tuple[tuple[str, str], ...]
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it has ended before its end, and left a checkpoint."""
+        return self.status not in (COMPLETED, RUNNING) and (self.folder / CHECKPOINT).exists()
+
 
 class CompletedExperiments:
-    """What a local record holds that need not be run again."""
+    """What a local record holds that need not be run again, or not from its beginning."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         """Read the records.
@@ -31,34 +44,42 @@ class CompletedExperiments:
             root: the folder with the framework's script and package.
         """
         self._root = root
-        self._found = list(_completed(folder))
+        self._found = list(_stored(folder))
 
     def find(self, values: Mapping[str, Any]) -> str | None:
-        """The id of the last experiment with these hyperparameters and today's code, or None.
+        """The id of the last completed experiment with these hyperparameters and today's code.
 
         A seed that is not given, and would be drawn, may be any.
 
         Args:
             values: the hyperparameters that differ from the defaults.
         """
+        same = (one for one in self._same(values) if one.status == COMPLETED)
+        return next((one.folder.name for one in same), None)
+
+    def find_unfinished(self, values: Mapping[str, Any]) -> Path | None:
+        """The record of the last such experiment that has ended early and left a checkpoint."""
+        return next((one.folder for one in self._same(values) if one.can_go_on), None)
+
+    def _same(self, values: Mapping[str, Any]) -> Iterator[_Stored]:
+        """The experiments with these hyperparameters and today's code, the last first."""
         wanted = Config.parse(values)
         for stored in reversed(self._found):
             seed = stored.config.seed if wanted.seed is None else wanted.seed
             same_config = stored.config == wanted.model_copy(update={"seed": seed})
             if same_config and sources.unchanged(self._root, stored.sources):
-                return stored.experiment_id
-        return None
+                yield stored
 
 
-def _completed(folder: Path) -> Iterator[_Completed]:
+def _stored(folder: Path) -> Iterator[_Stored]:
     """In the order of their ids; a record that cannot be read, or is of older keys, is left out."""
     store = LocalStore(folder)
     entries = store.entries(store.ids())
-    completed = [id_ for id_, entry in entries.items() if entry.status == "COMPLETED"]
-    for id_, stored in store.configs(completed).items():
+    for id_, values in store.configs(list(entries)).items():
         try:
-            config = Config.parse(stored)
+            config = Config.parse(values)
         except ConfigError:
             continue
         sources = entries[id_].details.get("experiment", {}).get("sources", ())
-        yield _Completed(str(id_), config, tuple((name, kept) for name, kept in sources))
+        kept = tuple((name, file) for name, file in sources)
+        yield _Stored(store.folder_of(id_), entries[id_].status, config, kept)

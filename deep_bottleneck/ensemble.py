@@ -8,7 +8,9 @@ import numpy as np
 
 from deep_bottleneck import lockstep
 from deep_bottleneck.batches import Batches
+from deep_bottleneck.checkpoint import Checkpoints
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, RunGroup
+from deep_bottleneck.keeper import Keeper
 from deep_bottleneck.sequential import EndOfEpoch, SequentialGroup
 from deep_bottleneck.stacking import detach
 from deep_bottleneck.threads import threads_for
@@ -65,6 +67,7 @@ class Ensemble:
         steps_per_epoch: int | None = None,
         callbacks: Sequence[Sequence[keras.callbacks.Callback]] = (),
         recorders: Sequence[Recorder] = (),
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         """Train all runs.
 
@@ -77,31 +80,57 @@ class Ensemble:
             steps_per_epoch: batches in an epoch, None for one pass over the training examples.
             callbacks: for each run its own ordinary Keras callbacks.
             recorders: callbacks that watch all runs.
+            checkpoints: where training goes on from, and where its state is stored.
+
+        Raises:
+            TimeIsUp: if the time is up, as `checkpoints` are told.
         """
         batches = Batches(len(dataset.train), batch_size, steps_per_epoch, self.seed)
         callbacks = list(callbacks) or [[] for _ in self.models]
+        keeper = Keeper(checkpoints, self.models, callbacks, recorders)
+        last = keeper.last
         try:
-            group = self._in_lockstep(dataset, batches)
+            if last is not None and last.is_complete:
+                return
+            rows = last.rows if last is not None else range(len(self.models))
+            group = self._in_lockstep(dataset, batches, rows)
             if group is not None:
                 with threads_for(group.multiplications):
-                    _fit_together(group, callbacks, recorders, epochs, len(batches.slices))
+                    _fit_together(group, callbacks, recorders, epochs, batches, keeper)
             else:
-                for run, model in enumerate(self.models):
-                    single = SequentialGroup(model, run, dataset, batches)
-                    _fit_alone(single, callbacks[run], recorders, epochs)
+                self._fit_each(dataset, batches, callbacks, recorders, epochs, keeper)
         finally:
             for recorder in recorders:
                 recorder.on_train_end()
 
-    def _in_lockstep(self, dataset: Dataset, batches: Batches) -> lockstep.LockstepGroup | None:
+    def _fit_each(
+        self,
+        dataset: Dataset,
+        batches: Batches,
+        callbacks: Sequence[Sequence[keras.callbacks.Callback]],
+        recorders: Sequence[Recorder],
+        epochs: int,
+        keeper: Keeper,
+    ) -> None:
+        waiting = list(range(len(self.models)))
+        if keeper.last is not None:
+            waiting = [*keeper.last.training, *keeper.last.waiting]
+        while waiting:
+            run, *waiting = waiting
+            single = SequentialGroup(self.models[run], run, dataset, batches)
+            _fit_alone(single, callbacks[run], recorders, epochs, keeper, waiting)
+
+    def _in_lockstep(
+        self, dataset: Dataset, batches: Batches, rows: Sequence[int]
+    ) -> lockstep.LockstepGroup | None:
         reason = lockstep.obstacle(self.models)
         if reason is None:
-            runs = range(len(self.models))
-            group = lockstep.LockstepGroup(self.models, runs, dataset, batches)
+            models = [self.models[run] for run in rows]
+            group = lockstep.LockstepGroup(models, rows, dataset, batches)
             reason = group.obstacle()
             if reason is None:
                 return group
-            for model in self.models:
+            for model in models:
                 detach(model)
         logger.info("Training the runs one after the other with model.fit, since %s.", reason)
         return None
@@ -112,10 +141,16 @@ def _fit_together(
     callbacks: Sequence[Sequence[keras.callbacks.Callback]],
     recorders: Sequence[Recorder],
     epochs: int,
-    n_batches: int,
+    batches: Batches,
+    keeper: Keeper,
 ) -> None:
-    members = _Members(group, callbacks, epochs, n_batches)
-    for epoch in range(epochs):
+    if keeper.last is not None:
+        group.stop(~np.isin(group.runs, keeper.last.training))
+    own = [callbacks[run] for run in group.runs]
+    members = _Members(group, own, epochs, len(batches.slices))
+    for run in group.runs:
+        keeper.restore_callbacks(run)
+    for epoch in range(keeper.last.epoch if keeper.last else 0, epochs):
         members.on_epoch_begin(epoch)
         logs = group.train_epoch(epoch, members if members.want_batches else None)
         members.on_epoch_end(epoch, logs)
@@ -125,6 +160,7 @@ def _fit_together(
             recorder.on_group_epoch_end(epoch, group, logs, stopping)
         members.on_stop(stopping, logs)
         group.stop(stopping)
+        keeper.keep(epoch + 1, group.rows, group.runs)
         if stopping.all():
             break
 
@@ -134,12 +170,26 @@ def _fit_alone(
     callbacks: Sequence[keras.callbacks.Callback],
     recorders: Sequence[Recorder],
     epochs: int,
+    keeper: Keeper,
+    waiting: Sequence[int],
 ) -> None:
+    (run,) = group.runs
+    goes_on = keeper.last is not None and run in keeper.last.training
+
+    def beginning() -> None:
+        if goes_on:
+            keeper.restore_callbacks(run)
+
     def end_of_epoch(epoch: int, logs: dict[str, FloatArray], stops: bool) -> None:
         for recorder in recorders:
             recorder.on_group_epoch_end(epoch, group, logs, np.array([stops]))
+        if stops:
+            keeper.keep(0, waiting[:1], (), waiting)
+        else:
+            keeper.keep(epoch + 1, group.runs, group.runs, waiting)
 
-    group.fit(epochs, [*callbacks, EndOfEpoch(end_of_epoch)])
+    first_epoch = keeper.last.epoch if keeper.last is not None and goes_on else 0
+    group.fit(epochs, [*callbacks, EndOfEpoch(end_of_epoch, beginning)], first_epoch)
 
 
 class _Members:

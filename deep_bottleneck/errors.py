@@ -25,6 +25,10 @@ class RecordError(DeepBottleneckError):
     """A stored record that cannot be read or written."""
 
 
+class SchedulerError(DeepBottleneckError):
+    """A scheduler of a cluster that refuses what it is asked, or does not answer."""
+
+
 class OutOfRangeWarning(UserWarning):
     """Some values lie outside the range they are binned on."""
 

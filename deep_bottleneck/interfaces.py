@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
+    # each takes longer to import than most commands take to run
     import keras
+    from matplotlib.figure import Figure
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 IntArray = np.ndarray[Any, np.dtype[np.int64]]
@@ -270,7 +271,7 @@ class BasePlotter(ABC):
     """Draws the results of an experiment."""
 
     @abstractmethod
-    def plot(self, results: Results) -> Mapping[str, Figure | Drawing]:
+    def plot(self, results: Results) -> "Mapping[str, Figure | Drawing]":
         """Figures, or drawings of other kinds, by the name of the artifact each is stored as."""
 
 
@@ -310,11 +311,13 @@ class Job:
         name: what the user sees, usually the config's path.
         config: the config file.
         updates: hyperparameters to change, each as `key=value`.
+        continues: the record of an unfinished experiment to go on from, None to start anew.
     """
 
     name: str
     config: Path
     updates: tuple[str, ...] = ()
+    continues: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -334,9 +337,44 @@ class Outcome:
     seconds: float
 
 
+@dataclass(frozen=True)
+class LaunchOptions:
+    """What a command says about launching, whatever the launcher.
+
+    Attributes:
+        experiment_script: the script that runs one experiment.
+        name: what the experiments are called together.
+        output: where the launch keeps its scripts, logs and reports, in a folder of its own.
+        runs: the folder of the local record.
+        at_a_time: how many experiments may run at a time, None for the launcher's own choice.
+        profile: name or path of a profile of resources, None for the launcher's own.
+        resources: resources that differ from the profile, each as `key=value`.
+        submit_args: further arguments of the scheduler's submit command.
+        snapshot: whether to run a copy of the code as it is now.
+    """
+
+    experiment_script: Path
+    name: str
+    output: Path
+    runs: Path
+    at_a_time: int | None = None
+    profile: str | None = None
+    resources: tuple[str, ...] = ()
+    submit_args: tuple[str, ...] = ()
+    snapshot: bool = False
+
+
 class Launcher(Protocol):
     """Runs experiments somewhere: here, or on a cluster."""
 
+    def preview(self, jobs: Sequence[Job]) -> str:
+        """What `launch` would do, as text; "" where there is nothing to say."""
+        ...
+
     def launch(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Run or submit all jobs; one that fails does not stop the others."""
+        """Run or submit all jobs; one that fails does not stop the others.
+
+        Returns:
+            How each ended; nothing where they were submitted and run later.
+        """
         ...

@@ -28,16 +28,22 @@ class PlannedExperiment:
         combination: its name and hyperparameters.
         mistake: what is wrong with its config, "" if nothing.
         stored_as: the id under which it is stored as completed, None if it is still to run.
+        continues: the record of an earlier attempt to go on from.
     """
 
     combination: Combination
     mistake: str = ""
     stored_as: str | None = None
+    continues: Path | None = None
 
     @property
     def state(self) -> str:
         """What a table says about it."""
-        return f"stored as {self.stored_as}" if self.stored_as else self.mistake or "ready"
+        if self.stored_as:
+            return f"stored as {self.stored_as}"
+        if self.continues:
+            return f"goes on from {self.continues.name}"
+        return self.mistake or "ready"
 
 
 @dataclass(frozen=True)
@@ -47,14 +53,20 @@ class LaunchPlan:
     Attributes:
         experiments: all of them, with what is wrong and what is stored already.
         updates: hyperparameters that the command changes, each as `key=value`.
+        thorough: whether nothing is to be launched if anything is wrong.
     """
 
     experiments: tuple[PlannedExperiment, ...]
     updates: tuple[str, ...] = ()
+    thorough: bool = False
 
     @classmethod
     def make(
-        cls, path: Path, updates: Sequence[str] = (), only: Sequence[str] = ()
+        cls,
+        path: Path,
+        updates: Sequence[str] = (),
+        only: Sequence[str] = (),
+        thorough: bool = False,
     ) -> "LaunchPlan":
         """Find and check the experiments that a config, a sweep or a folder of them describes.
 
@@ -62,18 +74,20 @@ class LaunchPlan:
             path: a JSON file, or a folder that is walked for them in a stable order.
             updates: hyperparameters to change in each, as `key=value`.
             only: values that the experiments must have, as `key=value`.
+            thorough: whether to check the plug-ins of a file that is no sweep as well, so that
+                `jobs` refuses what is wrong with it.
 
         Raises:
             ConfigError: if there is no such file or folder, it holds no config, a sweep is no
                 proper one, or no experiment has the values.
         """
-        found = [experiment for file in _files(path) for experiment in _of_file(file, updates)]
+        found = [one for file in _files(path) for one in _of_file(file, updates, thorough)]
         for text in only:
             found = _chosen(found, text)
-        return cls(tuple(found), tuple(updates))
+        return cls(tuple(found), tuple(updates), thorough)
 
     def without_completed(self, folder: Path, root: Path) -> "LaunchPlan":
-        """The same with the completed experiments of a local record marked, which are not run.
+        """The same with what a local record holds of them: the completed ones are not run again.
 
         Args:
             folder: the folder of the local record.
@@ -84,8 +98,10 @@ class LaunchPlan:
         def marked(experiment: PlannedExperiment) -> PlannedExperiment:
             if experiment.mistake:
                 return experiment
-            stored_as = completed.find(experiment.combination.hyperparameters)
-            return replace(experiment, stored_as=stored_as)
+            values = experiment.combination.hyperparameters
+            stored_as = completed.find(values)
+            continues = None if stored_as else completed.find_unfinished(values)
+            return replace(experiment, stored_as=stored_as, continues=continues)
 
         return replace(self, experiments=tuple(map(marked, self.experiments)))
 
@@ -108,7 +124,7 @@ class LaunchPlan:
         ordered = [*(name for name in table.columns if name != "check"), "check"]
         return f"{table[ordered].to_string(index=False)}\n{len(rows)} experiments"
 
-    def jobs(self, folder: Path) -> list[Job]:
+    def jobs(self, folder: Path, write: bool = True) -> list[Job]:
         """What is to be launched.
 
         The hyperparameters of each combination are written below a folder, so that any launcher
@@ -116,25 +132,28 @@ class LaunchPlan:
 
         Args:
             folder: the folder of the local record.
+            write: whether to write the hyperparameters.
 
         Raises:
-            ConfigError: if the config of a combination is wrong; a launcher says that of a file
-                that is no sweep, and goes on.
+            ConfigError: if the config of a combination is wrong, or of anything in a thorough
+                plan; else a launcher says that of a file that is no sweep, and goes on.
         """
         mistakes = [
             f"{experiment.combination.name}: {experiment.mistake}"
             for experiment in self.experiments
-            if experiment.mistake and experiment.combination.is_resolved
+            if experiment.mistake and (self.thorough or experiment.combination.is_resolved)
         ]
         if mistakes:
             raise ConfigError("; ".join(mistakes))
-        waiting = [e.combination for e in self.experiments if e.stored_as is None]
-        return [
-            Job(one.name, _written(one, folder / CONFIGS_FOLDER))
-            if one.is_resolved
-            else Job(one.name, one.source, self.updates)
-            for one in waiting
-        ]
+        waiting = [experiment for experiment in self.experiments if experiment.stored_as is None]
+        return [self._job(experiment, folder / CONFIGS_FOLDER, write) for experiment in waiting]
+
+    def _job(self, experiment: PlannedExperiment, folder: Path, write: bool) -> Job:
+        one = experiment.combination
+        if not one.is_resolved:
+            return Job(one.name, one.source, self.updates, experiment.continues)
+        config = _config_file(one, folder, write)
+        return Job(one.name, config, continues=experiment.continues)
 
 
 def _files(path: Path) -> list[Path]:
@@ -148,20 +167,20 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _of_file(path: Path, updates: Sequence[str]) -> Iterable[PlannedExperiment]:
+def _of_file(path: Path, updates: Sequence[str], thorough: bool) -> Iterable[PlannedExperiment]:
     for combination in sweep.expand(path, updates):
         try:
-            _check(combination)
+            _check(combination, plug_ins=thorough or combination.is_resolved)
         except ConfigError as error:
             yield PlannedExperiment(combination, mistake=str(error))
         else:
             yield PlannedExperiment(combination)
 
 
-def _check(combination: Combination) -> None:
-    """Find what is wrong with a config, and in a sweep with the plug-ins it names."""
+def _check(combination: Combination, plug_ins: bool) -> None:
+    """Find what is wrong with a config, and with the plug-ins it names."""
     config = Config.parse(combination.hyperparameters)
-    if combination.is_resolved:
+    if plug_ins:
         # only here, since Keras takes seconds; on any backend the same plug-ins are there
         start_keras("torch")
         from deep_bottleneck import pipeline
@@ -197,7 +216,7 @@ def _value(combination: Combination, key: str) -> Any:
     return value.get(rest) if rest and isinstance(value, dict) else value
 
 
-def _written(combination: Combination, folder: Path) -> Path:
+def _config_file(combination: Combination, folder: Path, write: bool) -> Path:
     """A config file with the combination's hyperparameters.
 
     Its folder is named after the content, so that no launch changes a file another one needs.
@@ -205,6 +224,7 @@ def _written(combination: Combination, folder: Path) -> Path:
     text = json.dumps(combination.hyperparameters, indent=4) + "\n"
     digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
     path = folder / digest[:12] / f"{combination.name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    if write:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     return path

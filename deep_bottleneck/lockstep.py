@@ -106,6 +106,11 @@ class LockstepGroup:
         return [run for run, trains in zip(self._runs, self._trains, strict=True) if trains]
 
     @property
+    def rows(self) -> list[int]:
+        """The runs that are computed, frozen ones among them."""
+        return list(self._runs)
+
+    @property
     def models(self) -> list[keras.Model]:
         """The models of those runs."""
         return [model for model, trains in zip(self._models, self._trains, strict=True) if trains]

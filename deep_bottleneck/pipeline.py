@@ -12,6 +12,7 @@ import numpy as np
 
 from deep_bottleneck import components
 from deep_bottleneck.activation_store import STORE_NAME, ActivationStore, ActivationWriter
+from deep_bottleneck.checkpoint import Checkpoints
 from deep_bottleneck.components import Component
 from deep_bottleneck.config import Config, Entry
 from deep_bottleneck.dataset_options import changed
@@ -28,6 +29,7 @@ from deep_bottleneck.interfaces import (
 )
 from deep_bottleneck.layers import layers_with_kernel
 from deep_bottleneck.measurement import EstimatorPlugIn, estimator_plug_ins, measure
+from deep_bottleneck.preemption import Preemption
 from deep_bottleneck.progress import progress
 from deep_bottleneck.schedule import default_schedule
 from deep_bottleneck.tables import Tables
@@ -120,7 +122,12 @@ def _check_tables(plan: Plan) -> None:
 
 
 def run_experiment(
-    config: Config, plan: Plan, record: Record, folder: Path
+    config: Config,
+    plan: Plan,
+    record: Record,
+    folder: Path,
+    preemption: Preemption | None = None,
+    before: Path | None = None,
 ) -> dict[str, FloatArray]:
     """Train, measure and draw; every result is stored as soon as it is there.
 
@@ -129,13 +136,17 @@ def run_experiment(
         plan: its plug-ins.
         record: where numbers and files are stored.
         folder: where the activation store and files on their way to the record are kept.
+        preemption: says whether the time is up.
+        before: the folder of an unfinished experiment of the same config to go on from.
 
     Returns:
         The final accuracy on "train" and "test" examples, of shape (n_runs,).
 
     Raises:
         ConfigError: if a plug-in's `load` returns something else than it should.
+        TimeIsUp: if the time is up.
     """
+    checkpoints = Checkpoints(folder, preemption or Preemption(), before)
     loaded = _loaded(plan.dataset, config.hyperparameters, Dataset)
     dataset = changed(loaded, config.dataset_options)
     stored = Tables(record, folder)
@@ -154,7 +165,7 @@ def run_experiment(
     plotters = [_loaded(component, values, BasePlotter) for component in plan.plotters]
     models = list(_models(plan.model, values, config))
     store_path = _store_path(config, folder)
-    _train(config, plan.callbacks, models, values, store_path)
+    _train(config, plan.callbacks, models, values, store_path, checkpoints)
     with ActivationStore(store_path) as store:
         metrics = store.metrics()
         several = len(plan.estimators) > 1
@@ -168,6 +179,9 @@ def run_experiment(
         store_figures(plotters, results, record, folder)
     if not config.keep_activations:
         store_path.unlink()
+        if before:
+            (before / STORE_NAME).unlink(missing_ok=True)
+    checkpoints.forget()
     last = metrics.groupby("run").last()
     return {"train": last["accuracy"].to_numpy(), "test": last["val_accuracy"].to_numpy()}
 
@@ -205,22 +219,33 @@ def _train(
     models: Sequence[keras.Model],
     values: Mapping[str, Any],
     store_path: Path,
+    checkpoints: Checkpoints,
 ) -> None:
     units = [int(np.prod(layer.output.shape[1:])) for layer in layers_with_kernel(models[0])]
     dataset: Dataset = values["dataset"]
     with (
         ActivationWriter(store_path, dataset, units, config.n_runs, config.epochs) as writer,
         progress("Training", config.n_runs * config.epochs) as bar,
+        checkpoints.preemption.at_epoch_ends(),
     ):
+        if checkpoints.before and checkpoints.last:
+            writer.copy(checkpoints.before / STORE_NAME)
         values = {
             **values,
+            "run": checkpoints.noted(values["run"]),
             "writer": writer,
             "schedule": default_schedule,
             "training_progress": bar,
         }
         recorders, of_runs = _loaded_callbacks(callbacks, values, config.n_runs)
         Ensemble(models, config.seed or 0).fit(
-            dataset, config.epochs, config.batch_size, config.steps_per_epoch, of_runs, recorders
+            dataset,
+            config.epochs,
+            config.batch_size,
+            config.steps_per_epoch,
+            of_runs,
+            recorders,
+            checkpoints,
         )
 
 

@@ -34,11 +34,14 @@ class SequentialGroup:
         self.layer_names = [layer.name for layer in self._layers]
         self.layer_outputs = layer_outputs(model)
 
-    def fit(self, epochs: int, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    def fit(
+        self, epochs: int, callbacks: Sequence[keras.callbacks.Callback], first_epoch: int = 0
+    ) -> None:
         """Train with Keras' own loop, on the batches that a group in lock-step would see."""
         test = self._dataset.test
         self._model.fit(
-            self._stream(epochs),
+            self._stream(first_epoch, epochs),
+            initial_epoch=first_epoch,
             epochs=epochs,
             steps_per_epoch=len(self._batches.slices),
             validation_data=(test.examples, test.one_hot_labels),
@@ -68,8 +71,8 @@ class SequentialGroup:
         """The kernel of each layer that has one, shape (1, n_weights)."""
         return [keras.ops.convert_to_numpy(layer.kernel).reshape(1, -1) for layer in self._layers]
 
-    def _stream(self, epochs: int) -> Iterator[tuple[FloatArray, FloatArray]]:
-        for epoch in range(epochs):
+    def _stream(self, first: int, epochs: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+        for epoch in range(first, epochs):
             yield from self._epoch(epoch)
 
     def _epoch(self, epoch: int) -> Iterator[tuple[FloatArray, FloatArray]]:
@@ -80,11 +83,23 @@ class SequentialGroup:
 
 
 class EndOfEpoch(keras.callbacks.Callback):
-    """Calls a function after all other callbacks have seen the end of an epoch."""
+    """Calls a function after all other callbacks have seen the end of an epoch.
 
-    def __init__(self, function: Callable[[int, dict[str, FloatArray], bool], None]) -> None:
+    And another one once they have seen the beginning of training.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[int, dict[str, FloatArray], bool], None],
+        beginning: Callable[[], None],
+    ) -> None:
         super().__init__()
         self._function = function
+        self._beginning = beginning
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Say that training begins."""
+        self._beginning()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Pass on the epoch, its logs as arrays over the one run, and whether the run stops."""

@@ -1,12 +1,20 @@
-"""Settings from the environment that are not hyperparameters."""
+"""Settings from the environment that are not hyperparameters, and names in the record."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 RUNS_VARIABLE = "DEEP_BOTTLENECK_RUNS"
 REPORT_VARIABLE = "DEEP_BOTTLENECK_REPORT"
+OUTPUT_VARIABLE = "DEEP_BOTTLENECK_OUTPUT"
+CHECKPOINT = "checkpoint.pickle"
+CONTINUE_VARIABLE = "DEEP_BOTTLENECK_CONTINUE"
 
 
 def runs_folder(environment: Mapping[str, str]) -> Path:
     """The folder of the local record: `DEEP_BOTTLENECK_RUNS`, or `runs`."""
     return Path(environment.get(RUNS_VARIABLE) or "runs")
+
+
+def output_folder(environment: Mapping[str, str]) -> Path:
+    """The folder of what launches leave: `DEEP_BOTTLENECK_OUTPUT`, or `output`."""
+    return Path(environment.get(OUTPUT_VARIABLE) or "output")

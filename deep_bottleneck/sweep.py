@@ -9,9 +9,13 @@ A sweep is a config with some of these keys besides hyperparameters:
   the second together, and so on; each of them with every combination of the grid.
 
 A dotted key varies one element of a hyperparameter: `"dataset_options.label_noise"`.
+
+Where a sweep says nothing about the seed, each experiment has one of its own: always the same for
+the same hyperparameters.
 """
 
 import ast
+import hashlib
 import itertools
 import json
 import re
@@ -25,6 +29,7 @@ from deep_bottleneck.errors import ConfigError
 
 SWEEP_KEYS = ("extends", "grid", "zip")
 LONGEST_NAME = 150
+N_SEEDS = 2**32
 
 Values = dict[str, Any]
 
@@ -104,9 +109,12 @@ def expand(path: Path, updates: Sequence[str] = ()) -> list[Combination]:
     labels = [_label(varied) for varied in every_varied]
     stem = path.stem.replace("=", "-")
     names = [f"{stem}_{label}" if label else stem for label in labels]
+    values = [_changed(_changed(sweep.plain, varied), changes) for varied in every_varied]
     return [
-        Combination(name, path, _changed(_changed(sweep.plain, varied), changes), varied)
-        for name, varied in zip(_told_apart(names), every_varied, strict=True)
+        Combination(name, path, own, varied)
+        for name, own, varied in zip(
+            _told_apart(names), _with_seeds(values), every_varied, strict=True
+        )
     ]
 
 
@@ -208,6 +216,23 @@ def _changed(values: Values, changes: Mapping[str, Any]) -> Values:
             inner = changed.get(key)
             changed[key] = _changed(inner if isinstance(inner, dict) else {}, {rest: value})
     return changed
+
+
+def _with_seeds(experiments: Iterable[Values]) -> Iterable[Values]:
+    """Give each experiment without a seed one of its own, which its other values decide."""
+    taken: set[int] = set()
+    for values in experiments:
+        if values.get("seed") is not None:
+            yield values
+            continue
+        others = {key: value for key, value in values.items() if key != "seed"}
+        text = json.dumps(others, sort_keys=True, default=str)
+        digest = hashlib.md5(text.encode(), usedforsecurity=False).digest()
+        seed = int.from_bytes(digest[:4], "big")
+        while seed in taken:
+            seed = (seed + 1) % N_SEEDS
+        taken.add(seed)
+        yield {**others, "seed": seed}
 
 
 def _label(varied: Values) -> str:

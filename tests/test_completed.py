@@ -1,5 +1,6 @@
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -66,6 +67,29 @@ def test_the_last_of_several_counts(store, root):
     store(11, "FAILED", epochs=5)
 
     assert CompletedExperiments(store.folder, root).find({"epochs": 5}) == "10"
+
+
+@pytest.mark.parametrize(
+    ("status", "age", "found"),
+    [
+        ("TIMEOUT", 0, True),
+        ("INTERRUPTED", 0, True),
+        ("RUNNING", 3600, True),
+        ("RUNNING", 0, False),
+        ("COMPLETED", 3600, False),
+    ],
+)
+def test_one_that_has_ended_early_goes_on_from_its_checkpoint(store, root, status, age, found):
+    record = store(1, status, epochs=5)
+    (record / "checkpoint.pickle").touch()
+    store(2, "FAILED", epochs=5)
+    heartbeat = datetime.now(UTC) - timedelta(seconds=age)
+    run = json.loads((record / "run.json").read_text())
+    (record / "run.json").write_text(json.dumps(run | {"heartbeat": heartbeat.isoformat()}))
+
+    unfinished = CompletedExperiments(store.folder, root).find_unfinished({"epochs": 5})
+
+    assert unfinished == (record if found else None)
 
 
 @pytest.mark.parametrize("change", [lambda f: f.write_text("answer = 43"), lambda f: f.unlink()])

@@ -23,7 +23,11 @@ SHORT = ["epochs=3", "n_runs=2", "architecture=[4,3]"]
 @pytest.fixture
 def environment(tmp_path):
     outside = {name: value for name, value in os.environ.items() if not name.startswith("MONGO")}
-    return {**outside, "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"), "KERAS_BACKEND": "torch"}
+    folders = {
+        "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"),
+        "DEEP_BOTTLENECK_OUTPUT": str(tmp_path / "output"),
+    }
+    return {**outside, **folders, "KERAS_BACKEND": "torch"}
 
 
 @pytest.fixture
@@ -399,6 +403,18 @@ def test_ctrl_c_ends_soon_and_is_stored_as_interrupted(running, tmp_path):
         last_epoch = store.metrics()["epoch"].max()
     logged = json.loads((record / "metrics.json").read_text())["test.accuracy"]["steps"]
     assert abs(last_epoch - logged[-1]) <= 1
+
+
+def test_a_signal_ahead_of_a_kill_leaves_a_checkpoint(running, tmp_path):
+    running.send_signal(signal.SIGUSR1)
+    running.wait(timeout=60)
+
+    record = tmp_path / "runs" / "1"
+    assert running.returncode == 75
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    assert "The time is up" in (tmp_path / "log").read_text()
+    assert json.loads((record / "run.json").read_text())["status"] == "TIMEOUT"
+    assert (record / "checkpoint.pickle").exists()
 
 
 def test_a_sweep_that_was_cut_short_is_resumed(call, write, tmp_path):

@@ -22,8 +22,11 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def run(tmp_path):
     def run(*arguments, cwd=ROOT):
-        environment = {**os.environ, "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs")}
-        environment["PYTHONPATH"] = str(ROOT)
+        folders = {
+            "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"),
+            "DEEP_BOTTLENECK_OUTPUT": str(tmp_path / "output"),
+        }
+        environment = {**os.environ, **folders, "PYTHONPATH": str(ROOT)}
         return subprocess.run(
             [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True
         )

@@ -65,11 +65,11 @@ def test_extending_alone_is_one_experiment_named_after_the_file(write):
 
 
 def test_a_dotted_key_varies_an_element(write):
-    path = write("s.json", callbacks={"a": 1, "b": 2}, grid={"callbacks.b": [3, 4]})
+    path = write("s.json", seed=0, callbacks={"a": 1, "b": 2}, grid={"callbacks.b": [3, 4]})
 
     first, second = sweep.expand(path, ["callbacks.a=5"])
 
-    assert first.hyperparameters == {"callbacks": {"a": 5, "b": 3}}
+    assert first.hyperparameters == {"seed": 0, "callbacks": {"a": 5, "b": 3}}
     assert second.name == "s_b-4"
 
 
@@ -131,3 +131,20 @@ def test_the_command_line_does_not_set_what_is_varied(write):
 def test_an_update_needs_a_key_and_a_value(update):
     with pytest.raises(ConfigError, match="should be KEY=VALUE"):
         sweep.parse_update(update)
+
+
+def test_each_experiment_has_a_seed_of_its_own_that_stays(write):
+    grid = {"epochs": [1, 2], "batch_size": list(range(1, 101))}
+    before = [one.hyperparameters for one in sweep.expand(write("s.json", grid=grid))]
+
+    more = {**grid, "epochs": [3, 2, 1]}
+    after = [one.hyperparameters for one in sweep.expand(write("t.json", seed=None, grid=more))]
+
+    assert len({values["seed"] for values in before}) == 200
+    assert all(values in after for values in before)
+
+
+def test_a_seed_that_the_config_fixes_is_everyones(write):
+    found = sweep.expand(write("s.json", seed=3, grid={"epochs": [1, 2]}))
+
+    assert [one.hyperparameters["seed"] for one in found] == [3, 3]

@@ -1,68 +1,112 @@
-"""Runs experiments here, one after the other, each in a process of its own.
+"""Runs experiments here, one after the other or several at a time, each in a process of its own.
 
 A process of its own gives each experiment the backend its config asks for, and keeps one that
 crashes from taking the others with it.
 """
 
-import json
 import logging
 import os
 import subprocess
-import sys
-import tempfile
+import threading
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
 
+from deep_bottleneck.cluster.submission import Submission, this_process
 from deep_bottleneck.errors import EXIT_STATUS
-from deep_bottleneck.interfaces import Job, Launcher, Outcome
-from deep_bottleneck.settings import REPORT_VARIABLE
+from deep_bottleneck.interfaces import Job, Launcher, LaunchOptions, Outcome
 
 logger = logging.getLogger(__name__)
 
+PATH = "launchers.local"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+TENSORFLOW_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
-def load(experiment_script: Path) -> Launcher:
+
+def load(options: LaunchOptions) -> Launcher:
     """A launcher that starts the script for each experiment and waits for it."""
-    return LocalLauncher(experiment_script)
+    return LocalLauncher(options)
 
 
 class LocalLauncher:
-    """One experiment at a time on this machine."""
+    """Experiments on this machine."""
 
-    def __init__(self, experiment_script: Path) -> None:
-        self._script = experiment_script
+    def __init__(self, options: LaunchOptions) -> None:
+        self._options = options
+        self._at_a_time = options.at_a_time or 1
+        self._interrupted = threading.Event()
+
+    def preview(self, jobs: Sequence[Job]) -> str:
+        """Nothing: the commands are those of the README."""
+        return ""
 
     def launch(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Run all jobs; Ctrl-C ends the current one and starts no more."""
-        outcomes: list[Outcome] = []
-        for job in jobs:
-            if outcomes and outcomes[-1].status == "INTERRUPTED":
-                outcomes.append(Outcome(job, None, "NOT STARTED", 0.0))
-                continue
-            logger.info("Starting %s", job.name)
-            outcomes.append(self._run(job))
-        return outcomes
+        """Run all jobs; Ctrl-C ends those that run and starts no more.
 
-    def _run(self, job: Job) -> Outcome:
-        with tempfile.TemporaryDirectory() as folder:
-            report = Path(folder) / "report.json"
-            start = time.monotonic()
-            exit_status = self._start_and_wait(job, report)
-            seconds = time.monotonic() - start
-            told = json.loads(report.read_text()) if report.exists() else {}
-        status = told.get("status", "INVALID" if exit_status == EXIT_STATUS else "FAILED")
+        Raises:
+            ConfigError: if the output folder cannot be written.
+        """
+        if not jobs:
+            return []
+        submission = Submission.create(self._options, PATH, jobs)
+        submission = replace(submission, job=this_process())
+        submission.write()
+        with ThreadPoolExecutor(self._at_a_time) as pool:
+            running = [
+                pool.submit(self._run, submission, number) for number in range(1, len(jobs) + 1)
+            ]
+            while True:
+                try:
+                    return [one.result() for one in running]
+                except KeyboardInterrupt:
+                    self._interrupted.set()
+                    logger.info("Interrupted; waiting for experiments to store what they have.")
+
+    def _run(self, submission: Submission, number: int) -> Outcome:
+        job = submission.tasks[number - 1]
+        if self._interrupted.is_set():
+            return Outcome(job, None, "NOT STARTED", 0.0)
+        logger.info("Starting %s", job.name)
+        start = time.monotonic()
+        exit_status = self._start_and_wait(submission, number)
+        seconds = time.monotonic() - start
+        report = submission.report(number)
+        if report is None:
+            status = "INVALID" if exit_status == EXIT_STATUS else "FAILED"
+            return Outcome(job, None, status, seconds)
+        status = report.status
+        if status == "INTERRUPTED":
+            self._interrupted.set()
         if status == "RUNNING":
             logger.error("%s ended with exit status %d in the middle", job.name, exit_status)
             status = "FAILED"
-        return Outcome(job, told.get("id"), status, seconds)
+        return Outcome(job, report.id, status, seconds)
 
-    def _start_and_wait(self, job: Job, report: Path) -> int:
-        command = [sys.executable, str(self._script), f"--name={job.config.stem}"]
-        command += ["with", str(job.config), *job.updates]
-        environment = {**os.environ, REPORT_VARIABLE: str(report)}
-        with subprocess.Popen(command, env=environment) as process:  # noqa: S603
-            while True:
-                try:
-                    return process.wait()
-                except KeyboardInterrupt:
-                    logger.info("Interrupted; waiting for the experiment to store what it has.")
+    def _start_and_wait(self, submission: Submission, number: int) -> int:
+        with ExitStack() as open_files:
+            log = None
+            environment: Mapping[str, str] = os.environ
+            if self._at_a_time > 1:
+                log = open_files.enter_context(submission.log_path(number).open("w"))
+                environment = threads_share(os.environ, self._at_a_time)
+            process = subprocess.Popen(  # noqa: S603
+                submission.command(number),
+                env=submission.environment(number, environment),
+                stdout=log,
+                stderr=log,
+            )
+            return process.wait()
+
+
+def threads_share(environment: Mapping[str, str], at_a_time: int) -> dict[str, str]:
+    """An environment in which a process takes its share of the cores, unless it says otherwise.
+
+    Args:
+        environment: the environment to start from.
+        at_a_time: how many processes share the cores that this one may use.
+    """
+    share = str(max(1, len(os.sched_getaffinity(0)) // at_a_time))
+    names = (*THREAD_VARIABLES, *TENSORFLOW_VARIABLES)
+    return {**dict.fromkeys(names, share), **environment}

@@ -1,6 +1,7 @@
 """Tells whoever launched an experiment how it is doing."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,32 @@ REPORT_PRIORITY = 39
 
 
 class JobReport(RunObserver):
-    """Tells whoever launched an experiment its id and status, in a small JSON file."""
+    """Tells whoever launched an experiment how it is doing, in a small JSON file.
+
+    The file has the keys id, status, epochs (to train), epoch (the last one logged, or null) and
+    error (the last line of what went wrong, or ""); it is written anew with every heartbeat.
+    """
 
     priority = REPORT_PRIORITY
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._id: Any = None
+        self._told: dict[str, Any] = {}
 
-    def started_event(self, _id: Any, **event: Any) -> Any:
+    def started_event(self, _id: Any, config: Mapping[str, Any], **event: Any) -> Any:
         """The experiment has an id."""
-        self._id = _id
+        self._told = {"id": str(_id), "epochs": config.get("epochs"), "epoch": None, "error": ""}
         self._write("RUNNING")
         return _id
+
+    def log_metrics(self, metrics_by_name: Mapping[str, Any], info: Any) -> None:
+        """Epochs were logged."""
+        steps = [metric["steps"][-1] for metric in metrics_by_name.values() if metric["steps"]]
+        self._told["epoch"] = max([*steps, *filter(None, [self._told["epoch"]])], default=None)
+
+    def heartbeat_event(self, **event: Any) -> None:
+        """The experiment is alive."""
+        self._write("RUNNING")
 
     def completed_event(self, **event: Any) -> None:
         """The experiment is complete."""
@@ -33,9 +47,13 @@ class JobReport(RunObserver):
         """The experiment was interrupted."""
         self._write(status)
 
-    def failed_event(self, **event: Any) -> None:
+    def failed_event(self, fail_trace: Sequence[str], **event: Any) -> None:
         """The experiment has failed."""
+        lines = "".join(fail_trace).split("\n")
+        self._told["error"] = next((line for line in reversed(lines) if line.strip()), "")
         self._write("FAILED")
 
     def _write(self, status: str) -> None:
-        self._path.write_text(json.dumps({"id": str(self._id), "status": status}))
+        unfinished = self._path.with_name(f".{self._path.name}.unfinished")
+        unfinished.write_text(json.dumps({**self._told, "status": status}))
+        unfinished.replace(self._path)

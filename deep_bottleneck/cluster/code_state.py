@@ -1,0 +1,72 @@
+"""Which code a launch runs: its commit, what it differs from that in, and a copy of it."""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import git
+
+from deep_bottleneck.cluster.submission import Submission
+
+logger = logging.getLogger(__name__)
+
+SETTINGS = Path("infrastructure") / "sacred_setup" / ".env"
+
+
+@dataclass(frozen=True)
+class CodeState:
+    """The code of a folder.
+
+    Attributes:
+        commit: its commit, "" where the folder is in no repository.
+        diff: what it differs in from the commit, new files as their names.
+    """
+
+    commit: str = ""
+    diff: str = ""
+
+    @classmethod
+    def of(cls, root: Path) -> "CodeState":
+        """Look at the repository of a folder."""
+        try:
+            repository = git.Repo(root, search_parent_directories=True)
+            commit = repository.head.commit.hexsha
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError, ValueError):
+            logger.warning("%s is in no git repository: the commit cannot be recorded", root)
+            return cls()
+        new = "".join(f"new file: {path}\n" for path in repository.untracked_files)
+        changes = repository.git.diff("HEAD")
+        return cls(commit, new + (f"{changes}\n" if changes else ""))
+
+
+def copy_code(submission: Submission) -> Path:
+    """Copy the code into the folder of a launch, without what git ignores.
+
+    The settings of a database, which git ignores, are reached by a link.
+
+    Args:
+        submission: the launch.
+
+    Returns:
+        The copy of the script that runs one experiment.
+    """
+    root = submission.script.parent
+    target = submission.folder / "code"
+    for name in _files(root):
+        copy = target / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, copy)
+    if (root / SETTINGS).exists():
+        (target / SETTINGS).parent.mkdir(parents=True, exist_ok=True)
+        (target / SETTINGS).symlink_to(root / SETTINGS)
+    return target / submission.script.name
+
+
+def _files(root: Path) -> list[str]:
+    try:
+        listed = git.Repo(root).git.ls_files("-z", "--cached", "--others", "--exclude-standard")
+    except git.InvalidGitRepositoryError:
+        package = (root / "deep_bottleneck").rglob("*.py")
+        return ["experiment.py", *(str(path.relative_to(root)) for path in package)]
+    return [name for name in listed.split("\0") if name and (root / name).is_file()]

@@ -1,0 +1,222 @@
+"""How the tasks of launches are doing, and how to end them.
+
+Out of what the experiments report and what the scheduler lists. A task that is in no list any more
+and has not told its end is *unknown* until the accounting or a long silence says that it is *lost*.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from deep_bottleneck.cluster.grid_engine import GridEngine
+from deep_bottleneck.cluster.scheduler import Listing, Scheduler
+from deep_bottleneck.cluster.slurm import Slurm
+from deep_bottleneck.cluster.submission import Report, Submission, submissions, this_process
+from deep_bottleneck.interfaces import Job
+
+SILENT_AFTER_SECONDS = 300
+ENDED_STATES = {"COMPLETED": "completed", "FAILED": "failed", "TIMEOUT": "timeout"}
+SETTLED = ("completed", "running", "queued")
+ACTIVE = ("queued", "running", "unknown")
+SHOWN_LENGTH = 100
+SHOWN_TASKS = 20
+
+SCHEDULERS: Mapping[str, type[Scheduler]] = {
+    "launchers.sge": GridEngine,
+    "launchers.slurm": Slurm,
+}
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """How a task is doing.
+
+    Attributes:
+        number: its number in the launch.
+        job: its experiment.
+        state: queued, running, completed, failed, timeout, interrupted, lost, unknown, cancelled or
+            resubmitted (in a later launch).
+        experiment_id: the id of its record, "" before it has one.
+        detail: how far it is, or what went wrong.
+    """
+
+    number: int
+    job: Job
+    state: str
+    experiment_id: str = ""
+    detail: str = ""
+
+
+def states(output: Path) -> Iterator[tuple[Submission, list[TaskState]]]:
+    """All launches that are kept in a folder, with the state of each task, the oldest first.
+
+    Raises:
+        SchedulerError: if a scheduler that has tasks of ours does not answer.
+        ConfigError: if its commands are not on this machine.
+    """
+    listings: dict[str, Listing] = {}
+    kept = list(submissions(output))
+    last = {key(job): submission.folder for submission in kept for job in submission.tasks}
+    for submission in kept:
+        found = _states(submission, listings)
+        yield (
+            submission,
+            [
+                replace(task, state="resubmitted")
+                if last[key(task.job)] != submission.folder and task.state not in SETTLED
+                else task
+                for task in found
+            ],
+        )
+
+
+def table(submission: Submission, tasks: Sequence[TaskState]) -> str:
+    """A line about a launch and one about each task that does not just wait or is complete."""
+    counts = Counter(task.state for task in tasks)
+    summary = ", ".join(f"{count} {state}" for state, count in counts.most_common())
+    title = f"{submission.folder.name} ({submission.launcher.rpartition('.')[2]} {submission.job})"
+    telling = [
+        task
+        for task in tasks
+        if task.state not in {"queued", "completed", "resubmitted"} or task.detail
+    ]
+    if not telling:
+        return f"{title}: {summary}"
+    rows = [
+        (task.number, task.job.name, task.experiment_id or "-", task.state, task.detail)
+        for task in sorted(telling, key=lambda task: task.state == "queued")[:SHOWN_TASKS]
+    ]
+    frame = pd.DataFrame(rows, columns=["task", "experiment", "id", "state", "detail"])
+    left = len(telling) - len(rows)
+    more = f"\n... and {left} more" if left else ""
+    return f"{title}: {summary}\n{frame.to_string(index=False)}{more}"
+
+
+def cancel(output: Path) -> list[Submission]:
+    """End all tasks that wait or run on a cluster.
+
+    Returns:
+        The launches that had any.
+
+    Raises:
+        SchedulerError: if a scheduler refuses.
+        ConfigError: if its commands are not on this machine.
+    """
+    ended = []
+    for submission, tasks in states(output):
+        scheduler = SCHEDULERS.get(submission.launcher)
+        if scheduler and any(task.state in {"queued", "running"} for task in tasks):
+            scheduler().cancel(submission.job)
+            replace(submission, cancelled=True).write()
+            ended.append(submission)
+    return ended
+
+
+def active_jobs(output: Path) -> set[tuple[Path, tuple[str, ...]]]:
+    """The experiments that wait or run, or may do so for all that is known, by config and updates.
+
+    Raises:
+        SchedulerError: if a scheduler that has tasks of ours does not answer.
+        ConfigError: if its commands are not on this machine.
+    """
+    return {key(task.job) for _, tasks in states(output) for task in tasks if task.state in ACTIVE}
+
+
+def key(job: Job) -> tuple[Path, tuple[str, ...]]:
+    """What tells an experiment from others: its config and updates."""
+    return job.config.resolve(), job.updates
+
+
+def _states(submission: Submission, listings: dict[str, Listing]) -> list[TaskState]:
+    """The state of each task; a scheduler is asked for its list only once, and only if need be."""
+    reports = {n: submission.report(n) for n in range(1, len(submission.tasks) + 1)}
+    open_tasks = [n for n, told in reports.items() if told is None or told.status != "COMPLETED"]
+    listing: Listing = {}
+    ended: dict[int, str] = {}
+    scheduler_type = SCHEDULERS.get(submission.launcher)
+    if open_tasks and scheduler_type and submission.job:
+        scheduler = scheduler_type()
+        if submission.launcher not in listings:
+            listings[submission.launcher] = scheduler.listed()
+        listing = listings[submission.launcher]
+        if any((submission.job, n) not in listing and _is_open(reports[n]) for n in open_tasks):
+            ended = scheduler.ended(submission.job)
+    elif submission.launcher not in SCHEDULERS and not _is_alive(submission.job):
+        ended = dict.fromkeys(open_tasks, "the launch has ended")
+    return [
+        _state(submission, number, report, listing, ended) for number, report in reports.items()
+    ]
+
+
+def _state(
+    submission: Submission,
+    number: int,
+    report: Report | None,
+    listing: Listing,
+    ended: Mapping[int, str],
+) -> TaskState:
+    task = TaskState(number, submission.tasks[number - 1], "unknown", report.id if report else "")
+    if report and report.status in {"COMPLETED", "FAILED"}:
+        detail = report.error or "" if report.status == "FAILED" else ""
+        if detail.startswith("SystemExit"):
+            detail = _last_line(submission.log_path(number))
+        return replace(task, state=ENDED_STATES[report.status], detail=detail[:SHOWN_LENGTH])
+    listed = listing.get((submission.job, number))
+    if listed:
+        detail = listed.remark or (_progress(report) if listed.state == "running" else "")
+        return replace(task, state=listed.state, detail=detail)
+    if submission.cancelled:
+        return replace(task, state="cancelled", detail=_progress(report))
+    if report and report.status != "RUNNING":
+        state = ENDED_STATES.get(report.status, report.status.lower())
+        return replace(task, state=state, detail=_progress(report))
+    if number in ended:
+        said = [ended[number], _last_line(submission.log_path(number))]
+        detail = "; ".join(filter(None, said))[:SHOWN_LENGTH]
+        return replace(task, state="lost", detail=detail)
+    silent = time.time() - (report.modified if report else submission.folder.stat().st_mtime)
+    if submission.launcher not in SCHEDULERS:
+        return replace(task, state="running" if report else "queued", detail=_progress(report))
+    if silent > SILENT_AFTER_SECONDS:
+        return replace(task, state="lost", detail=f"no sign of life for {silent / 60:.0f} minutes")
+    return task
+
+
+def _is_open(report: Report | None) -> bool:
+    return report is None or report.status == "RUNNING"
+
+
+def _progress(report: Report | None) -> str:
+    if report is None or not report.epochs:
+        return ""
+    done = 0 if report.epoch is None else report.epoch + 1
+    return f"epoch {done} of {report.epochs} ({100 * done // report.epochs} %)"
+
+
+def _last_line(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _is_alive(job: str) -> bool:
+    """Whether the process of a local launch is there; on another machine that cannot be known."""
+    node, _, process = job.rpartition(":")
+    if node != this_process().rpartition(":")[0]:
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,101 @@
+"""Grid Engine: qsub, qstat, qacct, qdel."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from deep_bottleneck.cluster.scheduler import (
+    ArrayJob,
+    Listed,
+    Listing,
+    called,
+    called_or_nothing,
+)
+from deep_bottleneck.errors import SchedulerError
+
+
+class GridEngine:
+    """Submits array jobs with qsub."""
+
+    name = "Grid Engine"
+    template = "experiment.sge"
+    default_profile = "sge"
+
+    def directives(self, job: ArrayJob) -> list[str]:
+        """The lines that begin with #$.
+
+        A soft limit sends SIGUSR1 ahead of the hard one, and -notify SIGUSR2 ahead of a qdel.
+        """
+        profile = job.profile
+        options = [
+            f"-N {job.name}",
+            f"-t 1-{job.n_tasks}",
+            f"-o {job.log_folder}/$TASK_ID.log -j y",
+            "-cwd -notify",
+        ]
+        if job.at_a_time:
+            options.append(f"-tc {job.at_a_time}")
+        if profile.seconds:
+            soft = max(1, profile.seconds - profile.notice)
+            options.append(f"-l h_rt={profile.seconds},s_rt={soft}")
+        if profile.memory:
+            options.append(f"-l {profile.memory_resource}={profile.memory}")
+        if profile.gpus:
+            options.append(f"-l {profile.gpu_resource}={profile.gpus}")
+        if profile.cpus > 1:
+            options.append(f"-pe {profile.parallel_environment} {profile.cpus}")
+        if profile.queue:
+            options.append(f"-q {profile.queue}")
+        if profile.account:
+            options.append(f"-P {profile.account}")
+        return [f"#$ {option}" for option in options]
+
+    def submit_command(self, arguments: Sequence[str], script: Path) -> list[str]:
+        """Call qsub."""
+        return ["qsub", "-terse", *arguments, str(script)]
+
+    def job_number(self, printed: str) -> str:
+        """Of an array qsub prints `6.1-2:1`."""
+        return printed.strip().splitlines()[-1].partition(".")[0]
+
+    def listed(self) -> Listing:
+        """What qstat lists."""
+        text = called(["qstat", "-xml"])
+        try:
+            jobs = list(ElementTree.fromstring(text).iter("job_list"))  # noqa: S314
+        except ElementTree.ParseError as error:
+            raise SchedulerError(f"qstat -xml printed what is no XML: {error}") from None
+        return {
+            (job.findtext("JB_job_number", ""), task): _listed(job)
+            for job in jobs
+            for task in _numbers(job.findtext("tasks") or "1")
+        }
+
+    def ended(self, job: str) -> dict[int, str]:
+        """What qacct tells; its file comes into being when the first job of all has ended."""
+        found = {}
+        for entry in called_or_nothing(["qacct", "-j", job]).split("=" * 62):
+            fields = dict(re.findall(r"^(\S+) +(.*?) *$", entry, flags=re.MULTILINE))
+            if fields.get("taskid", "").isdigit():
+                failed, status = fields["failed"].partition(" ")[0], fields["exit_status"]
+                well = failed == status == "0"
+                found[int(fields["taskid"])] = "" if well else f"exit status {status}"
+        return found
+
+    def cancel(self, job: str) -> None:
+        """Call qdel."""
+        called(["qdel", job])
+
+
+def _listed(job: ElementTree.Element) -> Listed:
+    state = job.findtext("state", "")
+    remark = f"Grid Engine: {state}" if set(state) & set("EshuSt") else ""
+    return Listed("running" if job.get("state") == "running" else "queued", remark)
+
+
+def _numbers(text: str) -> Iterator[int]:
+    """The task numbers in `3`, `1,2` or `3-9:2`."""
+    for piece in text.split(","):
+        first, last, step = re.fullmatch(r"(\d+)(?:-(\d+):(\d+))?", piece).groups()  # type: ignore[union-attr]
+        yield from range(int(first), int(last or first) + 1, int(step or 1))

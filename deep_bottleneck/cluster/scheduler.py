@@ -1,0 +1,135 @@
+"""What a scheduler of a cluster must be able to do, and how its commands are called."""
+
+import logging
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from deep_bottleneck.cluster.profile import Profile
+from deep_bottleneck.errors import ConfigError, SchedulerError
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 60
+
+Listing = Mapping[tuple[str, int], "Listed"]
+"""What a scheduler lists, by the number of the job and of the task in its array."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A task in a scheduler's list.
+
+    Attributes:
+        state: whether it waits or runs.
+        remark: the scheduler's own word where something is wrong, or "".
+    """
+
+    state: Literal["queued", "running"]
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class ArrayJob:
+    """An array job to submit, whose tasks are numbered from 1.
+
+    Attributes:
+        name: what the scheduler shows.
+        n_tasks: how many tasks it has.
+        at_a_time: how many of them may run at a time, None for as many as the scheduler likes.
+        log_folder: where what a task prints goes, as `<number>.log`.
+        profile: what a task needs.
+    """
+
+    name: str
+    n_tasks: int
+    at_a_time: int | None
+    log_folder: Path
+    profile: Profile
+
+
+class Scheduler(Protocol):
+    """Grid Engine, Slurm, ...
+
+    Attributes:
+        name: what people call it.
+        template: the file name of its job script.
+        default_profile: the profile used where none is named.
+    """
+
+    name: str
+    template: str
+    default_profile: str
+
+    def directives(self, job: ArrayJob) -> list[str]:
+        """The lines of the job script that tell the scheduler what the job is and needs."""
+        ...
+
+    def submit_command(self, arguments: Sequence[str], script: Path) -> list[str]:
+        """The command that submits a script and prints the job's number."""
+        ...
+
+    def job_number(self, printed: str) -> str:
+        """The job's number out of what the submit command printed."""
+        ...
+
+    def listed(self) -> Listing:
+        """The tasks that wait or run; those of other people may be among them.
+
+        Raises:
+            SchedulerError: if the scheduler does not answer.
+        """
+        ...
+
+    def ended(self, job: str) -> dict[int, str]:
+        """What the accounting knows of a job's ended tasks: how each ended, "" where well."""
+        ...
+
+    def cancel(self, job: str) -> None:
+        """End all tasks of a job.
+
+        Raises:
+            SchedulerError: if the scheduler refuses.
+        """
+        ...
+
+
+def called(command: Sequence[str]) -> str:
+    """What a scheduler's command prints.
+
+    Raises:
+        ConfigError: if there is no such command on this machine.
+        SchedulerError: if it fails or does not answer.
+    """
+    if shutil.which(command[0]) is None:
+        raise ConfigError(
+            f"{command[0]} is not on the PATH: this machine cannot submit to that scheduler; "
+            "log in to one that can, or choose another --launcher"
+        )
+    try:
+        result = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise SchedulerError(
+            f"{command[0]} has not answered within {PATIENCE_SECONDS} seconds"
+        ) from None
+    if result.returncode:
+        lines = (result.stderr or result.stdout).splitlines()
+        said = " ".join(line.strip() for line in lines if line and line != "Exiting.")
+        raise SchedulerError(f"{command[0]} failed with status {result.returncode}: {said}")
+    if result.stderr.strip():
+        logger.warning("%s: %s", command[0], result.stderr.strip())
+    return result.stdout
+
+
+def called_or_nothing(command: Sequence[str]) -> str:
+    """What a command prints, "" where it fails: for accounting, which a site need not have."""
+    try:
+        return called(command)
+    except (ConfigError, SchedulerError) as error:
+        logger.debug("No accounting: %s", error)
+        return ""

@@ -1,0 +1,224 @@
+"""A launch of experiments, kept in a folder that its tasks and a later `--status` read.
+
+What `output/cohort_05_20260131-101500` holds:
+
+- `submission.json`: where it went, its tasks, the code they run;
+- `changes.diff`: what the code differs from its commit in;
+- `experiment.sge` or `experiment.slurm`: the script that was submitted to a scheduler;
+- `code`: the code itself, with `--snapshot`;
+- `logs/<n>.log`: what task n printed;
+- `reports/<n>.json`: how task n is doing.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.interfaces import Job, LaunchOptions
+from deep_bottleneck.settings import (
+    CHECKPOINT,
+    CONTINUE_VARIABLE,
+    REPORT_VARIABLE,
+    RUNS_VARIABLE,
+)
+
+FILE = "submission.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a task's experiment has told of itself.
+
+    Attributes:
+        id: the experiment's id.
+        status: Sacred's word for how it is doing.
+        epoch: the last epoch that every run has trained, None before the first.
+        epochs: how many there are to train.
+        error: the last line of the error it failed with.
+        modified: when it said so, in seconds since 1970.
+    """
+
+    id: str
+    status: str
+    epoch: int | None = None
+    epochs: int | None = None
+    error: str = ""
+    modified: float = 0.0
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A launch.
+
+    Attributes:
+        folder: where it is kept, an absolute path.
+        launcher: the import path of the launcher.
+        tasks: its experiments; the number of a task is its place among them, from 1.
+        runs: the folder of the local record, an absolute path.
+        script: the script that runs one experiment, an absolute path.
+        commit: the commit of its code, "" where it is in no repository.
+        changed: whether the code differs from the commit.
+        submitted: when, in local time.
+        job: the scheduler's number for it, or host and process for a local launch; "" before it
+            has one.
+        cancelled: whether it was cancelled.
+    """
+
+    folder: Path
+    launcher: str
+    tasks: tuple[Job, ...]
+    runs: Path
+    script: Path
+    commit: str = ""
+    changed: bool = False
+    submitted: str = ""
+    job: str = ""
+    cancelled: bool = False
+
+    @classmethod
+    def create(cls, options: LaunchOptions, launcher: str, jobs: Sequence[Job]) -> "Submission":
+        """Make the folder of a new launch.
+
+        Raises:
+            ConfigError: if the folder cannot be written.
+        """
+        now = datetime.now()
+        try:
+            folder = _new_folder(options.output.resolve(), f"{options.name}_{now:%Y%m%d-%H%M%S}")
+            (folder / "logs").mkdir()
+            (folder / "reports").mkdir()
+        except OSError as error:
+            raise ConfigError(
+                f"the output folder {options.output.resolve()} cannot be written: "
+                f"{error.strerror}; name another one in DEEP_BOTTLENECK_OUTPUT"
+            ) from None
+        return cls(
+            folder,
+            launcher,
+            tuple(replace(job, config=job.config.resolve()) for job in jobs),
+            options.runs.resolve(),
+            options.experiment_script.resolve(),
+            submitted=now.isoformat(timespec="seconds"),
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> "Submission":
+        """Read what was kept.
+
+        Raises:
+            RecordError: if there is no launch in the folder, or it cannot be read.
+        """
+        path = folder / FILE
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            tasks = tuple(map(_task, values.pop("tasks")))
+            runs, script = Path(values.pop("runs")), Path(values.pop("script"))
+            return cls(folder.resolve(), tasks=tasks, runs=runs, script=script, **values)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RecordError(f"{path} is no launch that can be read: {error}") from None
+
+    def write(self) -> None:
+        """Keep it, so that no half-written file is ever seen."""
+        values = asdict(self)
+        del values["folder"]
+        unfinished = self.folder / f".{FILE}.unfinished"
+        unfinished.write_text(json.dumps(values, indent=1, default=str), encoding="utf-8")
+        unfinished.replace(self.folder / FILE)
+
+    def remove(self) -> None:
+        """Forget a launch that did not come about."""
+        shutil.rmtree(self.folder)
+
+    def report_path(self, number: int) -> Path:
+        """Where the experiment of a task tells how it is doing."""
+        return self.folder / "reports" / f"{number}.json"
+
+    def log_path(self, number: int) -> Path:
+        """Where what a task prints goes."""
+        return self.folder / "logs" / f"{number}.log"
+
+    def report(self, number: int) -> Report | None:
+        """What the experiment of a task has told, None if nothing yet."""
+        path = self.report_path(number)
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            return Report(**told, modified=path.stat().st_mtime)
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def command(self, number: int) -> list[str]:
+        """How a task's experiment is run."""
+        job = self.tasks[number - 1]
+        command = [sys.executable, str(self.script), f"--name={job.config.stem}", "with"]
+        return [*command, str(job.config), *job.updates, *self._seed_to_keep(number)]
+
+    def environment(self, number: int, environment: Mapping[str, str]) -> dict[str, str]:
+        """The environment a task's experiment is run in."""
+        before = self._unfinished(number)
+        others = {name: value for name, value in environment.items() if name != CONTINUE_VARIABLE}
+        return {
+            **others,
+            REPORT_VARIABLE: str(self.report_path(number)),
+            RUNS_VARIABLE: str(self.runs),
+            **({CONTINUE_VARIABLE: str(before.resolve())} if before else {}),
+        }
+
+    def _unfinished(self, number: int) -> Path | None:
+        """The record that a task goes on from: its own, where the scheduler starts it again."""
+        own = self.report(number)
+        if own is not None and (self.runs / own.id / CHECKPOINT).exists():
+            return self.runs / own.id
+        return self.tasks[number - 1].continues
+
+    def _seed_to_keep(self, number: int) -> list[str]:
+        before = self._unfinished(number)
+        if before is None:
+            return []
+        config = json.loads((before / "config.json").read_text(encoding="utf-8"))
+        return [f"seed={config['seed']}"]
+
+
+def submissions(output: Path) -> Iterator[Submission]:
+    """All launches that are kept in a folder, the oldest first; what is none is left out."""
+    found = []
+    for path in output.glob(f"*/{FILE}"):
+        try:
+            found.append(Submission.read(path.parent))
+        except RecordError:
+            continue
+    yield from sorted(found, key=lambda one: (one.submitted, one.folder.name))
+
+
+def _new_folder(output: Path, name: str) -> Path:
+    output.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        folder = output / (name if number == 1 else f"{name}_{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _task(values: Mapping[str, Any]) -> Job:
+    continues = values["continues"]
+    return Job(
+        values["name"],
+        Path(values["config"]),
+        tuple(values["updates"]),
+        Path(continues) if continues else None,
+    )
+
+
+def this_process() -> str:
+    """What a local launch is known by."""
+    return f"{os.uname().nodename}:{os.getpid()}"

@@ -1,0 +1,22 @@
+"""Becomes one experiment of a launch: `python -m deep_bottleneck.cluster.task FOLDER NUMBER`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deep_bottleneck.cluster.submission import Submission
+from deep_bottleneck.errors import RecordError, exit_on
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Replace this process by the experiment, so that signals reach it."""
+    folder, number = Path(arguments[0]), int(arguments[1])
+    with exit_on(RecordError):
+        submission = Submission.read(folder)
+    command = submission.command(number)
+    os.execve(command[0], command, submission.environment(number, os.environ))  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

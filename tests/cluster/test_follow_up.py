@@ -1,0 +1,189 @@
+import os
+import time
+from dataclasses import replace
+
+import pytest
+
+from deep_bottleneck.cluster import follow_up
+from deep_bottleneck.cluster.scheduler import Listed
+from deep_bottleneck.cluster.submission import Submission, this_process
+
+
+class FakeScheduler:
+    """Lists and knows what a test says."""
+
+    def listed(self):
+        return {("8", 1): Listed("running"), **self.tasks}
+
+    def ended(self, job):
+        return self.accounting
+
+    def cancel(self, job):
+        self.cancelled.append(job)
+
+
+@pytest.fixture
+def scheduler(monkeypatch, submission):
+    replace(submission, job="7").write()
+    fake = type("Fake", (FakeScheduler,), {"tasks": {}, "accounting": {}, "cancelled": []})
+    monkeypatch.setitem(follow_up.SCHEDULERS, "launchers.slurm", fake)
+    return fake
+
+
+@pytest.fixture
+def states(tmp_path):
+    def states():
+        return [
+            [(task.state, task.detail) for task in tasks]
+            for _, tasks in follow_up.states(tmp_path / "output")
+        ]
+
+    return states
+
+
+def test_what_is_listed_waits_or_runs(scheduler, states, tell):
+    scheduler.tasks = {
+        ("7", 1): Listed("running"),
+        ("7", 2): Listed("running"),
+        ("7", 3): Listed("queued"),
+        ("7", 4): Listed("queued", "Slurm: PartitionTimeLimit"),
+    }
+    tell(1, "RUNNING", epoch=4)
+
+    assert states() == [
+        [
+            ("running", "epoch 5 of 20 (25 %)"),
+            ("running", ""),
+            ("queued", ""),
+            ("queued", "Slurm: PartitionTimeLimit"),
+        ]
+    ]
+
+
+def test_the_record_says_how_a_task_ended(scheduler, states, tell):
+    tell(1, "COMPLETED", epoch=19)
+    tell(2, "FAILED", error="ValueError: no such thing")
+    tell(3, "TIMEOUT", epoch=9)
+    tell(4, "INTERRUPTED", epoch=1)
+
+    assert states() == [
+        [
+            ("completed", ""),
+            ("failed", "ValueError: no such thing"),
+            ("timeout", "epoch 10 of 20 (50 %)"),
+            ("interrupted", "epoch 2 of 20 (10 %)"),
+        ]
+    ]
+
+
+def test_what_is_listed_no_more_is_unknown_until_something_tells(
+    scheduler, states, tell, submission
+):
+    tell(1, "RUNNING")
+    tell(2, "RUNNING")
+    scheduler.accounting = {3: "exit status 137"}
+    submission.log_path(3).write_text("started\nKilled\n\n")
+    long_ago = time.time() - 3600
+    os.utime(submission.report_path(2), (long_ago, long_ago))
+
+    assert states() == [
+        [
+            ("unknown", ""),
+            ("lost", "no sign of life for 60 minutes"),
+            ("lost", "exit status 137; Killed"),
+            ("unknown", ""),
+        ]
+    ]
+
+
+def test_a_mistake_at_run_time_is_told_by_the_log(scheduler, states, tell, submission):
+    tell(1, "FAILED", error="SystemExit: 2")
+    submission.log_path(1).write_text("error: mnist.npz is not MNIST\n")
+
+    assert states()[0][0] == ("failed", "error: mnist.npz is not MNIST")
+
+
+def test_what_was_launched_again_is_told_once(scheduler, states, tell, submission, options, jobs):
+    tell(1, "COMPLETED")
+    tell(2, "FAILED")
+    again = replace(Submission.create(options, "launchers.slurm", jobs[1:]), submitted="9999")
+    again.write()
+
+    first, second = states()
+
+    assert [state for state, _ in first] == ["completed", *["resubmitted"] * 3]
+    assert [state for state, _ in second] == ["unknown"] * 3
+
+
+def test_a_table_has_a_line_for_what_needs_a_look(scheduler, tell, tmp_path):
+    scheduler.tasks = {("7", 4): Listed("queued")}
+    tell(1, "COMPLETED")
+    tell(2, "FAILED", error="ValueError: no such thing")
+    tell(3, "COMPLETED")
+
+    (found,) = follow_up.states(tmp_path / "output")
+    lines = follow_up.table(*found).splitlines()
+
+    assert lines[0].endswith("(slurm 7): 2 completed, 1 failed, 1 queued")
+    assert lines[2].split() == [
+        "2",
+        "sweep_2",
+        "12",
+        "failed",
+        "ValueError:",
+        "no",
+        "such",
+        "thing",
+    ]
+    assert len(lines) == 3
+
+
+def test_a_table_of_many_shows_some_of_them_what_went_wrong_first(scheduler, tell, tmp_path):
+    scheduler.tasks = {("7", task): Listed("queued", "Slurm: JobHeldUser") for task in (1, 2, 3)}
+    tell(4, "FAILED", error="ValueError: no such thing")
+    (found,) = follow_up.states(tmp_path / "output")
+    submission, tasks = found
+
+    lines = follow_up.table(submission, [*tasks[:3] * 10, tasks[3]]).splitlines()
+
+    assert lines[2].split()[:4] == ["4", "sweep_4", "14", "failed"]
+    assert lines[-1] == "... and 11 more"
+    assert len(lines) == 2 + follow_up.SHOWN_TASKS + 1
+
+
+def test_cancelling_ends_what_waits_or_runs_and_nothing_else(scheduler, tell, states, tmp_path):
+    scheduler.tasks = {("7", 2): Listed("running"), ("7", 3): Listed("queued")}
+    tell(1, "COMPLETED")
+
+    (cancelled,) = follow_up.cancel(tmp_path / "output")
+
+    assert scheduler.cancelled == [cancelled.job] == ["7"]
+    scheduler.tasks = {}
+    assert [state for state, _ in states()[0]] == ["completed", *["cancelled"] * 3]
+    assert follow_up.cancel(tmp_path / "output") == []
+
+
+def test_only_what_may_still_run_is_left_alone_by_a_resume(scheduler, tell, jobs, tmp_path):
+    scheduler.tasks = {("7", 2): Listed("running")}
+    scheduler.accounting = {3: "exit status 1"}
+    tell(1, "FAILED")
+
+    active = follow_up.active_jobs(tmp_path / "output")
+
+    assert active == {follow_up.key(jobs[1]), follow_up.key(jobs[3])}
+
+
+@pytest.mark.parametrize(
+    ("process", "expected"),
+    [
+        (this_process(), ["completed", "running", "queued", "queued"]),
+        (f"{os.uname().nodename}:{2**22 + 1}", ["completed", "lost", "lost", "lost"]),
+        ("elsewhere:1", ["completed", "running", "queued", "queued"]),
+    ],
+)
+def test_a_local_launch_lives_as_long_as_its_process(submission, tell, states, process, expected):
+    replace(submission, launcher="launchers.local", job=process).write()
+    tell(1, "COMPLETED")
+    tell(2, "RUNNING")
+
+    assert [state for state, _ in states()[0]] == expected

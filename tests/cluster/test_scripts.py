@@ -1,0 +1,173 @@
+"""The scripts that are submitted, and what the schedulers' own output is read as."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deep_bottleneck.cluster.grid_engine import GridEngine
+from deep_bottleneck.cluster.launcher import ClusterLauncher
+from deep_bottleneck.cluster.profile import Profile
+from deep_bottleneck.cluster.scheduler import ArrayJob, Listed
+from deep_bottleneck.cluster.script import fill_in, set_up
+from deep_bottleneck.cluster.slurm import Slurm
+from deep_bottleneck.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+EVERYTHING = Profile(
+    time="02:00:00",
+    memory="8G",
+    cpus=4,
+    gpus=1,
+    queue="long",
+    account="lab",
+    modules=("cuda/12",),
+    venv="/home/me/venv",
+)
+
+
+@pytest.fixture
+def array(tmp_path):
+    return ArrayJob("sweep", 12, 3, Path("/out/logs"), EVERYTHING)
+
+
+@pytest.fixture
+def answers(monkeypatch, tmp_path):
+    """Puts commands on the PATH that print a text and end with a status."""
+
+    def answers(status=0, **printed):
+        for name, text in printed.items():
+            (tmp_path / name).write_text(f"#!/bin/sh\ncat <<'X'\n{text}\nX\nexit {status}\n")
+            (tmp_path / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    return answers
+
+
+def test_grid_engine_is_told_what_a_profile_asks_for(array):
+    assert GridEngine().directives(array) == [
+        "#$ -N sweep",
+        "#$ -t 1-12",
+        "#$ -o /out/logs/$TASK_ID.log -j y",
+        "#$ -cwd -notify",
+        "#$ -tc 3",
+        "#$ -l h_rt=7200,s_rt=7140",
+        "#$ -l h_vmem=8G",
+        "#$ -l gpu=1",
+        "#$ -pe smp 4",
+        "#$ -q long",
+        "#$ -P lab",
+    ]
+
+
+def test_slurm_is_told_what_a_profile_asks_for(array):
+    assert Slurm().directives(array) == [
+        "#SBATCH --job-name=sweep",
+        "#SBATCH --array=1-12%3",
+        "#SBATCH --output=/out/logs/%a.log",
+        "#SBATCH --open-mode=append",
+        "#SBATCH --cpus-per-task=4",
+        "#SBATCH --time=02:00:00",
+        "#SBATCH --signal=B:USR1@60",
+        "#SBATCH --mem=8G",
+        "#SBATCH --gres=gpu:1",
+        "#SBATCH --partition=long",
+        "#SBATCH --account=lab",
+    ]
+
+
+def test_a_script_sets_its_environment_up():
+    assert set_up(EVERYTHING, {"A": "b c"}).splitlines() == [
+        "module load cuda/12",
+        "source /home/me/venv/bin/activate",
+        "export OMP_NUM_THREADS=4",
+        "export A='b c'",
+    ]
+
+
+@pytest.mark.parametrize("scheduler", [GridEngine(), Slurm()], ids=lambda one: one.name)
+def test_a_preview_is_the_script_and_the_command(scheduler, options, jobs, tmp_path):
+    options = replace(
+        options,
+        experiment_script=ROOT / "experiment.py",
+        name="05 sweep",
+        submit_args=("-p", "-5"),
+    )
+
+    preview = ClusterLauncher(scheduler, "launchers.x", options).preview(jobs).splitlines()
+
+    assert preview[0] == "#!/bin/bash"
+    assert any(line.endswith(("-N x05-sweep", "--job-name=x05-sweep")) for line in preview)
+    assert f"-m deep_bottleneck.cluster.task '{tmp_path}/output/05 sweep_DATE'" in preview[-3]
+    assert preview[-1].endswith(f"-p -5 '{tmp_path}/output/05 sweep_DATE/{scheduler.template}'")
+    assert not (tmp_path / "output").exists()
+
+
+def test_an_edited_template_that_asks_too_much_is_one_sentence(tmp_path):
+    template = tmp_path / "experiment.sge"
+    template.write_text("#$ -M {{mail}}")
+
+    with pytest.raises(ConfigError, match=r"experiment.sge: there is no value {{mail}}; there are"):
+        fill_in(template, {"folder": "x"})
+
+
+def test_ranges_of_waiting_tasks_and_jobs_of_others_are_read(answers):
+    job = "<job_list state='{0}'><JB_job_number>{1}</JB_job_number><state>{2}</state>{3}</job_list>"
+    rows = [
+        job.format("running", 7, "r", "<tasks>1</tasks>"),
+        job.format("pending", 7, "qw", "<tasks>2,4-8:2</tasks>"),
+        job.format("pending", 8, "Eqw", ""),
+    ]
+    answers(qstat=f"<job_info><queue_info>{''.join(rows)}</queue_info></job_info>")
+
+    assert GridEngine().listed() == {
+        ("7", 1): Listed("running"),
+        **{("7", task): Listed("queued") for task in (2, 4, 6, 8)},
+        ("8", 1): Listed("queued", "Grid Engine: Eqw"),
+    }
+
+
+def test_squeue_is_read(answers):
+    lines = "7|1|RUNNING|None\n7|2|PENDING|JobArrayTaskLimit\n8|N/A|PENDING|Priority\n"
+    answers(squeue=lines + "7|3|PENDING|PartitionTimeLimit")
+
+    assert Slurm().listed() == {
+        ("7", 1): Listed("running"),
+        ("7", 2): Listed("queued"),
+        ("7", 3): Listed("queued", "Slurm: PartitionTimeLimit"),
+    }
+
+
+def test_what_the_accounting_knows(answers):
+    entry = "taskid       {}\nfailed       {}\nexit_status  {}  "
+    answers(
+        qacct=f"{'=' * 62}\n{entry.format(1, 0, 0)}\n{'=' * 62}\n{entry.format(2, '100 : x', 137)}",
+        sacct="7_1|COMPLETED\n7_2|OUT_OF_MEMORY\n7_3|RUNNING",
+    )
+
+    assert GridEngine().ended("7") == {1: "", 2: "exit status 137"}
+    assert Slurm().ended("7") == {1: "", 2: "Slurm: OUT_OF_MEMORY"}
+
+
+@pytest.mark.parametrize("scheduler", [GridEngine(), Slurm()], ids=lambda one: one.name)
+def test_without_the_scheduler_nothing_is_submitted(
+    scheduler, options, jobs, monkeypatch, tmp_path
+):
+    shutil.copytree(ROOT / "infrastructure", tmp_path / "framework" / "infrastructure")
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    with pytest.raises(ConfigError, match=r"(qsub|sbatch) is not on the PATH"):
+        ClusterLauncher(scheduler, "launchers.x", options).launch(jobs)
+
+    assert not list((tmp_path / "output").iterdir())
+
+
+def test_a_refusal_is_one_sentence_and_leaves_nothing(options, jobs, answers, tmp_path):
+    shutil.copytree(ROOT / "infrastructure", tmp_path / "framework" / "infrastructure")
+    answers(status=1, sbatch="sbatch: error: invalid partition specified: fast")
+
+    with pytest.raises(ConfigError, match=r"Slurm took nothing: .*invalid partition"):
+        ClusterLauncher(Slurm(), "launchers.slurm", options).launch(jobs)
+
+    assert not list((tmp_path / "output").iterdir())

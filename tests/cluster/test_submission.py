@@ -1,0 +1,72 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from deep_bottleneck.cluster.submission import Submission, submissions
+from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.interfaces import Job
+
+
+def test_what_is_written_is_read(submission, tmp_path):
+    changed = replace(submission, job="7", commit="abc", changed=True, cancelled=True)
+    changed.write()
+
+    assert Submission.read(submission.folder) == changed
+    assert list(submissions(tmp_path / "output")) == [changed]
+
+
+def test_launches_in_the_same_second_have_folders_of_their_own(options, jobs):
+    folders = {Submission.create(options, "launchers.local", jobs).folder for _ in range(3)}
+
+    assert len(folders) == 3
+
+
+def test_a_task_runs_its_config_and_reports(options, tmp_path):
+    job = Job("sweep_1", tmp_path / "sweep_1.json", ("epochs=3",))
+    submission = Submission.create(options, "launchers.local", [job])
+
+    command = submission.command(1)
+    environment = submission.environment(1, {"PATH": "/bin"})
+
+    assert command[1:] == [
+        str(tmp_path / "framework" / "experiment.py"),
+        "--name=sweep_1",
+        "with",
+        str(tmp_path / "sweep_1.json"),
+        "epochs=3",
+    ]
+    assert environment == {
+        "PATH": "/bin",
+        "DEEP_BOTTLENECK_REPORT": str(submission.folder / "reports" / "1.json"),
+        "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"),
+    }
+
+
+def test_a_task_that_is_started_again_goes_on_with_the_same_seed(submission, tell, tmp_path):
+    (tmp_path / "runs" / "12").mkdir(parents=True)
+    (tmp_path / "runs" / "12" / "config.json").write_text(json.dumps({"seed": 5}))
+    (tmp_path / "runs" / "12" / "checkpoint.pickle").touch()
+    tell(2, "TIMEOUT")
+
+    assert submission.command(2)[-1] == "seed=5"
+    assert submission.environment(2, {})["DEEP_BOTTLENECK_CONTINUE"] == f"{tmp_path}/runs/12"
+    assert "DEEP_BOTTLENECK_CONTINUE" not in submission.environment(1, {})
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"tasks": []}'])
+def test_a_damaged_launch_is_one_sentence_and_disturbs_no_other(submission, tmp_path, content):
+    broken = tmp_path / "output" / "broken"
+    broken.mkdir()
+    (broken / "submission.json").write_text(content)
+
+    with pytest.raises(RecordError, match=r"broken/submission.json is no launch"):
+        Submission.read(broken)
+    assert list(submissions(tmp_path / "output")) == [submission]
+
+
+def test_an_output_folder_that_is_a_file_is_one_sentence(options, jobs, tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ConfigError, match=r"file cannot be written.*DEEP_BOTTLENECK_OUTPUT"):
+        Submission.create(replace(options, output=tmp_path / "file"), "launchers.local", jobs)

@@ -1,0 +1,253 @@
+"""Training that is cut short and goes on is training that was not cut short."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from deep_bottleneck import lockstep, pipeline
+from deep_bottleneck.checkpoint import Checkpoint, Checkpoints, gathered, give_back
+from deep_bottleneck.config import Config
+from deep_bottleneck.ensemble import Ensemble, Recorder
+from deep_bottleneck.preemption import Preemption, TimeIsUp
+
+
+class Notes(Recorder):
+    """Adds up what it is told, and asks for the end after an epoch."""
+
+    def __init__(self, preemption=None, end_after=None):
+        super().__init__()
+        self.preemption, self.end_after = preemption, end_after
+        self.seen = []
+
+    def on_group_epoch_end(self, epoch, group, logs, stopping):
+        for run, loss in zip(group.runs, logs["loss"], strict=True):
+            self.seen.append((run, epoch, float(loss)))
+        if self.preemption and (group.runs[-1], epoch) == self.end_after:
+            self.preemption.requested = True
+
+
+class Falling(keras.callbacks.Callback):
+    """Halves the learning rate with every third epoch, counting for itself."""
+
+    def __init__(self, stop_at):
+        super().__init__()
+        self.stop_at = stop_at
+
+    def on_train_begin(self, logs=None):
+        self.count = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.count += 1
+        if self.count % 3 == 0:
+            rate = self.model.optimizer.learning_rate
+            rate.assign(rate * 0.5)
+        if epoch == self.stop_at:
+            self.model.stop_training = True
+
+
+@pytest.fixture
+def fit(make_models, tiny_dataset, tmp_path):
+    """Trains five runs, of which some stop early, perhaps in two pieces."""
+
+    def fit(end_after=None):
+        models, notes, folder = None, None, None
+        for ends in [end_after, None] if end_after else [None]:
+            models = make_models(5)
+            preemption = Preemption()
+            before, folder = folder, tmp_path / f"{end_after}_{ends}"
+            folder.mkdir()
+            checkpoints = Checkpoints(folder, preemption, before)
+            notes = Notes(preemption, ends)
+            callbacks = [[Falling(stop_at)] for stop_at in (3, 9, 4, 3, 9)]
+            arguments = {"callbacks": callbacks, "recorders": [notes], "checkpoints": checkpoints}
+            ensemble = Ensemble(models, seed=1)
+            if ends:
+                with pytest.raises(TimeIsUp):
+                    ensemble.fit(tiny_dataset, 8, 16, **arguments)
+            else:
+                ensemble.fit(tiny_dataset, 8, 16, **arguments)
+        return notes.seen, [model.get_weights() for model in models]
+
+    return fit
+
+
+def same(first, second):
+    seen, weights = first
+    assert sorted(seen) == sorted(second[0])
+    for ours, theirs in zip(weights, second[1], strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("end_after", [(4, 0), (4, 3), (4, 5), (4, 7)])
+def test_lockstep_goes_on_bit_for_bit(fit, end_after):
+    same(fit(end_after), fit())
+
+
+@pytest.mark.parametrize("end_after", [(0, 1), (0, 3), (2, 2), (4, 7)])
+def test_one_run_after_the_other_goes_on_bit_for_bit(fit, end_after, monkeypatch):
+    monkeypatch.setattr(lockstep, "obstacle", lambda models: "the test wants it")
+
+    same(fit(end_after), fit())
+
+
+class Record:
+    def __init__(self, folder):
+        self.folder = folder
+        self.metrics = {}
+
+    def log_scalar(self, name, value, step):
+        self.metrics.setdefault(name, []).append((step, value))
+
+    def add_artifact(self, filename, name):
+        pass
+
+
+def experiment(folder, before=None, preemption=None, **changes):
+    config = Config.parse(
+        {
+            "epochs": 6,
+            "architecture": [4, 3],
+            "n_runs": 2,
+            "seed": 3,
+            "dataset": "datasets.iris",
+            "batch_size": 32,
+            "callbacks": ["callbacks.gradient_noise", "callbacks.weight_graph_information"],
+            "plotters": [],
+            **changes,
+        }
+    )
+    folder.mkdir()
+    # as in a process of its own, where the names of layers count from the beginning
+    keras.utils.clear_session()
+    record = Record(folder)
+    pipeline.run_experiment(config, pipeline.make_plan(config), record, folder, preemption, before)
+    return record
+
+
+def tables(record):
+    return {path.name: path.read_bytes() for path in record.folder.glob("*.csv")}
+
+
+class Impatient(Preemption):
+    """Its time is up at the third epoch's end, or as soon as nobody trains any more."""
+
+    def __init__(self, after_training=False):
+        super().__init__()
+        self.after_training = after_training
+        self.epochs = 0
+
+    def end_if_requested(self):
+        self.epochs += 1
+        if self.requested or (self.epochs == 3 and not self.after_training):
+            raise TimeIsUp
+
+
+@pytest.fixture
+def every_epoch(monkeypatch):
+    monkeypatch.setattr(Checkpoints, "due", lambda self, at_end: True)
+
+
+def test_tables_and_metrics_of_a_resumed_experiment_are_those_of_a_whole_one(tmp_path, every_epoch):
+    whole = experiment(tmp_path / "whole")
+    with pytest.raises(TimeIsUp):
+        experiment(tmp_path / "first", preemption=Impatient())
+
+    resumed = experiment(tmp_path / "second", before=tmp_path / "first")
+
+    assert len(tables(whole)) == 6
+    assert tables(resumed) == tables(whole)
+    assert resumed.metrics == whole.metrics
+    assert not list(tmp_path.glob("*/checkpoint*"))
+    assert not list(tmp_path.glob("second/*.h5"))
+
+
+def test_an_experiment_that_only_needs_to_be_measured_is_not_trained_again(
+    tmp_path, every_epoch, monkeypatch
+):
+    whole = experiment(tmp_path / "whole")
+
+    def too_late(*arguments):
+        raise TimeIsUp
+
+    with monkeypatch.context() as patch, pytest.raises(TimeIsUp):
+        patch.setattr(pipeline, "measure", too_late)
+        experiment(tmp_path / "first")
+    monkeypatch.setattr(lockstep.LockstepGroup, "train_epoch", too_late)
+    resumed = experiment(tmp_path / "second", before=tmp_path / "first")
+
+    assert tables(resumed) == tables(whole)
+
+
+def test_a_checkpoint_that_cannot_be_read_starts_anew(tmp_path, caplog):
+    (tmp_path / "before").mkdir()
+    (tmp_path / "before" / "checkpoint.pickle").write_bytes(b"\x80")
+
+    checkpoints = Checkpoints(tmp_path, Preemption(), tmp_path / "before")
+
+    assert checkpoints.last is None
+    assert "training starts anew" in caplog.text
+
+
+def test_a_checkpoint_is_due_now_and_then_and_at_the_end(tmp_path):
+    preemption = Preemption()
+    checkpoints = Checkpoints(tmp_path, preemption, seconds_between=0.2)
+
+    assert not checkpoints.due(at_end=False)
+    assert checkpoints.due(at_end=True)
+    time.sleep(0.25)
+    assert checkpoints.due(at_end=False)
+    checkpoints.store(Checkpoint(1, (0,), (0,)))
+    assert not checkpoints.due(at_end=False)
+    preemption.requested = True
+    assert checkpoints.due(at_end=False)
+
+
+def test_callbacks_give_what_they_gathered_and_keep_their_parts():
+    class Gathering(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.pieces = [pd.DataFrame({"a": [1]})]
+            self.seen = {("x", 1), None}
+            self.folder = Path("own")
+
+    first, second = Gathering(), Gathering()
+    first.pieces.append(first.pieces[0])
+    first.folder = Path("other")
+    give_back(second, gathered(first))
+
+    assert len(second.pieces) == 2
+    assert second.folder == Path("own")
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM])
+def test_a_signal_ends_the_experiment_at_once_or_at_the_end_of_the_epoch(number):
+    preemption = Preemption()
+    before = signal.getsignal(number)
+
+    with preemption.heard(), pytest.raises(TimeIsUp), preemption.at_epoch_ends():
+        os.kill(os.getpid(), number)
+        time.sleep(0.01)
+        assert preemption.requested
+        preemption.end_if_requested()
+    with Preemption().heard(), pytest.raises(TimeIsUp):
+        os.kill(os.getpid(), number)
+        time.sleep(1)
+
+    assert signal.getsignal(number) == before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_an_epoch_that_takes_too_long_is_cut_short(monkeypatch):
+    monkeypatch.setattr("deep_bottleneck.preemption.PATIENCE_SECONDS", 0.05)
+    preemption = Preemption()
+
+    with preemption.heard(), pytest.raises(TimeIsUp), preemption.at_epoch_ends():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
