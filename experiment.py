@@ -11,7 +11,8 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,27 @@ def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     from deep_bottleneck import pipeline
 
     config = Config.parse(_config)
-    with tempfile.TemporaryDirectory() as scratch, exit_on(ConfigError, DataError):
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        logged_into_record(),
+        exit_on(ConfigError, DataError),
+    ):
         folder = storage.local_folder(_run.observers) or Path(scratch)
         accuracy = pipeline.run_experiment(config, pipeline.make_plan(config), _run, folder)
     return {part: float(values.mean()) for part, values in accuracy.items()}
+
+
+@contextmanager
+def logged_into_record() -> Iterator[None]:
+    """Let the log pass through the standard error of now, which Sacred reads along."""
+    handlers = [h for h in logging.getLogger().handlers if type(h) is logging.StreamHandler]
+    before = [(handler, handler.setStream(sys.stderr)) for handler in handlers]
+    try:
+        yield
+    finally:
+        for handler, stream in before:
+            if stream is not None:
+                handler.setStream(stream)
 
 
 def main(arguments: Sequence[str]) -> None:

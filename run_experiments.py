@@ -68,7 +68,6 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
 def _reestimate(experiment_id: str, estimators: Sequence[str]) -> int:
     """Measure a stored experiment with more estimators."""
     # only here: torch takes seconds to import
-    from deep_bottleneck.ended_record import EndedRecord
     from deep_bottleneck.reestimation import reestimate
 
     folder = runs_folder(os.environ) / experiment_id
@@ -76,7 +75,7 @@ def _reestimate(experiment_id: str, estimators: Sequence[str]) -> int:
         if not estimators:
             raise ConfigError("--reestimate needs an estimator: --estimator PATH or PATH=RANGE")
         chosen = [_estimator(text) for text in estimators]
-        added = reestimate(EndedRecord(folder), chosen)
+        added = reestimate(folder, chosen)
     logger.info("Added to %s: %s", folder, ", ".join(added))
     return 0
 

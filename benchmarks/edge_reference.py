@@ -11,11 +11,8 @@ from statistics import fmean, median
 import numpy as np
 import torch
 
-from deep_bottleneck.information.hashing import (
-    Ensemble,
-    HashFunctions,
-    hash_functions,
-)
+from deep_bottleneck.information.hash_ensembles import Ensemble
+from deep_bottleneck.information.hashing import HashFunctions, hash_functions
 from deep_bottleneck.interfaces import FloatArray, IntArray
 
 Cell = tuple[int, ...]

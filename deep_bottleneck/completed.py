@@ -7,8 +7,8 @@ from typing import Any
 
 from deep_bottleneck import sources
 from deep_bottleneck.config import Config
-from deep_bottleneck.ended_record import EndedRecord
-from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.records.local import LocalStore
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,13 @@ class CompletedExperiments:
 
 def _completed(folder: Path) -> Iterator[_Completed]:
     """In the order of their ids; a record that cannot be read, or is of older keys, is left out."""
-    records = [path for path in folder.glob("*") if path.name.isdigit()]
-    for path in sorted(records, key=lambda path: int(path.name)):
+    store = LocalStore(folder)
+    entries = store.entries(store.ids())
+    completed = [id_ for id_, entry in entries.items() if entry.status == "COMPLETED"]
+    for id_, stored in store.configs(completed).items():
         try:
-            record = EndedRecord(path)
-            config = Config.parse(record.config)
-        except (RecordError, ConfigError):
+            config = Config.parse(stored)
+        except ConfigError:
             continue
-        if record.status == "COMPLETED":
-            yield _Completed(path.name, config, record.sources)
+        sources = entries[id_].details.get("experiment", {}).get("sources", ())
+        yield _Completed(str(id_), config, tuple((name, kept) for name, kept in sources))

@@ -5,17 +5,17 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from deep_bottleneck.interfaces import BasePlotter, Drawing, Record, Results
+from deep_bottleneck.interfaces import ArtifactRecord, BasePlotter, Results
 
 
 def store_figures(
     plotters: Iterable[BasePlotter],
     results: Results,
-    record: Record,
+    record: ArtifactRecord,
     folder: Path,
     known: Collection[str] = (),
 ) -> None:
-    """Draw, and store every figure as a PNG, and drawings of other kinds as what they are.
+    """Draw, and store every figure as a PNG and any other drawing as the file it makes.
 
     Args:
         plotters: what draws.
@@ -25,17 +25,13 @@ def store_figures(
         known: names of artifacts that are there already and stay as they are.
     """
     for plotter in plotters:
-        for name, drawn in plotter.plot(results).items():
-            if name not in known:
-                path = _saved(drawn, folder / name)
-                record.add_artifact(str(path), name=name)
-
-
-def _saved(drawn: Figure | Drawing, stem: Path) -> Path:
-    suffix = ".png" if isinstance(drawn, Figure) else drawn.suffix
-    path = stem.with_name(stem.name + suffix)
-    if isinstance(drawn, Figure):
-        drawn.savefig(path)
-    else:
-        drawn.save(path)
-    return path
+        for name, drawing in plotter.plot(results).items():
+            if name in known:
+                continue
+            if isinstance(drawing, Figure):
+                path = folder / f"{name}.png"
+                drawing.savefig(path)
+            else:
+                path = folder / f"{name}{drawing.suffix}"
+                drawing.save(path)
+            record.add_artifact(str(path), name=name)

@@ -231,14 +231,6 @@ class MutualInformationEstimator(ABC):
         """
 
 
-class Recording(Protocol):
-    """What was recorded while an experiment trained; an activation store is one."""
-
-    def part(self, part: Part) -> Activations:
-        """The activations of the training examples, the test examples, or all of them."""
-        ...
-
-
 @dataclass(frozen=True)
 class Results:
     """What an experiment has left for plotters to read.
@@ -250,36 +242,27 @@ class Results:
             val_accuracy.
         plot_median: whether to summarise runs by their median instead of their mean.
         stored: every table by the name of its artifact, those that callbacks left among them.
-        recording: what was recorded; readable only while the plotters draw.
+        recordings: the recorded activations by the part of the data, for plotters that say
+            `NEEDS_ACTIVATIONS = True` beside their `load`.
     """
 
     tables: Mapping[str, pd.DataFrame]
     metrics: pd.DataFrame
     plot_median: bool = False
     stored: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    recording: Recording | None = None
-
-    def activations(self, part: Part) -> Activations:
-        """What was recorded of a part of the data.
-
-        Raises:
-            LookupError: if these results come without a recording.
-        """
-        if self.recording is None:
-            raise LookupError(f"these results come without recorded activations of {part} data")
-        return self.recording.part(part)
+    recordings: Mapping[Part, Activations] = field(default_factory=dict)
 
 
 class Drawing(Protocol):
-    """What a plotter draws that is no Matplotlib figure, such as a movie."""
+    """What a plotter draws that is no Matplotlib figure and knows how to save itself."""
 
     @property
     def suffix(self) -> str:
-        """How the names of its files end, such as ".mp4"."""
+        """The suffix of its file, such as ".html"."""
         ...
 
     def save(self, path: Path) -> None:
-        """Write it into a file."""
+        """Write the file."""
         ...
 
 
@@ -288,18 +271,22 @@ class BasePlotter(ABC):
 
     @abstractmethod
     def plot(self, results: Results) -> Mapping[str, Figure | Drawing]:
-        """Figures, or drawings of other kinds, by the name of the artifact each is stored as."""
+        """Figures, stored as PNG, and other drawings by the name of the artifact of each."""
 
 
-class Record(Protocol):
+class ArtifactRecord(Protocol):
+    """Where an experiment's files go."""
+
+    def add_artifact(self, filename: str, name: str) -> None:
+        """Store a copy of a file under a name."""
+        ...
+
+
+class Record(ArtifactRecord, Protocol):
     """Where an experiment's numbers and files go; a Sacred run is one."""
 
     def log_scalar(self, name: str, value: float, step: int) -> None:
         """Append a value to the series of a metric."""
-        ...
-
-    def add_artifact(self, filename: str, name: str) -> None:
-        """Store a copy of a file under a name."""
         ...
 
 

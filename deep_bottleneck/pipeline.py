@@ -86,25 +86,24 @@ def make_plan(config: Config) -> Plan:
             checked(components.find(key, e.path, e.arguments, **e.keywords), names) for e in chosen
         ]
 
-    plotters = entries("plotters", config.plotters_and_reports, PLOTTER_VALUES)
-    draw_activations = any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in plotters)
-    activity = [ACTIVITY_RECORDER] if config.calculate_mi_for or draw_activations else []
-    recorders = [Entry(path=path) for path in (*RECORDERS, *activity)]
+    measured = [ACTIVITY_RECORDER] if config.calculate_mi_for else []
+    recorders = [Entry(path=path) for path in (*RECORDERS, *measured)]
     plan = Plan(
         dataset=checked(components.find("dataset", config.dataset)),
         model=checked(components.find("model", config.model), MODEL_VALUES),
         estimators=estimator_plug_ins(config),
         callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
-        plotters=plotters,
+        plotters=entries("plotters", config.plotters_and_reports, PLOTTER_VALUES),
     )
-    _check_tables(plan)
+    _check_needs(plan, config)
     return plan
 
 
-def _check_tables(plan: Plan) -> None:
-    """Make sure that each table a plotter draws is left by a callback, in its `TABLES`.
+def _check_needs(plan: Plan, config: Config) -> None:
+    """Make sure that each plotter will find the tables and activations that it says it needs.
 
-    A plotter's `NEEDED_TABLES` says for each such table which of our callbacks leaves it.
+    A plotter's `NEEDED_TABLES` says for each table which of our callbacks leaves it; whichever does
+    has it in its `TABLES`.
     """
     left = {name for callback in plan.callbacks for name in getattr(callback.module, "TABLES", ())}
     for plotter in plan.plotters:
@@ -114,6 +113,11 @@ def _check_tables(plan: Plan) -> None:
                     f'"plotters": {plotter.path} draws the table "{name}", which none of the '
                     f'callbacks leaves; add "{callback}" to "callbacks"'
                 )
+        if getattr(plotter.module, "NEEDS_ACTIVATIONS", False) and not config.calculate_mi_for:
+            raise ConfigError(
+                f'"plotters": {plotter.path} draws recorded activations, and none are recorded '
+                'where "calculate_mi_for" is empty; name a part of the data there'
+            )
 
 
 def run_experiment(
@@ -160,7 +164,8 @@ def run_experiment(
         gradients = store.gradients()
         if not gradients.empty:
             stored.add("gradients", gradients)
-        results = Results(tables, metrics, config.plot_median, stored.by_name, store)
+        recordings = {part: store.part(part) for part in config.calculate_mi_for}
+        results = Results(tables, metrics, config.plot_median, stored.by_name, recordings)
         store_figures(plotters, results, record, folder)
     if not config.keep_activations:
         store_path.unlink()

@@ -9,21 +9,36 @@ from typing import Any
 from deep_bottleneck import components
 from deep_bottleneck.activation_store import STORE_NAME, ActivationStore
 from deep_bottleneck.config import Config
-from deep_bottleneck.ended_record import EndedRecord
 from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.eval_tools.experiment import Experiment
 from deep_bottleneck.figures import store_figures
 from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.measurement import EstimatorPlugIn, estimator_plug_ins, measure
+from deep_bottleneck.records.base import as_id
+from deep_bottleneck.records.local import LocalStore
 from deep_bottleneck.tables import Tables
 
 logger = logging.getLogger(__name__)
 
+# what a plotter draws that says so has nothing to do with the estimator
+NEEDS = ("NEEDED_TABLES", "NEEDS_ACTIVATIONS")
 
-def reestimate(record: EndedRecord, estimator: Sequence[Any]) -> list[str]:
+
+class _Attaching:
+    """A stored experiment as what tables and figures are stored in."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+
+    def add_artifact(self, filename: str, name: str) -> None:
+        self._experiment.attach(name, filename)
+
+
+def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
     """Add tables and pictures of other estimators to a stored experiment.
 
     Args:
-        record: an experiment whose activations were kept.
+        folder: the local record of an experiment whose activations were kept.
         estimator: the estimators, as the config key "estimator" takes them.
 
     Returns:
@@ -31,18 +46,20 @@ def reestimate(record: EndedRecord, estimator: Sequence[Any]) -> list[str]:
 
     Raises:
         ConfigError: if an estimator cannot be loaded, or has measured this experiment already.
-        RecordError: if the experiment kept no activations.
+        RecordError: if there is no such experiment, it has not ended, or it kept no activations.
     """
-    config = Config.parse({**record.config, "estimator": list(estimator)}, str(record.folder))
-    before = set(record.artifacts)
+    experiment = Experiment(LocalStore(folder.parent), as_id(folder.name))
+    config = Config.parse({**experiment.config, "estimator": list(estimator)}, str(folder))
+    before = set(experiment.artifacts)
     plug_ins = _new_names(estimator_plug_ins(config), config, before)
-    path = record.folder / STORE_NAME
+    path = folder / STORE_NAME
     if not path.exists():
         raise RecordError(
-            f"{record.folder} has no {STORE_NAME}: only an experiment with "
+            f"{folder} has no {STORE_NAME}: only an experiment with "
             '"keep_activations": true can be estimated again'
         )
     with tempfile.TemporaryDirectory() as scratch, ActivationStore(path) as store:
+        record = _Attaching(experiment)
         tables = Tables(record, Path(scratch))
         n_classes = int(store.part("full").labels.max()) + 1
         values = {**config.hyperparameters, "n_classes": n_classes}
@@ -50,7 +67,7 @@ def reestimate(record: EndedRecord, estimator: Sequence[Any]) -> list[str]:
         results = Results(measured, store.metrics(), config.plot_median, tables.by_name)
         plotters = _plotters(config, values)
         store_figures(plotters, results, record, Path(scratch), known=before)
-    return [name for name in record.artifacts if name not in before]
+    return [name for name in experiment.artifacts if name not in before]
 
 
 def _new_names(
@@ -78,8 +95,6 @@ def _plotters(config: Config, values: Mapping[str, Any]) -> list[BasePlotter]:
         except ConfigError as error:
             logger.info("Not drawn again: %s", error)
             continue
-        if not any(
-            hasattr(component.module, name) for name in ("NEEDED_TABLES", "NEEDS_ACTIVATIONS")
-        ):
+        if not any(hasattr(component.module, need) for need in NEEDS):
             loaded.append(component.load(values))
     return loaded

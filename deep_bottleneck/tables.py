@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from deep_bottleneck.interfaces import Record
+from deep_bottleneck.interfaces import ArtifactRecord
 
 
 class Tables:
@@ -14,7 +14,7 @@ class Tables:
         by_name: what was added so far, by the name of its artifact.
     """
 
-    def __init__(self, record: Record, folder: Path) -> None:
+    def __init__(self, record: ArtifactRecord, folder: Path) -> None:
         """Store into a record.
 
         Args:

@@ -2,10 +2,6 @@
 
 import json
 import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,9 +11,9 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np
-import pymongo
 import pytest
 
+from benchmarks.mongo_server import mongo_server
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 from deep_bottleneck.models import feedforward
 
@@ -99,31 +95,5 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if os.environ.get("TEST_MONGO_URI"):
         yield os.environ["TEST_MONGO_URI"]
         return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("mongo")
-    command = [Path(sys.executable).with_name("nx-27017"), "--port", str(port)]
-    command += ["--data-dir", str(folder)]
-    uri = f"mongodb://127.0.0.1:{port}"
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            _wait_for(uri)
-            yield uri
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _wait_for(uri: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        with pymongo.MongoClient(uri, serverSelectionTimeoutMS=500) as client:
-            try:
-                client.admin.command("ping")
-            except pymongo.errors.PyMongoError:
-                if time.monotonic() > deadline:
-                    raise
-            else:
-                return
+    with mongo_server(tmp_path_factory.mktemp("mongo")) as server:
+        yield server.uri

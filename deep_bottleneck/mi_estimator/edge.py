@@ -1,6 +1,6 @@
 """MI from the dependence graph of hashed inputs and activations, calibrated to be 0 by chance."""
 
-from deep_bottleneck.information.hashing import CALIBRATED
+from deep_bottleneck.information.hash_ensembles import CALIBRATED
 from deep_bottleneck.mi_estimator.hashed import EdgeEstimator
 
 

@@ -3,7 +3,7 @@
 It overestimates, by several bits in more than a few dimensions; `edge` is calibrated.
 """
 
-from deep_bottleneck.information.hashing import PUBLISHED
+from deep_bottleneck.information.hash_ensembles import PUBLISHED
 from deep_bottleneck.mi_estimator.hashed import EdgeEstimator
 
 

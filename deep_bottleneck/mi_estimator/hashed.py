@@ -5,13 +5,9 @@ The plug-ins are `mi_estimator.edge` and `mi_estimator.edge_published`.
 
 from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.information.arrays import as_labels
-from deep_bottleneck.information.hashing import (
-    Ensemble,
-    Hashed,
-    dependence,
-    hash_labels,
-    hash_points,
-)
+from deep_bottleneck.information.dependence_graph import dependence
+from deep_bottleneck.information.hash_ensembles import Ensemble
+from deep_bottleneck.information.hashing import Hashed, hash_labels, hash_points
 from deep_bottleneck.interfaces import (
     Activations,
     FloatArray,
@@ -24,7 +20,7 @@ from deep_bottleneck.threads import threads_for
 
 
 class EdgeEstimator(MutualInformationEstimator):
-    """EDGE of Noshad, Zeng & Hero (2019), see `information.hashing`.
+    """EDGE of Noshad, Zeng & Hero (2019), see `information.dependence_graph`.
 
     The inputs are the same at every epoch and layer and are hashed once, by `fitted`. The label is
     discrete, so its hash is its value.

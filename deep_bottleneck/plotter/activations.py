@@ -1,7 +1,6 @@
 """How the activations of each layer are distributed, over training."""
 
 import math
-from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
@@ -11,25 +10,21 @@ from deep_bottleneck.plotter.style import styled
 
 NEEDS_ACTIVATIONS = True
 MOST_COLUMNS = 3
-DEFAULT_PARTS: tuple[Part, ...] = ("train", "test")
 
 
-def load(calculate_mi_for: Sequence[Part]) -> "LayerActivations":
-    """A plotter of the parts of the data that are measured, of train and test if none is."""
-    return LayerActivations(tuple(calculate_mi_for) or DEFAULT_PARTS)
+def load() -> "LayerActivations":
+    """A plotter of the parts of the data that are measured."""
+    return LayerActivations()
 
 
 class LayerActivations(BasePlotter):
     """Draws for each layer a histogram of 30 bins at each epoch, all runs together."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self._parts = parts
-
     def plot(self, results: Results) -> dict[str, Figure]:
         """One figure `activations_<part>` for each part of the data."""
         return {
-            f"activations_{part}": layer_activations(results.activations(part), part)
-            for part in self._parts
+            f"activations_{part}": layer_activations(activations, part)
+            for part, activations in results.recordings.items()
         }
 
 

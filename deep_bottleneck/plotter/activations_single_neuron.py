@@ -1,27 +1,21 @@
 """How the activations of single neurons are distributed, over training."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Activations, BasePlotter, Part, Results
 from deep_bottleneck.plotter import activation_histograms
-from deep_bottleneck.plotter.activations import DEFAULT_PARTS
 from deep_bottleneck.plotter.style import styled
 
 NEEDS_ACTIVATIONS = True
 PANEL_WIDTH, PANEL_HEIGHT = 1.7, 1.6
 
 
-def load(
-    calculate_mi_for: Sequence[Part], n_runs: int, run_number: int = 0, n_neurons: int = 10
-) -> "NeuronActivations":
-    """A plotter of the parts of the data that are measured, of train and test if none is.
+def load(n_runs: int, run_number: int = 0, n_neurons: int = 10) -> "NeuronActivations":
+    """A plotter of the parts of the data that are measured.
 
     Args:
-        calculate_mi_for: the parts of the data that are measured.
         n_runs: how many runs there are.
         run_number: the run to draw.
         n_neurons: how many neurons of each layer to draw at most.
@@ -39,14 +33,13 @@ def load(
             f'"plotters": plotter.activations_single_neuron is to draw {n_neurons} neurons of '
             "each layer; n_neurons should be 1 or more"
         )
-    return NeuronActivations(tuple(calculate_mi_for) or DEFAULT_PARTS, run_number, n_neurons)
+    return NeuronActivations(run_number, n_neurons)
 
 
 class NeuronActivations(BasePlotter):
     """Draws for each neuron of one run a histogram of 30 bins at each epoch."""
 
-    def __init__(self, parts: Sequence[Part], run: int, n_neurons: int) -> None:
-        self._parts = parts
+    def __init__(self, run: int, n_neurons: int) -> None:
         self._run = run
         self._n_neurons = n_neurons
 
@@ -54,9 +47,9 @@ class NeuronActivations(BasePlotter):
         """One figure `single_neuron_activations_<part>` for each part of the data."""
         return {
             f"single_neuron_activations_{part}": neuron_activations(
-                results.activations(part), part, self._run, self._n_neurons
+                activations, part, self._run, self._n_neurons
             )
-            for part in self._parts
+            for part, activations in results.recordings.items()
         }
 
 

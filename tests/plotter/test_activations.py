@@ -5,7 +5,6 @@ from recorded import Recorded, random_activations, results
 from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.interfaces import Results
 from deep_bottleneck.plotter import activation_histograms, activations, activations_single_neuron
 
 
@@ -51,7 +50,7 @@ def test_activations_that_are_all_alike_or_not_finite_are_drawn_too(value, tmp_p
 
 
 def test_a_panel_for_each_layer():
-    figure = activations.load(["train"]).plot(results(random_activations()))["activations_train"]
+    figure = activations.load().plot(results(random_activations(), "train"))["activations_train"]
 
     *panels, bar = figure.axes
     assert [axes.get_title() for axes in panels] == ["layer 0", "layer 1"]
@@ -62,17 +61,14 @@ def test_a_panel_for_each_layer():
         assert axes.get_ylim() == pytest.approx((-1, 1), abs=0.05)
 
 
-@pytest.mark.parametrize(
-    ("measured", "drawn"), [(["full"], ["full"]), ([], ["train", "test"]), (["test"], ["test"])]
-)
-def test_one_figure_for_each_measured_part(measured, drawn):
-    recorded = results(random_activations())
+def test_one_figure_for_each_measured_part():
+    recorded = results(random_activations(), "full", "test")
 
-    of_layers = activations.load(measured).plot(recorded)
-    of_neurons = activations_single_neuron.load(measured, n_runs=2).plot(recorded)
+    of_layers = activations.load().plot(recorded)
+    of_neurons = activations_single_neuron.load(n_runs=2).plot(recorded)
 
-    assert list(of_layers) == [f"activations_{part}" for part in drawn]
-    assert list(of_neurons) == [f"single_neuron_activations_{part}" for part in drawn]
+    assert list(of_layers) == ["activations_full", "activations_test"]
+    assert list(of_neurons) == [f"single_neuron_{name}" for name in of_layers]
 
 
 def test_a_row_for_each_layer_a_panel_for_each_neuron():
@@ -91,17 +87,11 @@ def test_a_row_for_each_layer_a_panel_for_each_neuron():
 )
 def test_what_cannot_be_drawn_is_said_beforehand(arguments, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        activations_single_neuron.load(["test"], n_runs=2, **arguments)
+        activations_single_neuron.load(n_runs=2, **arguments)
 
 
-def test_activations_are_recorded_for_the_plotter_alone():
+def test_nothing_recorded_is_said_before_training():
     config = Config.parse({"plotters": ["plotter.activations"], "calculate_mi_for": []})
 
-    plan = pipeline.make_plan(config)
-
-    assert "callbacks.activity_logger" in [callback.path for callback in plan.callbacks]
-
-
-def test_results_without_a_recording_say_so():
-    with pytest.raises(LookupError, match="without recorded activations of test data"):
-        activations.load(["test"]).plot(Results({}, None))
+    with pytest.raises(ConfigError, match='none are recorded where "calculate_mi_for" is empty'):
+        pipeline.make_plan(config)

@@ -1,0 +1,158 @@
+"""Artifacts of stored experiments by their type; nothing is read before it is asked for."""
+
+import base64
+import shutil
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import pandas as pd
+
+from deep_bottleneck.errors import RecordError
+from deep_bottleneck.records.base import StoredFile
+
+
+class Artifact:
+    """A stored file.
+
+    Attributes:
+        name: the name it was stored under.
+    """
+
+    def __init__(self, file: StoredFile) -> None:
+        self._file = file
+        self.name = file.name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.file_name!r}, {self._file.size} bytes)"
+
+    @property
+    def file_name(self) -> str:
+        """The name with the suffix of its type."""
+        name, suffix = self.name, self._file.suffix
+        return name if name.endswith(suffix) else name + suffix
+
+    def read(self) -> bytes:
+        """All bytes."""
+        with self._file.open() as file:
+            return file.read()
+
+    @property
+    def content(self) -> Any:
+        """What the file holds, in the form that its type is worked with: here, bytes."""
+        return self.read()
+
+    def show(self) -> Any:
+        """What a notebook displays: this artifact itself, or a table of what is in it."""
+        return self
+
+    def save(self, path: str | Path = ".") -> Path:
+        """Write a copy, piece by piece.
+
+        Args:
+            path: a file to write, or a folder that is there and gets a file of the artifact's name.
+
+        Returns:
+            The file that was written.
+
+        Raises:
+            RecordError: if it cannot be written.
+        """
+        target = Path(path)
+        if target.is_dir():
+            target /= self.file_name
+        try:
+            with self._file.open() as source, target.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+        except OSError as error:
+            raise RecordError(f"{self.name} cannot be saved: {error}") from None
+        return target
+
+
+class PNGArtifact(Artifact):
+    """A picture; `content` is its bytes."""
+
+    def _repr_png_(self) -> bytes:
+        return self.read()
+
+
+class CSVArtifact(Artifact):
+    """A table; `content` is a DataFrame."""
+
+    @property
+    def content(self) -> pd.DataFrame:
+        """The table."""
+        with self._file.open() as file:
+            return pd.read_csv(file)
+
+    def show(self) -> pd.DataFrame:
+        """The table."""
+        return self.content
+
+
+class MP4Artifact(Artifact):
+    """A movie; `content` is its bytes."""
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.read()).decode("ascii")
+        return f'<video controls src="data:video/mp4;base64,{data}"></video>'
+
+
+class HTMLArtifact(Artifact):
+    """A page; `content` is its text."""
+
+    @property
+    def content(self) -> str:
+        """The page."""
+        return self.read().decode("utf-8")
+
+    def _repr_html_(self) -> str:
+        return self.content
+
+
+class _OpenedHDF5(h5py.File):
+    """A h5py.File that closes the stream it reads from as well."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream, "r")
+        self._stream = stream
+
+    def close(self) -> None:
+        super().close()
+        self._stream.close()
+
+
+class HDF5Artifact(Artifact):
+    """An HDF5 file; `content` is a h5py.File, of which only what is asked for is read."""
+
+    @property
+    def content(self) -> h5py.File:
+        """The file, open for reading; close it, or use it in a `with`."""
+        return _OpenedHDF5(self._file.open())
+
+    def show(self) -> pd.DataFrame:
+        """The data sets in the file with their shapes and types."""
+        rows: list[tuple[str, str, str]] = []
+
+        def note(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                rows.append((name, str(item.shape), str(item.dtype)))
+
+        with self.content as file:
+            file.visititems(note)
+        return pd.DataFrame(rows, columns=["name", "shape", "dtype"])
+
+
+_TYPES: dict[str, type[Artifact]] = {
+    ".png": PNGArtifact,
+    ".csv": CSVArtifact,
+    ".mp4": MP4Artifact,
+    ".html": HTMLArtifact,
+    ".h5": HDF5Artifact,
+    ".hdf5": HDF5Artifact,
+}
+
+
+def artifact(file: StoredFile) -> Artifact:
+    """The artifact that a stored file is, by its suffix."""
+    return _TYPES.get(file.suffix.lower(), Artifact)(file)

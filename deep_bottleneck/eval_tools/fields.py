@@ -1,0 +1,123 @@
+"""What stored experiments are asked for by a key: a hyperparameter, a metric, the status, ..."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from deep_bottleneck.records.base import (
+    Entry,
+    ExperimentId,
+    MetricSummary,
+    RecordStore,
+)
+
+ENTRY_FIELDS = ("name", "status", "start_time", "stop_time", "heartbeat", "commit", "artifacts")
+LAST = "last"
+BEST = "best"
+REDUCTIONS = (*MetricSummary._fields, BEST)
+# Sacred's own names of its fields, which queries may use as well
+_ALIASES = {"_id": "id", "experiment.name": "name"}
+
+
+class Missing:
+    """What an experiment has no value for."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = Missing()
+
+Column = Mapping[ExperimentId, Any]
+
+
+class Fields:
+    """Reads each kind of value for all experiments at once, and only if it is asked for.
+
+    It stands for one moment: make a new one for each question.
+    """
+
+    def __init__(self, store: RecordStore, ids: Sequence[ExperimentId]) -> None:
+        self._store = store
+        self._ids = ids
+        self._summaries: dict[str, dict[ExperimentId, MetricSummary]] = {}
+
+    def column(self, key: str, reduction: str = LAST) -> Column:
+        """A value for each experiment, MISSING where it has none.
+
+        Args:
+            key: "id", one of `ENTRY_FIELDS`, "result" or a part of it, "config." or "metrics." and
+                a name, or the name alone, which is looked for among the hyperparameters first.
+            reduction: one of `REDUCTIONS`, for metrics.
+
+        Raises:
+            ValueError: if there is no such reduction.
+        """
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"{reduction!r} is none of {', '.join(REDUCTIONS)}")
+        key = _ALIASES.get(key, key)
+        section, _, rest = key.partition(".")
+        if key == "id":
+            return {id_: id_ for id_ in self._ids}
+        if key in ENTRY_FIELDS:
+            return self._of_entries(key)
+        if section == "result":
+            return {id_: _inside(entry.result, rest) for id_, entry in self._entries.items()}
+        metric = self.metric(key)
+        if metric is not None:
+            return self._of_metric(metric, reduction)
+        path = rest if section == "config" else key
+        return {id_: _inside(config, path) for id_, config in self._configs.items()}
+
+    def metric(self, key: str) -> str | None:
+        """The name of the metric that a key stands for, None if it stands for something else."""
+        section, _, rest = key.partition(".")
+        if section == "metrics" and rest:
+            return rest
+        if key in ("id", *ENTRY_FIELDS, *_ALIASES) or section in ("result", "config"):
+            return None
+        absent = all(_inside(config, key) is MISSING for config in self._configs.values())
+        return key if absent else None
+
+    def read_metrics(self, names: Iterable[str]) -> None:
+        """Read metrics at once that will be asked for one by one."""
+        wanted = sorted(set(names) - self._summaries.keys())
+        if wanted:
+            found = self._store.summaries(self._ids, wanted)
+            for name in wanted:
+                self._summaries[name] = {
+                    id_: of_one[name] for id_, of_one in found.items() if name in of_one
+                }
+
+    @cached_property
+    def _configs(self) -> dict[ExperimentId, dict[str, Any]]:
+        return self._store.configs(self._ids)
+
+    @cached_property
+    def _entries(self) -> dict[ExperimentId, Entry]:
+        return self._store.entries(self._ids)
+
+    def _of_entries(self, name: str) -> Column:
+        found = {id_: getattr(entry, name) for id_, entry in self._entries.items()}
+        return {id_: MISSING if value is None else value for id_, value in found.items()}
+
+    def _of_metric(self, name: str, reduction: str) -> Column:
+        if reduction == BEST:
+            reduction = "min" if name.endswith("loss") else "max"
+        self.read_metrics([name])
+        found = self._summaries[name]
+        return {
+            id_: getattr(found[id_], reduction) if id_ in found else MISSING for id_ in self._ids
+        }
+
+
+def _inside(value: Any, path: str) -> Any:
+    """A part of a nested value; "" is all of it, and numbers count the elements of lists."""
+    for key in path.split(".") if path else ():
+        if isinstance(value, Mapping) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return MISSING
+    return value

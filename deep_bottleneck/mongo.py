@@ -1,0 +1,109 @@
+"""How to reach a MongoDB: the settings, and a client that does not wait for ever."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pymongo
+from dotenv import dotenv_values
+from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
+
+from deep_bottleneck.errors import ConfigError, RecordError
+
+REACH_WITHIN_MS = 3000
+STALL_AFTER_MS = 20_000
+DEFAULT_DATABASE = "sacred"
+ENV_FILE = Path(__file__).resolve().parent.parent / "infrastructure" / "sacred_setup" / ".env"
+
+
+@dataclass(frozen=True)
+class MongoSettings:
+    """How to reach a MongoDB.
+
+    Attributes:
+        uri: the connection string; it may hold a password and is never shown.
+        database: the database that holds the experiments.
+    """
+
+    uri: str = field(repr=False)
+    database: str
+
+    @property
+    def hosts(self) -> str:
+        """Where the database is, without user and password."""
+        nodes = pymongo.uri_parser.parse_uri(self.uri)["nodelist"]
+        return ", ".join(f"{host}:{port}" for host, port in sorted(nodes))
+
+    def connect(self) -> "pymongo.MongoClient[Any]":
+        """A client whose database has answered.
+
+        Raises:
+            RecordError: if it does not answer or refuses; the message holds no password.
+        """
+        client: pymongo.MongoClient[Any] = pymongo.MongoClient(
+            self.uri,
+            serverSelectionTimeoutMS=REACH_WITHIN_MS,
+            connectTimeoutMS=REACH_WITHIN_MS,
+            socketTimeoutMS=STALL_AFTER_MS,
+        )
+        try:
+            client[self.database].list_collection_names()
+        except OperationFailure as error:
+            reason = (error.details or {}).get("errmsg", "the operation was refused")
+        except PyMongoError:
+            reason = f"it did not answer within {REACH_WITHIN_MS / 1000:g} seconds"
+        else:
+            return client
+        client.close()
+        raise RecordError(
+            f'The MongoDB database "{self.database}" at {self.hosts} cannot be used ({reason})'
+        )
+
+
+def settings_of_uri(uri: str, database: str | None = None) -> MongoSettings:
+    """The settings that an address stands for, with the database it names if none is given.
+
+    Raises:
+        ConfigError: if it is no address of a MongoDB.
+    """
+    try:
+        in_uri = pymongo.uri_parser.parse_uri(uri)["database"]
+    except (ConfigurationError, ValueError, PyMongoError) as error:
+        raise ConfigError(f"MONGO_URI is not a MongoDB address: {error}") from None
+    return MongoSettings(uri, database or in_uri or DEFAULT_DATABASE)
+
+
+def mongo_settings(environment: Mapping[str, str], env_file: Path) -> MongoSettings | None:
+    """The database that the environment or a `.env` file names, None if neither does.
+
+    `MONGO_URI`, or else `MONGO_HOST` with `MONGO_DATABASE` and, where the database asks for them,
+    `MONGO_INITDB_ROOT_USERNAME` and `MONGO_INITDB_ROOT_PASSWORD`. The environment wins over the
+    file.
+
+    Raises:
+        ConfigError: if the settings are incomplete or the URI cannot be read.
+    """
+    from_file = {name: value for name, value in dotenv_values(env_file).items() if value}
+    settings = {**from_file, **{name: value for name, value in environment.items() if value}}
+    uri = settings.get("MONGO_URI")
+    if uri:
+        return settings_of_uri(uri, settings.get("MONGO_DATABASE"))
+    host = settings.get("MONGO_HOST")
+    if not host:
+        return None
+    database = settings.get("MONGO_DATABASE")
+    if not database:
+        raise ConfigError("MONGO_HOST is set but MONGO_DATABASE is not: name the database to use")
+    user = settings.get("MONGO_INITDB_ROOT_USERNAME")
+    password = settings.get("MONGO_INITDB_ROOT_PASSWORD")
+    if bool(user) != bool(password):
+        raise ConfigError(
+            "MONGO_INITDB_ROOT_USERNAME and MONGO_INITDB_ROOT_PASSWORD go together: set both or "
+            "neither"
+        )
+    login = ""
+    if user and password:
+        login = f"{quote_plus(user)}:{quote_plus(password)}@"
+    return MongoSettings(f"mongodb://{login}{host}", database)

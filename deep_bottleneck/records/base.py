@@ -1,0 +1,208 @@
+"""What every store of experiments can do, and the value objects it answers with."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import pandas as pd
+
+ExperimentId = int | str
+
+RUNNING = "RUNNING"
+LOST = "LOST"
+# Sacred beats every 10 seconds; a long computation may hold the interpreter for some of them.
+LOST_AFTER = timedelta(minutes=2)
+
+
+class MetricSummary(NamedTuple):
+    """A metric in a few numbers, NaN where it has no value."""
+
+    first: float
+    last: float
+    min: float
+    max: float
+    mean: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "MetricSummary":
+        """Summarise the values of a metric in the order of their steps."""
+        series = pd.Series(values, dtype=float)
+        if series.empty:
+            return cls(*[float("nan")] * len(cls._fields))
+        return cls(
+            float(series.iloc[0]),
+            float(series.iloc[-1]),
+            float(series.min()),
+            float(series.max()),
+            float(series.mean()),
+        )
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of an experiment, not read yet.
+
+    Attributes:
+        name: the name of the artifact.
+        suffix: what kind of file it is, such as ".png"; "" if that is not known.
+        size: its length in bytes.
+        open: opens it for reading.
+    """
+
+    name: str
+    suffix: str
+    size: int
+    open: Callable[[], BinaryIO] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a stored experiment besides its config, metrics and files.
+
+    Attributes:
+        id: its id in its store.
+        stored_status: the status as it was written last.
+        start_time: in UTC, None if it has not started.
+        stop_time: in UTC, None if it has not ended.
+        heartbeat: when it last showed that it was alive, in UTC.
+        result: what the experiment returned.
+        artifacts: the names of its artifacts.
+        details: everything else that Sacred stores: "experiment", "host", "meta", ...
+    """
+
+    id: ExperimentId
+    stored_status: str
+    start_time: datetime | None
+    stop_time: datetime | None
+    heartbeat: datetime | None
+    result: Any
+    artifacts: tuple[str, ...]
+    details: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def status(self) -> str:
+        """The stored status, but LOST for an experiment that should be running and is silent."""
+        last_sign = self.heartbeat or self.start_time
+        if self.stored_status != RUNNING or last_sign is None:
+            return self.stored_status
+        return LOST if datetime.now(UTC) - last_sign > LOST_AFTER else RUNNING
+
+    @property
+    def name(self) -> str:
+        """The name of the experiment."""
+        return self._experiment.get("name") or ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The source files that were stored, by their path in the project."""
+        return tuple(source[0] for source in self._experiment.get("sources") or ())
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of the project, None if it was under no version control."""
+        repositories = self._experiment.get("repositories") or ()
+        return next((entry["commit"] for entry in repositories if entry.get("commit")), None)
+
+    @property
+    def _experiment(self) -> Mapping[str, Any]:
+        return self.details.get("experiment") or {}
+
+
+class RecordStore(ABC):
+    """A place where experiments are stored.
+
+    Every call reads what is stored now. Calls for many experiments leave out those that are not
+    there or cannot be read, and say so in the log.
+    """
+
+    @abstractmethod
+    def ids(self) -> list[ExperimentId]:
+        """The ids of all experiments, in the order of `sort_key`."""
+
+    @abstractmethod
+    def check(self, experiment_id: ExperimentId) -> None:
+        """Make sure that an experiment is there and can be read.
+
+        Raises:
+            RecordError: if it is not.
+        """
+
+    @abstractmethod
+    def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
+        """What is known of experiments."""
+
+    @abstractmethod
+    def configs(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
+        """The hyperparameters of experiments."""
+
+    @abstractmethod
+    def metrics(
+        self, ids: Sequence[ExperimentId], names: Iterable[str] | None = None
+    ) -> dict[ExperimentId, dict[str, pd.Series]]:
+        """Metrics of experiments, each a float64 series indexed by its step.
+
+        Args:
+            ids: of which experiments.
+            names: which metrics, None for all; one that an experiment lacks is left out.
+        """
+
+    @abstractmethod
+    def summaries(
+        self, ids: Sequence[ExperimentId], names: Iterable[str]
+    ) -> dict[ExperimentId, dict[str, MetricSummary]]:
+        """Metrics of experiments in a few numbers, faster than the metrics themselves."""
+
+    @abstractmethod
+    def files(self, experiment_id: ExperimentId) -> dict[str, StoredFile]:
+        """The artifacts of an experiment by name.
+
+        Raises:
+            RecordError: if there is no such experiment, or it cannot be read.
+        """
+
+    @abstractmethod
+    def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:
+        """Add a copy of a file to the artifacts of an experiment that has ended.
+
+        Raises:
+            RecordError: if there is no such experiment, it has not ended, or has such an artifact.
+        """
+
+    @abstractmethod
+    def delete(self, experiment_id: ExperimentId) -> None:
+        """Delete an experiment with its metrics and artifacts.
+
+        Raises:
+            RecordError: if there is no such experiment.
+        """
+
+    @abstractmethod
+    def mark_lost(self, experiment_id: ExperimentId) -> None:
+        """Store that an experiment is LOST, and ended when it last gave a sign.
+
+        Raises:
+            RecordError: if there is no such experiment, or it is not LOST.
+        """
+
+
+def as_id(text: str | int) -> ExperimentId:
+    """An id as it is stored, from the way a folder or a command line writes it."""
+    return int(text) if isinstance(text, str) and text.isdecimal() else text
+
+
+def sort_key(experiment_id: ExperimentId) -> tuple[bool, ExperimentId]:
+    """Numbers in their order, then other ids in theirs."""
+    return isinstance(experiment_id, str), experiment_id
+
+
+def utc(time: str | datetime | None) -> datetime | None:
+    """A stored time, which is in UTC, to the millisecond that databases keep."""
+    if time is None:
+        return None
+    if isinstance(time, str):
+        time = datetime.fromisoformat(time)
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)

@@ -1,0 +1,396 @@
+"""Experiments in a MongoDB, in Sacred's collections: runs, metrics and files in GridFS."""
+
+import hashlib
+import io
+import mimetypes
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import gridfs
+import pandas as pd
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
+
+from deep_bottleneck.errors import RecordError
+from deep_bottleneck.mongo import MongoSettings
+from deep_bottleneck.records.base import (
+    LOST,
+    RUNNING,
+    Entry,
+    ExperimentId,
+    MetricSummary,
+    RecordStore,
+    StoredFile,
+    sort_key,
+    utc,
+)
+from deep_bottleneck.records.identity import IDENTITY, OF_IDENTITY, identity_of
+
+# Beyond so many experiments it is faster to pick from all than to ask for each by its id.
+ASK_BY_ID = 100
+# An experiment names a file when all of it is stored.
+UPLOADED_WITHIN = timedelta(hours=1)
+OF_SUMMARY = ("status", "start_time", "stop_time", "heartbeat", "result", "artifacts", "experiment")
+
+
+class DatabaseStore(RecordStore):
+    """The experiments in a database.
+
+    Attributes:
+        settings: how it is reached.
+        database: the database itself.
+        fs: its files.
+    """
+
+    def __init__(self, settings: MongoSettings) -> None:
+        """Connect to a database.
+
+        Raises:
+            RecordError: if it does not answer or refuses.
+        """
+        self.settings = settings
+        client = settings.connect()
+        self.database = client[settings.database]
+        self._leave = weakref.finalize(self, client.close)
+        self.fs = gridfs.GridFS(self.database)
+
+    def __repr__(self) -> str:
+        return f"DatabaseStore({self.settings.database!r} at {self.settings.hosts})"
+
+    def ids(self) -> list[ExperimentId]:
+        """The ids of all experiments."""
+        return sorted((run["_id"] for run in self._find("runs", {}, ["_id"])), key=sort_key)
+
+    def check(self, experiment_id: ExperimentId) -> None:
+        """Make sure that an experiment is there."""
+        self.document(experiment_id)
+
+    def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
+        """What is known of experiments."""
+        return {id_: _entry(run) for id_, run in self._runs(ids, OF_SUMMARY).items()}
+
+    def configs(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
+        """The hyperparameters of experiments."""
+        return {id_: run.get("config", {}) for id_, run in self._runs(ids, ["config"]).items()}
+
+    def metrics(
+        self, ids: Sequence[ExperimentId], names: Iterable[str] | None = None
+    ) -> dict[ExperimentId, dict[str, pd.Series]]:
+        """Metrics of experiments."""
+        found: dict[ExperimentId, dict[str, pd.Series]] = {id_: {} for id_ in ids}
+        for metric in self._metrics(ids, names):
+            found[metric["run_id"]][metric["name"]] = pd.Series(
+                metric["values"], pd.Index(metric["steps"], name="step"), float, metric["name"]
+            )
+        return found
+
+    def summaries(
+        self, ids: Sequence[ExperimentId], names: Iterable[str]
+    ) -> dict[ExperimentId, dict[str, MetricSummary]]:
+        """Metrics of experiments in a few numbers."""
+        found: dict[ExperimentId, dict[str, MetricSummary]] = {id_: {} for id_ in ids}
+        for metric in self._metrics(ids, names):
+            found[metric["run_id"]][metric["name"]] = MetricSummary.of(metric["values"])
+        return found
+
+    def files(self, experiment_id: ExperimentId) -> dict[str, StoredFile]:
+        """The artifacts of an experiment whose file is there."""
+        stored = {entry["name"]: entry["file_id"] for entry in self._artifacts(experiment_id)}
+        query = {"_id": {"$in": list(stored.values())}}
+        files = {file["_id"]: file for file in self._find("fs.files", query)}
+        return {
+            name: StoredFile(
+                name, _suffix(name, files[id_]), files[id_]["length"], self._opener(id_)
+            )
+            for name, id_ in stored.items()
+            if id_ in files
+        }
+
+    def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:
+        """Add a copy of a file to the artifacts of an experiment that has ended."""
+        run = self.document(experiment_id)
+        if run.get("status") == RUNNING:
+            raise RecordError(
+                f"Experiment {experiment_id} in {self!r} is {_entry(run).status}; results can be "
+                "attached once it has ended (storage doctor ends one that is LOST)"
+            )
+        if name in _entry(run).artifacts:
+            raise RecordError(
+                f"Experiment {experiment_id} in {self!r} has an artifact {name} already: choose a "
+                "new name"
+            )
+        with path.open("rb") as file:
+            self.put_artifact(experiment_id, file, name, path.suffix)
+
+    def insert(self, document: Mapping[str, Any]) -> ExperimentId:
+        """Store an experiment under its id, or the next free one if another has that.
+
+        Args:
+            document: what Sacred stores in the collection "runs", with its identity.
+
+        Returns:
+            The id it has now; that of the stored one if the same experiment is there already.
+        """
+        runs = self.database["runs"]
+        identity, experiment_id = document[IDENTITY], document["_id"]
+        with self._errors():
+            runs.create_index(IDENTITY, unique=True, sparse=True)
+            self.database["metrics"].create_index("run_id")
+            self.database["metrics"].create_index("name")
+            while True:
+                try:
+                    runs.insert_one({**document, "_id": experiment_id})
+                except DuplicateKeyError:
+                    for same in self._find("runs", {IDENTITY: identity}, ["_id"]):
+                        return same["_id"]
+                    numbers = {"_id": {"$type": "number"}}
+                    last = runs.find_one(numbers, ["_id"], sort=[("_id", -1)])
+                    experiment_id = last["_id"] + 1 if last else 1
+                else:
+                    return experiment_id
+
+    def put_artifact(
+        self, experiment_id: ExperimentId, file: BinaryIO, name: str, suffix: str
+    ) -> dict[str, Any]:
+        """Store a file as an artifact, chunk by chunk, and name it in the experiment.
+
+        What an earlier call for this artifact has left, that was cut short, is replaced.
+        """
+        address = artifact_address(experiment_id, name)
+        stored = {"name": name, "file_id": _file_id(address)}
+        with self._errors():
+            if self.fs.exists(stored["file_id"]):
+                self.fs.delete(stored["file_id"])
+            self.database["fs.chunks"].delete_many({"files_id": stored["file_id"]})
+            self.fs.put(
+                file,
+                _id=stored["file_id"],
+                filename=address,
+                content_type=mimetypes.guess_type(f"file{suffix}")[0],
+                metadata={"suffix": suffix},
+            )
+            self.database["runs"].update_one(
+                {"_id": experiment_id}, {"$addToSet": {"artifacts": stored}}
+            )
+        return stored
+
+    def put_source(self, name: str, path: Path) -> ObjectId:
+        """Store a source file, unless one of this name and content is there."""
+        with path.open("rb") as file, self._errors():
+            digest = hashlib.file_digest(file, "md5").hexdigest()
+            same = self.fs.find_one({"filename": name, "metadata.md5": digest})
+            if same:
+                return same._id
+            file.seek(0)
+            return self.fs.put(file, filename=name, metadata={"md5": digest})
+
+    def put_metrics(
+        self, experiment_id: ExperimentId, metrics: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Store metrics by name, each with its steps, values and timestamps, in place of any."""
+        with self._errors():
+            for name, metric in metrics.items():
+                self.database["metrics"].update_one(
+                    {"run_id": experiment_id, "name": name}, {"$set": dict(metric)}, upsert=True
+                )
+
+    def stored_metrics(self, experiment_id: ExperimentId) -> dict[str, dict[str, Any]]:
+        """The metrics of an experiment by name, each with its steps, values and timestamps."""
+        found = self._find("metrics", {"run_id": experiment_id})
+        parts = ("steps", "values", "timestamps")
+        return {metric["name"]: {part: metric[part] for part in parts} for metric in found}
+
+    def update(self, experiment_id: ExperimentId, values: Mapping[str, Any]) -> None:
+        """Store something else about an experiment."""
+        with self._errors():
+            self.database["runs"].update_one({"_id": experiment_id}, {"$set": dict(values)})
+
+    def read(self, file_id: Any) -> bytes:
+        """All bytes of a small file."""
+        with self._opener(file_id)() as file:
+            return file.read()
+
+    def identities(self) -> dict[str, ExperimentId]:
+        """The ids of all experiments by what makes them the same in every store."""
+        return {
+            identity_of(run, run["_id"]): run["_id"] for run in self._find("runs", {}, OF_IDENTITY)
+        }
+
+    def unreferenced_files(self) -> list[tuple[Any, str]]:
+        """The id and name of each file that no experiment needs, and that nobody just uploads."""
+        runs = self._find("runs", {}, ["artifacts", "experiment"])
+        needed = {file_id for run in runs for file_id in file_ids(run)}
+        latest = datetime.now(UTC) - UPLOADED_WITHIN
+        return [
+            (file["_id"], file.get("filename") or "")
+            for file in self._find("fs.files", {}, ["filename", "uploadDate"])
+            if file["_id"] not in needed and (utc(file.get("uploadDate")) or latest) <= latest
+        ]
+
+    def close(self) -> None:
+        """Leave the database."""
+        self._leave()
+
+    def delete(self, experiment_id: ExperimentId) -> None:
+        """Delete an experiment, and of its files those that no other experiment needs.
+
+        The experiment itself goes last, so that a deletion that was cut short can be repeated.
+        """
+        run = self.document(experiment_id)
+        others = self._find("runs", {"_id": {"$ne": experiment_id}}, ["artifacts", "experiment"])
+        needed = {file_id for other in others for file_id in file_ids(other)}
+        with self._errors():
+            for file_id in file_ids(run) - needed:
+                self.fs.delete(file_id)
+            self.database["metrics"].delete_many({"run_id": experiment_id})
+            self.database["runs"].delete_one({"_id": experiment_id})
+
+    def mark_lost(self, experiment_id: ExperimentId) -> None:
+        """Store that an experiment is LOST, and ended when it last gave a sign."""
+        run = self.document(experiment_id)
+        status = _entry(run).status
+        if status != LOST:
+            raise RecordError(f"Experiment {experiment_id} in {self!r} is {status}, not {LOST}")
+        end = run.get("heartbeat") or run["start_time"]
+        with self._errors():
+            self.database["runs"].update_one(
+                {"_id": experiment_id, "status": RUNNING},
+                {"$set": {"status": LOST, "stop_time": end}},
+            )
+
+    def document(self, experiment_id: ExperimentId) -> dict[str, Any]:
+        """Everything in the collection "runs" about an experiment.
+
+        Raises:
+            RecordError: if it is not there.
+        """
+        for run in self._find("runs", {"_id": experiment_id}):
+            return run
+        raise RecordError(f"There is no experiment {experiment_id} in {self!r}")
+
+    def _artifacts(self, experiment_id: ExperimentId) -> list[dict[str, Any]]:
+        artifacts: list[dict[str, Any]] = self.document(experiment_id).get("artifacts", [])
+        return artifacts
+
+    def _runs(
+        self, ids: Sequence[ExperimentId], fields: Iterable[str]
+    ) -> dict[ExperimentId, dict[str, Any]]:
+        query = {"_id": {"$in": list(ids)}} if len(ids) < ASK_BY_ID else {}
+        found = {run["_id"]: run for run in self._find("runs", query, fields)}
+        return {id_: found[id_] for id_ in ids if id_ in found}
+
+    def _metrics(
+        self, ids: Sequence[ExperimentId], names: Iterable[str] | None
+    ) -> Iterator[dict[str, Any]]:
+        query: dict[str, Any] = {}
+        if names is not None:
+            query["name"] = _any_of(list(names))
+        if len(ids) < ASK_BY_ID:
+            query["run_id"] = _any_of(ids)
+        wanted = set(ids)
+        for metric in self._find("metrics", query, ["run_id", "name", "steps", "values"]):
+            if metric["run_id"] in wanted:
+                yield metric
+
+    def _find(
+        self, collection: str, query: Mapping[str, Any], fields: Iterable[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        projection = None if fields is None else dict.fromkeys(fields, 1)
+        with self._errors():
+            yield from self.database[collection].find(query, projection)
+
+    def _opener(self, file_id: Any) -> Callable[[], BinaryIO]:
+        def open_file() -> BinaryIO:
+            with self._errors():
+                return io.BufferedReader(_GridReader(self.fs.get(file_id), self._errors))
+
+        return open_file
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say in one sentence what the database refused, or that it is gone."""
+        try:
+            yield
+        except gridfs.NoFile:
+            raise RecordError(f"{self!r}: a file of the experiment is not there") from None
+        except OperationFailure as error:
+            reason = (error.details or {}).get("errmsg", "the operation was refused")
+            raise RecordError(f"{self!r} refused: {reason}") from None
+        except PyMongoError as error:
+            raise RecordError(f"{self!r} does not answer ({type(error).__name__})") from None
+
+
+class _GridReader(io.RawIOBase):
+    """A file in GridFS of which only what is asked for is fetched."""
+
+    def __init__(
+        self, file: gridfs.GridOut, errors: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._file = file
+        self._errors = errors
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._errors():
+            content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _any_of(values: Sequence[Any]) -> Any:
+    """The condition to be one of these; of one value alone every database uses its index."""
+    return values[0] if len(values) == 1 else {"$in": list(values)}
+
+
+def _file_id(address: str) -> ObjectId:
+    """The same for the same address, so that a repeated upload replaces and never doubles."""
+    return ObjectId(hashlib.sha256(address.encode()).digest()[:12])
+
+
+def artifact_address(experiment_id: ExperimentId, name: str) -> str:
+    """What Sacred calls the file of an artifact in GridFS."""
+    return f"artifact://runs/{experiment_id}/{name}"
+
+
+def file_ids(run: Mapping[str, Any]) -> set[Any]:
+    """The ids in GridFS of an experiment's artifacts and sources."""
+    sources = (run.get("experiment") or {}).get("sources") or ()
+    artifacts = run.get("artifacts") or ()
+    return {entry["file_id"] for entry in artifacts} | {file_id for _, file_id in sources}
+
+
+def _entry(run: Mapping[str, Any]) -> Entry:
+    return Entry(
+        run["_id"],
+        run.get("status", ""),
+        utc(run.get("start_time")),
+        utc(run.get("stop_time")),
+        utc(run.get("heartbeat")),
+        run.get("result"),
+        tuple(entry["name"] for entry in run.get("artifacts") or ()),
+        run,
+    )
+
+
+def _suffix(name: str, file: Mapping[str, Any]) -> str:
+    """The kind of a stored file: as we noted it, or after its content type or name."""
+    noted = (file.get("metadata") or {}).get("suffix")
+    if noted is not None:
+        return str(noted)
+    return mimetypes.guess_extension(file.get("contentType") or "") or Path(name).suffix

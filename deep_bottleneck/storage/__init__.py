@@ -1,0 +1,58 @@
+"""Where experiments are stored: Sacred observers for a local folder and, if configured, MongoDB.
+
+The local record always comes first and chooses the experiment's id, so a database that is absent
+or goes away costs nothing but its own copy. `python -m deep_bottleneck.storage` brings that copy up
+to date later, moves experiments between folders and databases, and mends what a kill left behind.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from sacred.observers import FileStorageObserver, RunObserver
+
+from deep_bottleneck.errors import RecordError
+from deep_bottleneck.mongo import mongo_settings
+from deep_bottleneck.records.database import DatabaseStore
+from deep_bottleneck.settings import REPORT_VARIABLE, runs_folder
+from deep_bottleneck.storage.database import DatabaseRecord
+from deep_bottleneck.storage.local import LocalRecord
+from deep_bottleneck.storage.report import JobReport
+
+logger = logging.getLogger(__name__)
+
+
+def observers(environment: Mapping[str, str], env_file: Path) -> list[RunObserver]:
+    """The observers that store an experiment.
+
+    Args:
+        environment: `DEEP_BOTTLENECK_RUNS` names the folder of the local record, `runs` if it does
+            not; `DEEP_BOTTLENECK_REPORT` a file for a `JobReport`; see `mongo_settings` besides.
+        env_file: more settings for the database.
+
+    Returns:
+        The local record and, where a database is configured and answers, that database.
+
+    Raises:
+        ConfigError: if the settings of the database are wrong.
+    """
+    folder = runs_folder(environment)
+    chosen: list[RunObserver] = [LocalRecord(folder)]
+    report = environment.get(REPORT_VARIABLE)
+    if report:
+        chosen.append(JobReport(Path(report)))
+    settings = mongo_settings(environment, env_file)
+    if settings:
+        try:
+            chosen.append(DatabaseRecord(DatabaseStore(settings)))
+        except RecordError as error:
+            logger.warning("%s; the experiment is stored in the local record only.", error)
+    return chosen
+
+
+def local_folder(observers: Iterable[RunObserver]) -> Path | None:
+    """The folder of the local record, None if there is none."""
+    for observer in observers:
+        if isinstance(observer, FileStorageObserver) and observer.dir:
+            return Path(observer.dir)
+    return None

@@ -1,0 +1,152 @@
+"""The experiment in MongoDB, as Sacred stores it; a database that goes away stops nothing."""
+
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+from bson.errors import InvalidDocument
+from pymongo.errors import PyMongoError
+from sacred.observers import MongoObserver
+
+from deep_bottleneck.errors import RecordError
+from deep_bottleneck.records.base import as_id
+from deep_bottleneck.records.database import DatabaseStore
+from deep_bottleneck.records.identity import IDENTITY, identity_of
+
+logger = logging.getLogger(__name__)
+
+DATABASE_PRIORITY = 30
+
+Arguments = ParamSpec("Arguments")
+
+
+def while_it_lasts(
+    event: Callable[Concatenate["DatabaseRecord", Arguments], None],
+) -> Callable[Concatenate["DatabaseRecord", Arguments], None]:
+    """Skip an event once the database has failed; at the first failure say so in one sentence."""
+
+    @functools.wraps(event)
+    def handle(
+        self: "DatabaseRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> None:
+        if self.has_failed:
+            return
+        try:
+            event(self, *args, **kwargs)
+        except (PyMongoError, RecordError, InvalidDocument) as error:
+            self.has_failed = True
+            known = isinstance(error, RecordError)
+            logger.warning(
+                "%s; the experiment goes on in the local record, and "
+                "`python -m deep_bottleneck.storage sync` uploads what is missing.",
+                error if known else f"{self.store!r} does not answer ({type(error).__name__})",
+            )
+            self.store.close()
+
+    return handle
+
+
+class DatabaseRecord(MongoObserver):
+    """The experiment in MongoDB, under the local record's id where that is still free.
+
+    Attributes:
+        store: the database.
+        has_failed: whether it has refused something or gone away; it is left alone from then on.
+    """
+
+    def __init__(self, store: DatabaseStore) -> None:
+        client, name = store.database.client, store.database.name
+        super().__init__(client=client, db_name=name, priority=DATABASE_PRIORITY)
+        self.store = store
+        self.has_failed = False
+
+    def started_event(
+        self,
+        ex_info: Mapping[str, Any],
+        command: str,
+        host_info: Mapping[str, Any],
+        start_time: datetime,
+        config: Mapping[str, Any],
+        meta_info: Mapping[str, Any],
+        _id: Any,
+    ) -> Any:
+        """Insert the experiment; the id of the local record stays the experiment's."""
+        self._start(ex_info, command, host_info, start_time, config, meta_info, as_id(_id))
+        return _id
+
+    @while_it_lasts
+    def _start(self, *event: Any) -> None:
+        super().started_event(*event)
+
+    def insert(self) -> None:
+        """Store the experiment under an id that no other experiment of the database has."""
+        local_id = self.run_entry["_id"]
+        self.run_entry[IDENTITY] = identity_of(self.run_entry, local_id)
+        stored_id = self.store.insert(self.run_entry)
+        self.run_entry["_id"] = stored_id
+        if stored_id != local_id:
+            logger.info(
+                "The database has an experiment %s already; this one is %s there.",
+                local_id,
+                stored_id,
+            )
+
+    def save_sources(self, ex_info: Mapping[str, Any]) -> list[list[Any]]:
+        """Store the source files that are not stored yet."""
+        root = Path(ex_info["base_dir"])
+        names = [name for name, _ in ex_info["sources"]]
+        return [[name, self.store.put_source(name, root / name)] for name in names]
+
+    @while_it_lasts
+    def heartbeat_event(
+        self, info: dict[str, Any], captured_out: str, beat_time: datetime, result: Any
+    ) -> None:
+        """Store that the experiment is alive."""
+        super().heartbeat_event(info, captured_out, beat_time, result)
+
+    @while_it_lasts
+    def log_metrics(self, metrics_by_name: Mapping[str, Any], info: dict[str, Any]) -> None:
+        """Store new values of metrics."""
+        super().log_metrics(metrics_by_name, info)
+
+    @while_it_lasts
+    def artifact_event(
+        self,
+        name: str,
+        filename: str,
+        metadata: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+    ) -> None:
+        """Store an artifact."""
+        path = Path(filename)
+        with path.open("rb") as file:
+            stored = self.store.put_artifact(self.run_entry["_id"], file, name, path.suffix)
+        self.run_entry["artifacts"].append(stored)
+
+    @while_it_lasts
+    def completed_event(self, stop_time: datetime, result: Any) -> None:
+        """Store the end and leave the database."""
+        super().completed_event(stop_time, result)
+
+    @while_it_lasts
+    def interrupted_event(self, interrupt_time: datetime, status: str) -> None:
+        """Store the end and leave the database."""
+        super().interrupted_event(interrupt_time, status)
+
+    @while_it_lasts
+    def failed_event(self, fail_time: datetime, fail_trace: Sequence[str]) -> None:
+        """Store the end and leave the database."""
+        super().failed_event(fail_time, fail_trace)
+
+    def save(self) -> None:
+        """Store what is known of the experiment now."""
+        self.runs.update_one({"_id": self.run_entry["_id"]}, {"$set": self.run_entry})
+
+    def final_save(self, attempts: int) -> None:
+        """Store what is known of the experiment at its end, and leave the database."""
+        del attempts
+        self.save()
+        self.store.close()

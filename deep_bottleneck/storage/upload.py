@@ -1,0 +1,133 @@
+"""Bring what is missing from a local record to a database."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from deep_bottleneck.errors import RecordError
+from deep_bottleneck.records.base import RUNNING, ExperimentId, utc
+from deep_bottleneck.records.database import DatabaseStore
+from deep_bottleneck.records.identity import IDENTITY, identity_of
+from deep_bottleneck.records.local import (
+    CONFIG_FILE,
+    INFO_FILE,
+    METRICS_FILE,
+    OUTPUT_FILE,
+    LocalStore,
+    read_json,
+)
+from deep_bottleneck.storage.transfer import Transfer
+
+logger = logging.getLogger(__name__)
+
+_AT_THE_END = ("status", "stop_time", "heartbeat", "result", "captured_out", "info", "fail_trace")
+_TIMES = ("start_time", "stop_time", "heartbeat")
+
+
+def upload(source: LocalStore, target: DatabaseStore) -> Iterator[Transfer]:
+    """Bring what a database lacks of the experiments of a local record.
+
+    It can be repeated at will, and goes on where an earlier call was cut short: an experiment is
+    recognised by its identity, an artifact by its name, a metric by its number of values.
+
+    Yields:
+        What was done for each experiment.
+
+    Raises:
+        RecordError: if the database refuses or is gone.
+    """
+    there = target.identities()
+    for id_ in source.ids():
+        try:
+            document, config = source.document(id_), read_json(source.folder_of(id_) / CONFIG_FILE)
+            running = source.entries([id_])[id_].status == RUNNING
+        except (RecordError, KeyError) as error:
+            yield Transfer(id_, None, str(error), failed=True)
+            continue
+        identity = identity_of(document, id_)
+        stored_id = there.get(identity)
+        if running:
+            yield Transfer(id_, stored_id, "still running")
+            continue
+        upload_one = _Upload(source, target, id_)
+        run = {**upload_one.ended(document), "config": config, IDENTITY: identity}
+        is_new = stored_id is None
+        if stored_id is None:
+            run["experiment"] = upload_one.with_sources(document.get("experiment") or {})
+            stored_id = target.insert({**run, "_id": id_, "artifacts": []})
+        # every part is asked for, whichever of them finds something to do
+        parts = [
+            upload_one.artifacts(stored_id),
+            upload_one.metrics(stored_id),
+            upload_one.end(stored_id, run),
+        ]
+        done = "new" if is_new else "completed" if any(parts) else "nothing"
+        yield Transfer(id_, stored_id, done)
+
+
+class _Upload:
+    """The parts of one experiment; each says whether something was missing."""
+
+    def __init__(self, source: LocalStore, target: DatabaseStore, id_: ExperimentId) -> None:
+        self._source = source
+        self._target = target
+        self._id = id_
+        self._folder = source.folder_of(id_)
+
+    def ended(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The `run.json` and its neighbours as Sacred has them in the collection "runs"."""
+        output, info = self._folder / OUTPUT_FILE, self._folder / INFO_FILE
+        run = {name: value for name, value in document.items() if name != "artifacts"}
+        run |= {name: _time(document[name]) for name in _TIMES if name in document}
+        run["captured_out"] = output.read_text(errors="replace") if output.exists() else ""
+        run["info"] = read_json(info) if info.exists() else {}
+        return run
+
+    def with_sources(self, experiment: Mapping[str, Any]) -> dict[str, Any]:
+        """Store the source files that are at hand, and name them by their files in GridFS."""
+        paths = {name: self._source.folder / kept for name, kept in experiment.get("sources", ())}
+        sources = [
+            [name, self._target.put_source(name, path)]
+            for name, path in paths.items()
+            if path.is_file()
+        ]
+        return {**experiment, "sources": sources}
+
+    def artifacts(self, stored_id: ExperimentId) -> bool:
+        """Store the artifacts that are not there."""
+        stored = set(self._target.files(stored_id))
+        missing = [f for name, f in self._source.files(self._id).items() if name not in stored]
+        for artifact in missing:
+            with artifact.open() as file:
+                self._target.put_artifact(stored_id, file, artifact.name, artifact.suffix)
+        return bool(missing)
+
+    def metrics(self, stored_id: ExperimentId) -> bool:
+        """Store the metrics that have other values than there."""
+        path = self._folder / METRICS_FILE
+        content = read_json(path) if path.exists() else {}
+        stored = self._target.metrics([stored_id])[stored_id]
+        missing = {
+            name: {
+                **{part: metric[part] for part in ("steps", "values")},
+                "timestamps": [_time(time) for time in metric["timestamps"]],
+            }
+            for name, metric in content.items()
+            if name not in stored or len(stored[name]) != len(metric["values"])
+        }
+        self._target.put_metrics(stored_id, missing)
+        return bool(missing)
+
+    def end(self, stored_id: ExperimentId, run: Mapping[str, Any]) -> bool:
+        """Store how the experiment ended, if the database does not know."""
+        if self._target.document(stored_id).get("status") == run.get("status"):
+            return False
+        self._target.update(stored_id, {name: run[name] for name in _AT_THE_END if name in run})
+        return True
+
+
+def _time(stored: str | None) -> datetime | None:
+    """A time as Sacred has it in databases: in UTC, without saying so."""
+    time = utc(stored)
+    return time.replace(tzinfo=None) if time else None

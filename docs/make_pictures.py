@@ -1,0 +1,40 @@
+"""Draws pictures of the documentation from stored experiments.
+
+    python run_experiments.py -d configs/estimators/tishby.json
+    python docs/make_pictures.py five_planes 1
+
+where 1 is the id of the experiment.
+"""
+
+import argparse
+from pathlib import Path
+
+from deep_bottleneck.eval_tools import ExperimentLoader
+from deep_bottleneck.eval_tools.planes import draw_planes
+
+PICTURES = Path(__file__).resolve().parent / "pictures"
+
+
+def five_planes(experiment_id: str) -> None:
+    """One training through several estimators, a plane for each, mean over runs."""
+    measured = ExperimentLoader().find_by_id(experiment_id).information_measures(part="full")
+    named = measured.assign(title=measured["estimator"] + ", " + measured["parameter"].fillna(""))
+    means = named.groupby(["title", "epoch", "layer"], sort=False)[["MI_XM", "MI_YM"]].mean()
+    tables = {
+        str(title): table.reset_index() for title, table in means.groupby(level=0, sort=False)
+    }
+    draw_planes(tables, n_columns=3).savefig(PICTURES / "five_planes.png", dpi=110)
+
+
+def main() -> None:
+    """Draw the picture that the command names."""
+    pictures = {"five_planes": five_planes}
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("picture", choices=pictures)
+    options.add_argument("experiment_id", help="of the experiment that it is drawn from")
+    chosen = options.parse_args()
+    pictures[chosen.picture](chosen.experiment_id)
+
+
+if __name__ == "__main__":
+    main()

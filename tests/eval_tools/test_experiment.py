@@ -1,0 +1,128 @@
+import shutil
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from deep_bottleneck.errors import RecordError
+from deep_bottleneck.eval_tools import ExperimentLoader
+
+
+def test_what_is_known_of_an_experiment(loader):
+    experiment = loader.find_by_id(1)
+
+    assert experiment.name == "deep-bottleneck"
+    assert experiment.status == "COMPLETED"
+    assert experiment.seed == 1
+    assert experiment.config["nested"] == {"depth": 1}
+    assert experiment.result == {"test": 0.1}
+    assert experiment.start_time <= experiment.stop_time <= datetime.now(UTC)
+    assert experiment.commit is None
+    assert any(name.endswith("conftest.py") for name in experiment.sources)
+    assert loader.find_by_id(4).status == "FAILED"
+
+
+def test_metrics_are_series_indexed_by_step(loader):
+    accuracy = loader.find_by_id(3).metrics["test.accuracy"]
+
+    assert accuracy.index.name == "step"
+    assert accuracy[7] == 0.9375
+    assert len(accuracy) == 20
+
+
+def test_both_stores_say_the_same(places):
+    local, database = (ExperimentLoader(**place).find_by_id(2) for place in places.values())
+
+    assert local.config == database.config
+    assert local.metrics.keys() == database.metrics.keys()
+    for name, series in local.metrics.items():
+        pd.testing.assert_series_equal(series, database.metrics[name])
+    assert local.start_time == database.start_time
+    assert local.sources == database.sources
+    assert {n: a.read() for n, a in local.artifacts.items()} == {
+        n: a.read() for n, a in database.artifacts.items()
+    }
+    assert {n: repr(a) for n, a in local.artifacts.items()} == {
+        n: repr(a) for n, a in database.artifacts.items()
+    }
+
+
+def test_artifacts_have_the_content_of_their_type(loader, tmp_path):
+    artifacts = loader.find_by_id(1).artifacts
+
+    assert artifacts["infoplane_test"].content.startswith(b"\x89PNG")
+    assert artifacts["infoplane_test"]._repr_png_() == artifacts["infoplane_test"].content
+    assert artifacts["information_measures_test"].content["MI_XM"].max() == 4
+    assert artifacts["page"]._repr_html_() == "<p>a page</p>"
+    assert "YSBmaWxt" in artifacts["film"]._repr_html_()
+    assert artifacts["notes"].show() is artifacts["notes"]
+    assert artifacts["notes"].content == b"notes"
+    with artifacts["states"].content as file:
+        assert file["layer"][1].tolist() == [3, 4, 5]
+    assert artifacts["states"].show()["shape"].tolist() == ["(2, 3)"]
+    assert artifacts["states"].save(tmp_path) == tmp_path / "states.h5"
+    assert artifacts["page"].save(tmp_path / "copy.html").read_text() == "<p>a page</p>"
+
+
+def test_an_artifact_that_cannot_be_saved_says_so(loader, tmp_path):
+    with pytest.raises(RecordError, match="notes cannot be saved"):
+        loader.find_by_id(1).artifacts["notes"].save(tmp_path / "absent" / "notes")
+
+
+def test_information_measures_are_one_tidy_table(loader):
+    experiment = loader.find_by_id(3)
+
+    assert len(experiment.information_measures()) == 12
+    assert experiment.information_measures("binning")["MI_XM"].min() == 2
+    with pytest.raises(RecordError, match=r"of the train data; it has information_measures_test"):
+        experiment.information_measures(part="train")
+    with pytest.raises(RecordError, match="of the test data by edge"):
+        experiment.information_measures("edge")
+
+
+def test_results_are_attached_afterwards(loader, tmp_path):
+    experiment = loader.find_by_id(2)
+    figure = Figure()
+    figure.add_subplot().plot([0, 1])
+    (tmp_path / "note.txt").write_text("a note")
+
+    assert experiment.attach("curve", figure).content.startswith(b"\x89PNG")
+    assert experiment.attach("table", pd.DataFrame({"a": [1]})).content["a"].tolist() == [1]
+    experiment.attach("note", tmp_path / "note.txt")
+
+    assert loader.find_by_id(2).artifacts["note"].content == b"a note"
+    with pytest.raises(RecordError, match="has an artifact note already"):
+        experiment.attach("note", tmp_path / "note.txt")
+    with pytest.raises(RecordError, match="there is no such file"):
+        experiment.attach("new", tmp_path / "absent.txt")
+    with pytest.raises(TypeError, match="not a int"):
+        experiment.attach("new", 3)
+
+
+def test_deleting_asks_first(loader, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+
+    assert not loader.find_by_id(1).delete()
+    assert loader.find_by_id(1).status == "COMPLETED"
+
+
+def test_a_notebook_shows_config_and_pictures(loader):
+    page = loader.find_by_id(1)._repr_html_()
+
+    assert "<th>nested.depth</th><td>1</td>" in page
+    assert 'title="infoplane_test"' in page
+
+
+def test_nothing_is_stale(places, tmp_path):
+    """What changes under an experiment in one's hands is seen at the next access."""
+    shutil.copytree(places["local"]["path"], tmp_path / "runs")
+    experiment = ExperimentLoader(path=tmp_path / "runs").find_by_id(1)
+    metrics = tmp_path / "runs" / "1" / "metrics.json"
+
+    metrics.write_text(metrics.read_text().replace("test.accuracy", "test.new"))
+    assert "test.new" in experiment.metrics
+
+    shutil.rmtree(tmp_path / "runs" / "1")
+    with pytest.raises(RecordError, match="not there any more"):
+        _ = experiment.status

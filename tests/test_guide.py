@@ -1,0 +1,52 @@
+"""What the user guide shows works as it stands."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GUIDE = ROOT / "docs" / "guide"
+FILE = re.compile(r"```{code-block} \w+\n:caption: (\S+)\n\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run the framework's command in a folder that is not its own."""
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, str(ROOT / "run_experiments.py"), *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def write_files_of(page, folder):
+    for name, content in FILE.findall((GUIDE / page).read_text()):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        (path.parent / "__init__.py").touch()
+        path.write_text(content)
+
+
+def test_plug_ins_of_the_reader_work_together(run, tmp_path):
+    write_files_of("plug_ins.md", tmp_path)
+
+    result = run("-d", "moons.json")
+
+    assert result.returncode == 0, result.stderr
+    record = tmp_path / "runs" / "1"
+    assert {path.name for path in record.iterdir()} >= {
+        "final_information.png",
+        "information_measures_label_entropy_test.csv",
+        "infoplane_binning_test.png",
+    }
+    assert "the nearest class mean says nothing about it" in (record / "cout.txt").read_text()
