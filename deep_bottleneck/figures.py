@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from deep_bottleneck.interfaces import ArtifactRecord, BasePlotter, Results
+from deep_bottleneck.plotter.style import DPI
 
 
 def store_figures(
@@ -14,6 +15,7 @@ def store_figures(
     record: ArtifactRecord,
     folder: Path,
     known: Collection[str] = (),
+    svg: bool = False,
 ) -> None:
     """Draw, and store every figure as a PNG and any other drawing as the file it makes.
 
@@ -23,6 +25,7 @@ def store_figures(
         record: where the figures go.
         folder: where files are kept on their way there.
         known: names of artifacts that are there already and stay as they are.
+        svg: whether to store every figure `<name>` as an SVG `<name>_svg` besides.
     """
     for plotter in plotters:
         for name, drawing in plotter.plot(results).items():
@@ -30,7 +33,11 @@ def store_figures(
                 continue
             if isinstance(drawing, Figure):
                 path = folder / f"{name}.png"
-                drawing.savefig(path)
+                drawing.savefig(path, dpi=DPI)
+                if svg:
+                    scalable = folder / f"{name}_svg.svg"
+                    drawing.savefig(scalable)
+                    record.add_artifact(str(scalable), name=f"{name}_svg")
             else:
                 path = folder / f"{name}{drawing.suffix}"
                 drawing.save(path)
