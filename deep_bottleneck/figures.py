@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from deep_bottleneck.interfaces import ArtifactRecord, BasePlotter, Results
+from deep_bottleneck.interfaces import ArtifactRecord, BasePlotter, Drawing, Results
 from deep_bottleneck.plotter.style import DPI
 
 
@@ -17,7 +17,7 @@ def store_figures(
     known: Collection[str] = (),
     svg: bool = False,
 ) -> None:
-    """Draw, and store every figure as a PNG and any other drawing as the file it makes.
+    """Draw, and store every figure as a PNG, and drawings of other kinds as what they are.
 
     Args:
         plotters: what draws.
@@ -28,17 +28,21 @@ def store_figures(
         svg: whether to store every figure `<name>` as an SVG `<name>_svg` besides.
     """
     for plotter in plotters:
-        for name, drawing in plotter.plot(results).items():
+        for name, drawn in plotter.plot(results).items():
             if name in known:
                 continue
-            if isinstance(drawing, Figure):
-                path = folder / f"{name}.png"
-                drawing.savefig(path, dpi=DPI)
-                if svg:
-                    scalable = folder / f"{name}_svg.svg"
-                    drawing.savefig(scalable)
-                    record.add_artifact(str(scalable), name=f"{name}_svg")
-            else:
-                path = folder / f"{name}{drawing.suffix}"
-                drawing.save(path)
-            record.add_artifact(str(path), name=name)
+            record.add_artifact(str(_saved(drawn, folder / name)), name=name)
+            if svg and isinstance(drawn, Figure):
+                scalable = folder / f"{name}_svg.svg"
+                drawn.savefig(scalable)
+                record.add_artifact(str(scalable), name=f"{name}_svg")
+
+
+def _saved(drawn: Figure | Drawing, stem: Path) -> Path:
+    suffix = ".png" if isinstance(drawn, Figure) else drawn.suffix
+    path = stem.with_name(stem.name + suffix)
+    if isinstance(drawn, Figure):
+        drawn.savefig(path, dpi=DPI)
+    else:
+        drawn.save(path)
+    return path

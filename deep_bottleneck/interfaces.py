@@ -243,7 +243,7 @@ class Results:
         plot_median: whether to summarise runs by their median instead of their mean.
         stored: every table by the name of its artifact, those that callbacks left among them.
         recordings: the recorded activations by the part of the data, for plotters that say
-            `NEEDS_ACTIVATIONS = True` beside their `load`.
+            `NEEDS_ACTIVATIONS = True` beside their `load`; readable while plotters draw.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -254,15 +254,15 @@ class Results:
 
 
 class Drawing(Protocol):
-    """What a plotter draws that is no Matplotlib figure and knows how to save itself."""
+    """What a plotter draws that is no Matplotlib figure, such as a movie or a page."""
 
     @property
     def suffix(self) -> str:
-        """The suffix of its file, such as ".html"."""
+        """How the names of its files end, such as ".mp4"."""
         ...
 
     def save(self, path: Path) -> None:
-        """Write the file."""
+        """Write it into a file."""
         ...
 
 
@@ -271,7 +271,7 @@ class BasePlotter(ABC):
 
     @abstractmethod
     def plot(self, results: Results) -> Mapping[str, Figure | Drawing]:
-        """Figures, stored as PNG, and other drawings by the name of the artifact of each."""
+        """Figures, or drawings of other kinds, by the name of the artifact each is stored as."""
 
 
 class ArtifactRecord(Protocol):

@@ -22,6 +22,7 @@ from deep_bottleneck.interfaces import (
     BasePlotter,
     Dataset,
     FloatArray,
+    Part,
     Record,
     Results,
 )
@@ -50,6 +51,8 @@ CALLBACK_VALUES = (
     "training_progress",
 )
 PLOTTER_VALUES = ("run", "dataset", "n_classes")
+# what plotters of activations draw where no part of the data is measured
+DRAWN_PARTS: tuple[Part, ...] = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -86,24 +89,25 @@ def make_plan(config: Config) -> Plan:
             checked(components.find(key, e.path, e.arguments, **e.keywords), names) for e in chosen
         ]
 
-    measured = [ACTIVITY_RECORDER] if config.calculate_mi_for else []
-    recorders = [Entry(path=path) for path in (*RECORDERS, *measured)]
+    plotters = entries("plotters", config.plotters_and_reports, PLOTTER_VALUES)
+    draw_activations = any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in plotters)
+    activity = [ACTIVITY_RECORDER] if config.calculate_mi_for or draw_activations else []
+    recorders = [Entry(path=path) for path in (*RECORDERS, *activity)]
     plan = Plan(
         dataset=checked(components.find("dataset", config.dataset)),
         model=checked(components.find("model", config.model), MODEL_VALUES),
         estimators=estimator_plug_ins(config),
         callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
-        plotters=entries("plotters", config.plotters_and_reports, PLOTTER_VALUES),
+        plotters=plotters,
     )
-    _check_needs(plan, config)
+    _check_tables(plan)
     return plan
 
 
-def _check_needs(plan: Plan, config: Config) -> None:
-    """Make sure that each plotter will find the tables and activations that it says it needs.
+def _check_tables(plan: Plan) -> None:
+    """Make sure that each table a plotter draws is left by a callback, in its `TABLES`.
 
-    A plotter's `NEEDED_TABLES` says for each table which of our callbacks leaves it; whichever does
-    has it in its `TABLES`.
+    A plotter's `NEEDED_TABLES` says for each such table which of our callbacks leaves it.
     """
     left = {name for callback in plan.callbacks for name in getattr(callback.module, "TABLES", ())}
     for plotter in plan.plotters:
@@ -113,11 +117,6 @@ def _check_needs(plan: Plan, config: Config) -> None:
                     f'"plotters": {plotter.path} draws the table "{name}", which none of the '
                     f'callbacks leaves; add "{callback}" to "callbacks"'
                 )
-        if getattr(plotter.module, "NEEDS_ACTIVATIONS", False) and not config.calculate_mi_for:
-            raise ConfigError(
-                f'"plotters": {plotter.path} draws recorded activations, and none are recorded '
-                'where "calculate_mi_for" is empty; name a part of the data there'
-            )
 
 
 def run_experiment(
@@ -164,7 +163,7 @@ def run_experiment(
         gradients = store.gradients()
         if not gradients.empty:
             stored.add("gradients", gradients)
-        recordings = {part: store.part(part) for part in config.calculate_mi_for}
+        recordings = {part: store.part(part) for part in config.calculate_mi_for or DRAWN_PARTS}
         results = Results(tables, metrics, config.plot_median, stored.by_name, recordings)
         store_figures(plotters, results, record, folder, svg=config.svg)
     if not config.keep_activations:

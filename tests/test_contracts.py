@@ -17,7 +17,10 @@ KINDS = {
     "callbacks": pipeline.CALLBACK_VALUES,
     "plotter": pipeline.PLOTTER_VALUES,
 }
-FROM_THE_ENTRY = {"earlystopping_manual": {"monitor", "value"}}
+FROM_THE_ENTRY = {
+    "activityprojector": {"log_dir"},
+    "earlystopping_manual": {"monitor", "value"},
+}
 
 
 def plug_ins():

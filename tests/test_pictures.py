@@ -72,6 +72,12 @@ def test_every_plotter_draws_what_was_recorded(experiment):
     assert (gradients["weight_norm"] > 0).all()
 
 
+def test_activations_are_drawn_where_no_information_is_measured(experiment):
+    stored, _ = experiment(plotters=["plotter.activations"], calculate_mi_for=[])
+
+    assert stored.keys() == {"activations_train", "activations_test"}
+
+
 def test_options_change_what_is_trained_on(experiment):
     options = {"n_train": 40, "n_test": 20, "classes": [3, 8, 5]}
 

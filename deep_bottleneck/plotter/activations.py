@@ -13,7 +13,7 @@ MOST_COLUMNS = 3
 
 
 def load() -> "LayerActivations":
-    """A plotter of the parts of the data that are measured."""
+    """A plotter of all recorded parts of the data."""
     return LayerActivations()
 
 
@@ -23,8 +23,8 @@ class LayerActivations(BasePlotter):
     def plot(self, results: Results) -> dict[str, Figure]:
         """One figure `activations_<part>` for each part of the data."""
         return {
-            f"activations_{part}": layer_activations(activations, part)
-            for part, activations in results.recordings.items()
+            f"activations_{part}": layer_activations(recording, part)
+            for part, recording in results.recordings.items()
         }
 
 

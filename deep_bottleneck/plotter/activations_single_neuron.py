@@ -13,7 +13,7 @@ PANEL_WIDTH, PANEL_HEIGHT = 1.7, 1.6
 
 
 def load(n_runs: int, run_number: int = 0, n_neurons: int = 10) -> "NeuronActivations":
-    """A plotter of the parts of the data that are measured.
+    """A plotter of all recorded parts of the data.
 
     Args:
         n_runs: how many runs there are.
@@ -47,9 +47,9 @@ class NeuronActivations(BasePlotter):
         """One figure `single_neuron_activations_<part>` for each part of the data."""
         return {
             f"single_neuron_activations_{part}": neuron_activations(
-                activations, part, self._run, self._n_neurons
+                recording, part, self._run, self._n_neurons
             )
-            for part, activations in results.recordings.items()
+            for part, recording in results.recordings.items()
         }
 
 

@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 
 from deep_bottleneck.interfaces import Results
 
@@ -27,5 +26,5 @@ def random_activations(units=(4, 2), epochs=(0, 1, 5), n_examples=50):
     )
 
 
-def results(recorded, *parts):
-    return Results({}, pd.DataFrame(), recordings=dict.fromkeys(parts, recorded))
+def results(recorded, parts=("train", "test")):
+    return Results({}, None, recordings=dict.fromkeys(parts, recorded))

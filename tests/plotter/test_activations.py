@@ -50,7 +50,7 @@ def test_activations_that_are_all_alike_or_not_finite_are_drawn_too(value, tmp_p
 
 
 def test_a_panel_for_each_layer():
-    figure = activations.load().plot(results(random_activations(), "train"))["activations_train"]
+    figure = activations.load().plot(results(random_activations()))["activations_train"]
 
     *panels, bar = figure.axes
     assert [axes.get_title() for axes in panels] == ["layer 0", "layer 1"]
@@ -61,14 +61,12 @@ def test_a_panel_for_each_layer():
         assert axes.get_ylim() == pytest.approx((-1, 1), abs=0.05)
 
 
-def test_one_figure_for_each_measured_part():
-    recorded = results(random_activations(), "full", "test")
+def test_one_figure_for_each_recorded_part():
+    recorded = results(random_activations(), ["full"])
 
-    of_layers = activations.load().plot(recorded)
+    assert list(activations.load().plot(recorded)) == ["activations_full"]
     of_neurons = activations_single_neuron.load(n_runs=2).plot(recorded)
-
-    assert list(of_layers) == ["activations_full", "activations_test"]
-    assert list(of_neurons) == [f"single_neuron_{name}" for name in of_layers]
+    assert list(of_neurons) == ["single_neuron_activations_full"]
 
 
 def test_a_row_for_each_layer_a_panel_for_each_neuron():
@@ -90,8 +88,9 @@ def test_what_cannot_be_drawn_is_said_beforehand(arguments, sentence):
         activations_single_neuron.load(n_runs=2, **arguments)
 
 
-def test_nothing_recorded_is_said_before_training():
+def test_activations_are_recorded_for_the_plotter_alone():
     config = Config.parse({"plotters": ["plotter.activations"], "calculate_mi_for": []})
 
-    with pytest.raises(ConfigError, match='none are recorded where "calculate_mi_for" is empty'):
-        pipeline.make_plan(config)
+    plan = pipeline.make_plan(config)
+
+    assert "callbacks.activity_logger" in [callback.path for callback in plan.callbacks]

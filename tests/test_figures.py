@@ -1,0 +1,46 @@
+import pandas as pd
+from matplotlib.figure import Figure
+
+from deep_bottleneck.figures import store_figures
+from deep_bottleneck.interfaces import Results
+
+
+class Note:
+    suffix = ".txt"
+
+    def save(self, path):
+        path.write_text("drawn")
+
+
+class Plotter:
+    def plot(self, results):
+        return {"plane": Figure(), "note": Note()}
+
+
+class Record:
+    def __init__(self):
+        self.artifacts = {}
+
+    def add_artifact(self, filename, name):
+        self.artifacts[name] = filename
+
+
+def test_figures_are_stored_as_png_and_other_drawings_as_they_save_themselves(tmp_path):
+    record = Record()
+
+    store_figures([Plotter()], Results({}, pd.DataFrame()), record, tmp_path)
+
+    assert record.artifacts == {
+        "plane": str(tmp_path / "plane.png"),
+        "note": str(tmp_path / "note.txt"),
+    }
+    assert (tmp_path / "plane.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "note.txt").read_text() == "drawn"
+
+
+def test_what_is_there_already_stays(tmp_path):
+    record = Record()
+
+    store_figures([Plotter()], Results({}, pd.DataFrame()), record, tmp_path, known=["note"])
+
+    assert list(record.artifacts) == ["plane"]
