@@ -34,6 +34,7 @@ benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.estimator_accuracy
 	$(BIN)/python -m benchmarks.state_space
 	$(BIN)/python -m benchmarks.movie
+	$(BIN)/python -m benchmarks.evaluation
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -46,6 +47,6 @@ $(VENV)/.base: $(REQUIREMENTS)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.base requirements/dev.txt requirements/notebooks.txt
+$(VENV)/.dev: $(VENV)/.base requirements/dev.txt requirements/notebooks.txt requirements/tensorboard.txt
 	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
 	touch $@

@@ -32,7 +32,7 @@ from deep_bottleneck.records.local import (
 )
 from deep_bottleneck.records.summaries import write_summaries
 
-N_EXPERIMENTS, N_METRICS, N_VALUES = 1000, 50, 100
+N_METRICS, N_VALUES = 50, 100
 METRIC = "metric.7"
 ON = ["activation_fn", "epochs", METRIC]
 
@@ -65,9 +65,9 @@ def documents(number: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, An
     return run, config, metrics
 
 
-def fill(local: LocalStore, database: DatabaseStore) -> None:
+def fill(local: LocalStore, database: DatabaseStore, n_experiments: int) -> None:
     """Store the experiments in both."""
-    for number in range(1, N_EXPERIMENTS + 1):
+    for number in range(1, n_experiments + 1):
         run, config, metrics = documents(number)
         folder = local.folder_of(number)
         folder.mkdir()
@@ -121,7 +121,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--experiments", type=int, default=1000)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, database_uri(Path(name)) as uri:
         runs = Path(name) / "runs"
         runs.mkdir()
@@ -130,11 +131,13 @@ def main() -> None:
         if not (isinstance(local.store, LocalStore) and isinstance(database.store, DatabaseStore)):
             raise TypeError("the loaders have chosen other stores")
         try:
-            fill(local.store, database.store)
-            print(f"{N_EXPERIMENTS} experiments, {N_METRICS} metrics of {N_VALUES} values each")
+            fill(local.store, database.store, options.experiments)
+            print(
+                f"{options.experiments} experiments, {N_METRICS} metrics of {N_VALUES} values each"
+            )
             print(f"{'store':9} {'call':19} {'at once':>11} {'one by one':>11} {'ratio':>8}")
-            compare("local", local, rounds)
-            compare("database", database, rounds)
+            compare("local", local, options.rounds)
+            compare("database", database, options.rounds)
         finally:
             database.store.database.client.drop_database(database.store.database.name)
 

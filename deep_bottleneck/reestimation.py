@@ -48,7 +48,9 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
         ConfigError: if an estimator cannot be loaded, or has measured this experiment already.
         RecordError: if there is no such experiment, it has not ended, or it kept no activations.
     """
-    experiment = Experiment(LocalStore(folder.parent), as_id(folder.name))
+    records, experiment_id = LocalStore(folder.parent), as_id(folder.name)
+    records.check(experiment_id)
+    experiment = Experiment(records, experiment_id)
     config = Config.parse({**experiment.config, "estimator": list(estimator)}, str(folder))
     before = set(experiment.artifacts)
     plug_ins = _new_names(estimator_plug_ins(config), config, before)

@@ -60,8 +60,8 @@ class LocalStore(RecordStore):
 
     def check(self, experiment_id: ExperimentId) -> None:
         """Make sure that an experiment is there and can be read."""
-        self._entry(experiment_id)
         self._config(experiment_id)
+        self._entry(experiment_id)
 
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
         """What is known of experiments."""

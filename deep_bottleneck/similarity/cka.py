@@ -121,9 +121,9 @@ class KernelCKA(Measure[Grams]):
         above = torch.triu_indices(size, size, 1, device=distances.device)
         pairs = distances[..., above[0], above[1]].flatten(-2)
         sigma = (self.bandwidth * pairs.median(dim=-1).values)[..., None, None, None]
-        # more than half of the examples may be equal: then only those are similar
-        scaled = torch.where(distances == 0, 0.0, distances / sigma)
-        return torch.exp(-(scaled**2) / 2)
+        # more than half of the distances may be 0: then only equal examples are similar
+        scaled = distances.div_(sigma).nan_to_num_(nan=0.0)
+        return scaled.square_().mul_(-0.5).exp_()
 
     def _hsic(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """HSIC up to a factor that is the same for all, averaged over minibatches."""

@@ -210,6 +210,15 @@ def test_dead_and_copied_units_do_no_harm(measure):
     assert pwcca(y, np.tile(x, 3)).item() == pytest.approx(pwcca(y, x).item(), abs=1e-9)
 
 
+def test_where_most_examples_are_equal_only_equal_ones_are_similar():
+    x = np.zeros((20, 1))
+    x[:2, 0] = [1, 2]
+    labels = np.eye(3)[[0, 1, *[2] * 18]]
+
+    assert cka(x, labels, kernel="rbf").item() == pytest.approx(1)
+    assert cka(x, labels).item() < 0.95
+
+
 @pytest.mark.parametrize("measure", ALL)
 @pytest.mark.parametrize("value", [0.1, np.nan, np.inf])
 def test_a_representation_that_tells_nothing_has_no_similarity(measure, value):
