@@ -206,6 +206,7 @@ class Config(BaseModel):
     plot_median: bool = Field(
         False, strict=True, description="draw the median over runs instead of the mean"
     )
+    svg: bool = Field(False, strict=True, description="store each picture as SVG as well")
     n_runs: PositiveInt = Field(1, strict=True, description="networks to train")
     backend: Backend = Field("torch", description="what Keras trains on")
     keep_activations: Annotated[bool, Field(strict=True)] | Annotated[str, Field(min_length=1)] = (

@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from deep_bottleneck.interfaces import ArtifactRecord, BasePlotter, Drawing, Results
+from deep_bottleneck.plotter.style import DPI
 
 
 def store_figures(
@@ -14,6 +15,7 @@ def store_figures(
     record: ArtifactRecord,
     folder: Path,
     known: Collection[str] = (),
+    svg: bool = False,
 ) -> None:
     """Draw, and store every figure as a PNG, and drawings of other kinds as what they are.
 
@@ -23,19 +25,24 @@ def store_figures(
         record: where the figures go.
         folder: where files are kept on their way there.
         known: names of artifacts that are there already and stay as they are.
+        svg: whether to store every figure `<name>` as an SVG `<name>_svg` besides.
     """
     for plotter in plotters:
         for name, drawn in plotter.plot(results).items():
-            if name not in known:
-                path = _saved(drawn, folder / name)
-                record.add_artifact(str(path), name=name)
+            if name in known:
+                continue
+            record.add_artifact(str(_saved(drawn, folder / name)), name=name)
+            if svg and isinstance(drawn, Figure):
+                scalable = folder / f"{name}_svg.svg"
+                drawn.savefig(scalable)
+                record.add_artifact(str(scalable), name=f"{name}_svg")
 
 
 def _saved(drawn: Figure | Drawing, stem: Path) -> Path:
     suffix = ".png" if isinstance(drawn, Figure) else drawn.suffix
     path = stem.with_name(stem.name + suffix)
     if isinstance(drawn, Figure):
-        drawn.savefig(path)
+        drawn.savefig(path, dpi=DPI)
     else:
         drawn.save(path)
     return path

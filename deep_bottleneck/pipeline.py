@@ -176,7 +176,7 @@ def run_experiment(
             stored.add("gradients", gradients)
         recordings = {part: store.part(part) for part in config.calculate_mi_for or DRAWN_PARTS}
         results = Results(tables, metrics, config.plot_median, stored.by_name, recordings)
-        store_figures(plotters, results, record, folder)
+        store_figures(plotters, results, record, folder, svg=config.svg)
     if not config.keep_activations:
         store_path.unlink()
         if before:

@@ -68,7 +68,7 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
         measured = measure(plug_ins, values, store, config.calculate_mi_for, tables)
         results = Results(measured, store.metrics(), config.plot_median, tables.by_name)
         plotters = _plotters(config, values)
-        store_figures(plotters, results, record, Path(scratch), known=before)
+        store_figures(plotters, results, record, Path(scratch), known=before, svg=config.svg)
     return [name for name in experiment.artifacts if name not in before]
 
 

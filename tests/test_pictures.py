@@ -1,9 +1,12 @@
 """From a config to every picture and movie that the plotters draw of a small experiment."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
 from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
@@ -84,3 +87,11 @@ def test_options_change_what_is_trained_on(experiment):
     assert set(table["n_examples"]) == {20}
     hits = accuracy["train"] * 40
     np.testing.assert_allclose(hits, np.round(hits), atol=1e-3)
+
+
+def test_pictures_have_150_dots_per_inch_and_are_scalable_on_request(experiment):
+    stored, _ = experiment(plotters=["plotter.accuracy"], calculate_mi_for=[], svg=True)
+
+    assert stored.keys() == {"accuracy", "accuracy_svg"}
+    assert imread(stored["accuracy"]).shape == (5 * 150, 8 * 150, 4)
+    assert "<svg" in Path(stored["accuracy_svg"]).read_text()

@@ -31,7 +31,6 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 13,
     "figure.constrained_layout.use": True,
     "grid.alpha": 0.25,
-    "savefig.dpi": DPI,
 }
 
 P = ParamSpec("P")
