@@ -56,7 +56,8 @@ def _launch(options: argparse.Namespace) -> int:
     """Launch what a path describes, or only say what would be launched."""
     runs, output = runs_folder(os.environ), output_folder(os.environ)
     launcher, elsewhere = _launcher(options)
-    plan = LaunchPlan.make(options.configs, options.updates, options.only, thorough=elsewhere)
+    thorough = elsewhere or options.dry_run
+    plan = LaunchPlan.make(options.configs, options.updates, options.only, thorough)
     if options.resume:
         plan = plan.without_completed(runs, ROOT)
     if options.dry_run:

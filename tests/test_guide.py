@@ -2,11 +2,14 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import run_experiments
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs" / "guide"
@@ -50,3 +53,20 @@ def test_plug_ins_of_the_reader_work_together(run, tmp_path):
         "infoplane_binning_test.png",
     }
     assert "the nearest class mean says nothing about it" in (record / "cout.txt").read_text()
+
+
+def mistakes():
+    text = (GUIDE / "troubleshooting.md").read_text()
+    return re.findall(r"```console\n\$ python run_experiments.py (.*)\n(.*)\n```", text)
+
+
+@pytest.mark.parametrize(("command", "sentence"), mistakes())
+def test_a_mistake_ends_in_the_sentence_of_the_guide(command, sentence, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+
+    with pytest.raises(SystemExit) as end:
+        raise SystemExit(run_experiments.main(shlex.split(command)))
+
+    assert end.value.code != 0
+    printed = capsys.readouterr()
+    assert sentence in printed.out + printed.err
