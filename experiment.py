@@ -28,7 +28,7 @@ from deep_bottleneck.backend import start_keras
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, DataError, exit_on
 from deep_bottleneck.preemption import Preemption, TimeIsUp
-from deep_bottleneck.settings import CONTINUE_VARIABLE
+from deep_bottleneck.settings import CONTINUE_VARIABLE, CONTINUES
 from deep_bottleneck.sweep import is_sweep
 
 ROOT = Path(__file__).resolve().parent
@@ -74,7 +74,7 @@ def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     config = Config.parse(_config)
     before = os.environ.get(CONTINUE_VARIABLE)
     if before:
-        _run.info["continues"] = Path(before).name
+        _run.info[CONTINUES] = Path(before).name
     preemption = Preemption()
     with (
         tempfile.TemporaryDirectory() as scratch,

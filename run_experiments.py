@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 if all went well, 1 if an experiment did not, 2 for a mistake in the
         command.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(name)s - %(message)s")
     if options.reestimate:
         return _reestimate(options.reestimate, options.estimator)

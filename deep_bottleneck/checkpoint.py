@@ -1,11 +1,12 @@
 """Where training is, so that another process can go on from there as if nothing had happened."""
 
+import json
 import logging
 import pickle
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,25 @@ import numpy as np
 import pandas as pd
 import torch
 
+from deep_bottleneck.activation_store import STORE_NAME, ActivationStore
+from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Record
 from deep_bottleneck.preemption import Preemption
-from deep_bottleneck.settings import CHECKPOINT
+from deep_bottleneck.settings import CHECKPOINT, CONTINUES
 
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN = 60.0
 _PLAIN = (bool, int, float, str, bytes, np.ndarray, np.generic, pd.DataFrame, type(None))
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    AttributeError,
+    ImportError,
+    TypeError,
+    RecordError,
+    pickle.PickleError,
+)
 
 Gathered = dict[str, Any]
 """What a callback has gathered so far."""
@@ -91,7 +103,7 @@ class Checkpoints:
         self.preemption = preemption
         self.before = before
         self.logged: list[tuple[str, float, int]] = []
-        self.last = _read(before / CHECKPOINT) if before else None
+        self.last = _read(before) if before else None
         self._path = folder / CHECKPOINT
         self._seconds = seconds_between
         self._stored_at = time.monotonic()
@@ -124,9 +136,20 @@ class Checkpoints:
         self._stored_at = time.monotonic()
         self.preemption.end_if_requested()
 
+    def predecessors(self) -> Iterator[Path]:
+        """The folders of the experiments that this one goes on from, the last first."""
+        folder = self.before
+        while folder is not None:
+            yield folder
+            try:
+                name = json.loads((folder / "info.json").read_text()).get(CONTINUES)
+            except (OSError, ValueError):
+                return
+            folder = folder.parent / name if name else None
+
     def forget(self) -> None:
         """Remove what a complete experiment needs no more."""
-        for folder in filter(None, (self._path.parent, self.before)):
+        for folder in (self._path.parent, *self.predecessors()):
             (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -181,13 +204,15 @@ def _random_state() -> tuple[Any, ...]:
     return random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
 
 
-def _read(path: Path) -> Checkpoint | None:
-    if not path.exists():
-        return None
+def _read(folder: Path) -> Checkpoint | None:
+    """The checkpoint in an experiment's folder, if what was recorded until then is there, too."""
+    path = folder / CHECKPOINT
     try:
         # our own file, from the folder of our own records
         checkpoint = pickle.loads(path.read_bytes())  # noqa: S301
-    except (OSError, EOFError, AttributeError, ImportError, TypeError, pickle.PickleError) as error:
-        logger.warning("%s cannot be read (%s): training starts anew", path, error)
+        with ActivationStore(folder / STORE_NAME):
+            pass
+    except _UNREADABLE as error:
+        logger.warning("%s cannot be gone on from (%s): training starts anew", path, error)
         return None
     return checkpoint if isinstance(checkpoint, Checkpoint) else None

@@ -20,11 +20,12 @@ COMPLETED = "COMPLETED"
 
 @dataclass(frozen=True)
 class _Stored:
-    """An experiment's folder, status and config, and what Sacred kept of its code."""
+    """An experiment's folder, status and config, where its code was, and what was kept of it."""
 
     folder: Path
     status: str
     config: Config
+    base: Path
     sources: tuple[tuple[str, str], ...]
 
     @property
@@ -67,7 +68,7 @@ class CompletedExperiments:
         for stored in reversed(self._found):
             seed = stored.config.seed if wanted.seed is None else wanted.seed
             same_config = stored.config == wanted.model_copy(update={"seed": seed})
-            if same_config and sources.unchanged(self._root, stored.sources):
+            if same_config and sources.unchanged(self._root, stored.base, stored.sources):
                 yield stored
 
 
@@ -80,6 +81,7 @@ def _stored(folder: Path) -> Iterator[_Stored]:
             config = Config.parse(values)
         except ConfigError:
             continue
-        sources = entries[id_].details.get("experiment", {}).get("sources", ())
-        kept = tuple((name, file) for name, file in sources)
-        yield _Stored(store.folder_of(id_), entries[id_].status, config, kept)
+        experiment = entries[id_].details.get("experiment", {})
+        base = Path(experiment.get("base_dir", ""))
+        kept = tuple((name, file) for name, file in experiment.get("sources", ()))
+        yield _Stored(store.folder_of(id_), entries[id_].status, config, base, kept)

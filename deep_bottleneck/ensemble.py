@@ -183,13 +183,12 @@ def _fit_alone(
     def end_of_epoch(epoch: int, logs: dict[str, FloatArray], stops: bool) -> None:
         for recorder in recorders:
             recorder.on_group_epoch_end(epoch, group, logs, np.array([stops]))
-        if stops:
-            keeper.keep(0, waiting[:1], (), waiting)
-        else:
+        if not stops:
             keeper.keep(epoch + 1, group.runs, group.runs, waiting)
 
     first_epoch = keeper.last.epoch if keeper.last is not None and goes_on else 0
     group.fit(epochs, [*callbacks, EndOfEpoch(end_of_epoch, beginning)], first_epoch)
+    keeper.keep(0, waiting[:1], (), waiting)
 
 
 class _Members:

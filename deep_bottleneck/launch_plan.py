@@ -128,7 +128,8 @@ class LaunchPlan:
         """What is to be launched.
 
         The hyperparameters of each combination are written below a folder, so that any launcher
-        can start it at any time; a file that is no sweep is taken as it is.
+        can start it at any time, as a thorough plan has those of every file; else a file that is
+        no sweep is taken as it is.
 
         Args:
             folder: the folder of the local record.
@@ -150,7 +151,7 @@ class LaunchPlan:
 
     def _job(self, experiment: PlannedExperiment, folder: Path, write: bool) -> Job:
         one = experiment.combination
-        if not one.is_resolved:
+        if not one.is_resolved and not self.thorough:
             return Job(one.name, one.source, self.updates, experiment.continues)
         config = _config_file(one, folder, write)
         return Job(one.name, config, continues=experiment.continues)
@@ -223,8 +224,9 @@ def _config_file(combination: Combination, folder: Path, write: bool) -> Path:
     """
     text = json.dumps(combination.hyperparameters, indent=4) + "\n"
     digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-    path = folder / digest[:12] / f"{combination.name}.json"
-    if write:
+    name = combination.name if combination.is_resolved else combination.source.stem
+    path = folder / digest[:12] / f"{name}.json"
+    if write and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return path

@@ -179,8 +179,8 @@ def run_experiment(
         store_figures(plotters, results, record, folder, svg=config.svg)
     if not config.keep_activations:
         store_path.unlink()
-        if before:
-            (before / STORE_NAME).unlink(missing_ok=True)
+        for folder_before in checkpoints.predecessors():
+            (folder_before / STORE_NAME).unlink(missing_ok=True)
     checkpoints.forget()
     last = metrics.groupby("run").last()
     return {"train": last["accuracy"].to_numpy(), "test": last["val_accuracy"].to_numpy()}

@@ -7,6 +7,8 @@ RUNS_VARIABLE = "DEEP_BOTTLENECK_RUNS"
 REPORT_VARIABLE = "DEEP_BOTTLENECK_REPORT"
 OUTPUT_VARIABLE = "DEEP_BOTTLENECK_OUTPUT"
 CHECKPOINT = "checkpoint.pickle"
+# in the info of an experiment: the id of the one that it goes on from
+CONTINUES = "continues"
 CONTINUE_VARIABLE = "DEEP_BOTTLENECK_CONTINUE"
 
 

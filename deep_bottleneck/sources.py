@@ -26,15 +26,17 @@ def of_experiment(root: Path, components: Sequence[Component]) -> list[Path]:
     return sorted({root / SCRIPT} | own | set(_plug_in_files(components, package)))
 
 
-def unchanged(root: Path, sources: Iterable[Sequence[str]]) -> bool:
+def unchanged(root: Path, base: Path, sources: Iterable[Sequence[str]]) -> bool:
     """Whether all sources of a stored experiment are what they were.
 
     Args:
-        root: what their names are relative to.
+        root: the folder with the script and the package.
+        base: what their names are relative to: that folder, or the copy of it that was run.
         sources: for each its name and where the record keeps it, which ends in the MD5 of its
             content, as Sacred has them in `run.json`.
     """
-    return all(Path(kept).stem.endswith(f"_{_digest(root / name)}") for name, kept in sources)
+    paths = [((base if name.startswith("..") else root) / name, kept) for name, kept in sources]
+    return all(Path(kept).stem.endswith(f"_{_digest(path)}") for path, kept in paths)
 
 
 def _digest(path: Path) -> str:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from deep_bottleneck import sources
 from deep_bottleneck.completed import CompletedExperiments
 from deep_bottleneck.config import Config
 
@@ -109,3 +110,17 @@ def test_what_is_no_experiment_of_today_is_left_out(store, root):
 
     assert CompletedExperiments(store.folder, root).find({"epochs": 5}) == "1"
     assert CompletedExperiments(store.folder / "absent", root).find({"epochs": 5}) is None
+
+
+def test_plug_ins_outside_are_found_from_the_copy_that_was_run(tmp_path):
+    plug_in = tmp_path / "lab" / "data.py"
+    plug_in.parent.mkdir()
+    plug_in.write_text("answer = 42")
+    digest = hashlib.md5(plug_in.read_bytes()).hexdigest()  # noqa: S324
+    stored = [("../../lab/data.py", f"_sources/data_{digest}.py")]
+    copy = tmp_path / "output" / "code"
+    copy.mkdir(parents=True)
+
+    assert sources.unchanged(tmp_path / "framework", copy, stored)
+    plug_in.write_text("answer = 43")
+    assert not sources.unchanged(tmp_path / "framework", copy, stored)

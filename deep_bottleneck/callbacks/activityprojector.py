@@ -83,7 +83,8 @@ class ActivityProjector(ScheduledRecorder):
         super().__init__(lambda epoch: embeddings_freq > 0 and epoch % embeddings_freq == 0)
         self._log_dir = log_dir
         self._examples = examples
-        self._config = _empty_config()
+        _empty_config()
+        self._titles: list[str] = []
         try:
             log_dir.mkdir(parents=True, exist_ok=True)
             np.savetxt(log_dir / LABELS_NAME, labels, fmt="%d")
@@ -104,18 +105,20 @@ class ActivityProjector(ScheduledRecorder):
         self._list_all()
 
     def _write(self, title: str, values: FloatArray) -> None:
-        path = self._log_dir / f"{title}.tsv"
-        np.savetxt(path, values, fmt="%.6g", delimiter="\t")
-        embedding = self._config.embeddings.add()
-        embedding.tensor_name = title
-        embedding.tensor_path = path.name
-        embedding.metadata_path = LABELS_NAME
+        np.savetxt(self._log_dir / f"{title}.tsv", values, fmt="%.6g", delimiter="\t")
+        self._titles.append(title)
 
     def _list_all(self) -> None:
         from google.protobuf import text_format
 
+        config = _empty_config()
+        for title in self._titles:
+            embedding = config.embeddings.add()
+            embedding.tensor_name = title
+            embedding.tensor_path = f"{title}.tsv"
+            embedding.metadata_path = LABELS_NAME
         unfinished = self._log_dir / f".{CONFIG_NAME}.unfinished"
-        unfinished.write_text(text_format.MessageToString(self._config))
+        unfinished.write_text(text_format.MessageToString(config))
         unfinished.replace(self._log_dir / CONFIG_NAME)
 
 

@@ -1,6 +1,6 @@
 """Records the effective information of every layer, and where it lies on the causal plane.
 
-Mattsson, Michaud and Hoel 2020, "Examining the causal structures of deep neural networks using
+Marrow, Michaud and Hoel 2020, "Examining the causal structures of deep neural networks using
 information theory": noise of maximum entropy goes into a layer, and what comes out is seen.
 """
 

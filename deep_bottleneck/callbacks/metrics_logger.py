@@ -36,7 +36,8 @@ class MetricsLogger(Recorder):
                 values[epoch, group.runs] = logs[name]
         self._first_unwritten = min(self._first_unwritten, epoch)
         self._after_last = max(self._after_last, epoch + 1)
-        if time.monotonic() - self._last_write > SECONDS_BETWEEN_WRITES:
+        # a negative time has passed where training goes on after the machine was started again
+        if not 0 <= time.monotonic() - self._last_write <= SECONDS_BETWEEN_WRITES:
             self._write()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:

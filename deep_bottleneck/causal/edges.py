@@ -127,7 +127,7 @@ def edge_information(
 ) -> EdgeInformation:
     """I(A;B) for each input A and output B, with noise on all inputs at once.
 
-    I(t_A; t_B) | do(L = H_max), the terms of EI_parts (Mattsson, Michaud and Hoel 2020, eq. 6).
+    I(t_A; t_B) | do(L = H_max), the terms of EI_parts (Marrow, Michaud and Hoel 2020, eq. 6).
 
     Args:
         channel: the layer, or one layer of several runs.

@@ -39,7 +39,7 @@ def perturbation_information(
 ) -> EdgeInformation:
     """I(A;B) for each input A and output B, with noise on A alone.
 
-    I(t_A; t_B) | do(A = H_max), the terms of the sensitivity (Mattsson, Michaud and Hoel 2020).
+    I(t_A; t_B) | do(A = H_max), the terms of the sensitivity (Marrow, Michaud and Hoel 2020).
     Every input has noise of its own. An affine layer is not evaluated on the noise: see `ranks`.
 
     Args:

@@ -55,7 +55,7 @@ def causal_plane(
 ) -> CausalPlane | tuple[CausalPlane, CausalPlane]:
     """The place of a layer on the causal plane.
 
-    EI_parts = sensitivity - degeneracy (Mattsson, Michaud and Hoel 2020, "Examining the causal
+    EI_parts = sensitivity - degeneracy (Marrow, Michaud and Hoel 2020, "Examining the causal
     structures of deep neural networks using information theory").
 
     Args:
@@ -109,7 +109,7 @@ def degeneracy(
         topology: the graph that `topology_of` returned.
         samples: how many samples of noise.
         compared_with: "sensitivity" gives sensitivity - EI_parts, the axis of the causal plane
-            (Mattsson, Michaud and Hoel 2020); "uniform" gives, summed over the edges,
+            (Marrow, Michaud and Hoel 2020); "uniform" gives, summed over the edges,
             log2(output bins) - H(B), how far the effects are from uniform (Hoel, Albantakis and
             Tononi 2013, "Quantifying causal emergence shows that macro can beat micro"), so that
             EI_parts = determinism - degeneracy.

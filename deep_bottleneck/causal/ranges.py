@@ -14,7 +14,7 @@ OutBins = int | Literal["dynamic"]
 
 NO_ACTIVATION_RANGE: Range = (-10.0, 10.0)
 
-# What a unit with this activation is taken to output, as in Mattsson et al. 2020
+# What a unit with this activation is taken to output, as in Marrow et al. 2020
 _RANGES: dict[type[nn.Module], Range] = {
     nn.Sigmoid: (0.0, 1.0),
     nn.Hardsigmoid: (0.0, 1.0),

@@ -46,7 +46,7 @@ def vector_information(
 ) -> VectorInformation:
     """I(L1;L2) between the inputs as one variable and the outputs as one variable.
 
-    I(L1; L2) | do(L1 = H_max), vector EI (Mattsson, Michaud and Hoel 2020, eq. 4): each distinct
+    I(L1; L2) | do(L1 = H_max), vector EI (Marrow, Michaud and Hoel 2020, eq. 4): each distinct
     row of input bins is a state, and each distinct row of output bins. A sample is left out where
     any of its outputs is outside the range.
 

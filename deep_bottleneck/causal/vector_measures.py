@@ -2,7 +2,7 @@
 
 The functions have the names and arguments of the deep-ei package, so that scripts written for it
 run here; the arguments after the star are new. Like there, estimates are uncorrected unless a
-`correction` is asked for. See Mattsson, Michaud and Hoel 2020, "Examining the causal structures of
+`correction` is asked for. See Marrow, Michaud and Hoel 2020, "Examining the causal structures of
 deep neural networks using information theory".
 """
 

@@ -65,8 +65,9 @@ def copy_code(submission: Submission) -> Path:
 
 def _files(root: Path) -> list[str]:
     try:
-        listed = git.Repo(root).git.ls_files("-z", "--cached", "--others", "--exclude-standard")
-    except git.InvalidGitRepositoryError:
-        package = (root / "deep_bottleneck").rglob("*.py")
-        return ["experiment.py", *(str(path.relative_to(root)) for path in package)]
+        listed = git.Git(root).ls_files("-z", "--cached", "--others", "--exclude-standard")
+    except git.GitCommandError:
+        package = (root / "deep_bottleneck").rglob("*")
+        files = [path for path in package if path.is_file() and path.suffix != ".pyc"]
+        return ["experiment.py", *(str(path.relative_to(root)) for path in files)]
     return [name for name in listed.split("\0") if name and (root / name).is_file()]

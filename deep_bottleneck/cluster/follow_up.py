@@ -4,6 +4,7 @@ Out of what the experiments report and what the scheduler lists. A task that is 
 and has not told its end is *unknown* until the accounting or a long silence says that it is *lost*.
 """
 
+import logging
 import os
 import time
 from collections import Counter
@@ -17,7 +18,10 @@ from deep_bottleneck.cluster.grid_engine import GridEngine
 from deep_bottleneck.cluster.scheduler import Listing, Scheduler
 from deep_bottleneck.cluster.slurm import Slurm
 from deep_bottleneck.cluster.submission import Report, Submission, submissions, this_process
+from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
+
+logger = logging.getLogger(__name__)
 
 SILENT_AFTER_SECONDS = 300
 ENDED_STATES = {"COMPLETED": "completed", "FAILED": "failed", "TIMEOUT": "timeout"}
@@ -57,9 +61,8 @@ def states(output: Path) -> Iterator[tuple[Submission, list[TaskState]]]:
 
     Raises:
         SchedulerError: if a scheduler that has tasks of ours does not answer.
-        ConfigError: if its commands are not on this machine.
     """
-    listings: dict[str, Listing] = {}
+    listings: dict[str, Listing | None] = {}
     kept = list(submissions(output))
     last = {key(job): submission.folder for submission in kept for job in submission.tasks}
     for submission in kept:
@@ -122,7 +125,6 @@ def active_jobs(output: Path) -> set[tuple[Path, tuple[str, ...]]]:
 
     Raises:
         SchedulerError: if a scheduler that has tasks of ours does not answer.
-        ConfigError: if its commands are not on this machine.
     """
     return {key(task.job) for _, tasks in states(output) for task in tasks if task.state in ACTIVE}
 
@@ -132,24 +134,28 @@ def key(job: Job) -> tuple[Path, tuple[str, ...]]:
     return job.config.resolve(), job.updates
 
 
-def _states(submission: Submission, listings: dict[str, Listing]) -> list[TaskState]:
+def _states(submission: Submission, listings: dict[str, Listing | None]) -> list[TaskState]:
     """The state of each task; a scheduler is asked for its list only once, and only if need be."""
     reports = {n: submission.report(n) for n in range(1, len(submission.tasks) + 1)}
     open_tasks = [n for n, told in reports.items() if told is None or told.status != "COMPLETED"]
-    listing: Listing = {}
+    listing: Listing | None = {}
     ended: dict[int, str] = {}
     scheduler_type = SCHEDULERS.get(submission.launcher)
     if open_tasks and scheduler_type and submission.job:
         scheduler = scheduler_type()
         if submission.launcher not in listings:
-            listings[submission.launcher] = scheduler.listed()
+            listings[submission.launcher] = _listed(scheduler)
         listing = listings[submission.launcher]
-        if any((submission.job, n) not in listing and _is_open(reports[n]) for n in open_tasks):
+        if listing is not None and any(
+            (submission.job, n) not in listing and _is_open(reports[n]) for n in open_tasks
+        ):
             ended = scheduler.ended(submission.job)
-    elif submission.launcher not in SCHEDULERS and not _is_alive(submission.job):
-        ended = dict.fromkeys(open_tasks, "the launch has ended")
+    elif submission.launcher not in SCHEDULERS and not _goes_on(submission, reports):
+        heard = [n for n in open_tasks if _is_heard(reports[n])]
+        ended = dict.fromkeys([n for n in open_tasks if n not in heard], "the launch has ended")
     return [
-        _state(submission, number, report, listing, ended) for number, report in reports.items()
+        _state(submission, number, report, listing or {}, ended)
+        for number, report in reports.items()
     ]
 
 
@@ -185,6 +191,32 @@ def _state(
     if silent > SILENT_AFTER_SECONDS:
         return replace(task, state="lost", detail=f"no sign of life for {silent / 60:.0f} minutes")
     return task
+
+
+def _listed(scheduler: Scheduler) -> Listing | None:
+    """What a scheduler lists, None on a machine without its commands."""
+    try:
+        return scheduler.listed()
+    except ConfigError as error:
+        logger.warning("What %s has of the launches is unknown here: %s", scheduler.name, error)
+        return None
+
+
+def _goes_on(submission: Submission, reports: Mapping[int, Report | None]) -> bool:
+    """Whether a local launch goes on: its process is there, and its tasks are heard of.
+
+    A process of this number may be another one by now, or on another machine.
+    """
+    since = time.time() - submission.folder.stat().st_mtime
+    signs = [since < SILENT_AFTER_SECONDS, *map(_is_heard, reports.values())]
+    return _is_alive(submission.job) and any(signs)
+
+
+def _is_heard(report: Report | None) -> bool:
+    """Whether an experiment that should be running has given a sign of life."""
+    if report is None or report.status != "RUNNING":
+        return False
+    return time.time() - report.modified < SILENT_AFTER_SECONDS
 
 
 def _is_open(report: Report | None) -> bool:

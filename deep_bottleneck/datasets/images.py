@@ -74,7 +74,7 @@ class ImageSource:
         try:
             train, test = self.download()
         except Exception as error:
-            wanted = f"{self.file_name}, as Keras distributes it"
+            wanted = f"{self.file_name} with the arrays x_train, y_train, x_test and y_test"
             raise DataError(unavailable(self.title, path, wanted, error)) from error
         return self._checked(*train), self._checked(*test)
 

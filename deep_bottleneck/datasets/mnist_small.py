@@ -1,6 +1,6 @@
 """MNIST pooled to 5x5 pixels, the digits 0 to 4 alone: 25 inputs for small networks.
 
-As in the experiments of Mattsson, Michaud and Hoel 2020, "Examining the causal structures of deep
+As in the experiments of Marrow, Michaud and Hoel 2020, "Examining the causal structures of deep
 neural networks using information theory".
 """
 

@@ -6,13 +6,15 @@ crashes from taking the others with it.
 
 import logging
 import os
+import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from types import FrameType
 
 from deep_bottleneck.cluster.submission import Submission, this_process
 from deep_bottleneck.errors import EXIT_STATUS
@@ -37,6 +39,7 @@ class LocalLauncher:
         self._options = options
         self._at_a_time = options.at_a_time or 1
         self._interrupted = threading.Event()
+        self._processes: set[subprocess.Popen[bytes]] = set()
 
     def preview(self, jobs: Sequence[Job]) -> str:
         """Nothing: the commands are those of the README."""
@@ -53,7 +56,7 @@ class LocalLauncher:
         submission = Submission.create(self._options, PATH, jobs)
         submission = replace(submission, job=this_process())
         submission.write()
-        with ThreadPoolExecutor(self._at_a_time) as pool:
+        with self._passing_on_termination(), ThreadPoolExecutor(self._at_a_time) as pool:
             running = [
                 pool.submit(self._run, submission, number) for number in range(1, len(jobs) + 1)
             ]
@@ -63,6 +66,24 @@ class LocalLauncher:
                 except KeyboardInterrupt:
                     self._interrupted.set()
                     logger.info("Interrupted; waiting for experiments to store what they have.")
+
+    @contextmanager
+    def _passing_on_termination(self) -> Iterator[None]:
+        """Let SIGTERM end the experiments that run, which store what they have, and start no more.
+
+        Ctrl-C needs no help: the terminal sends it to them as well.
+        """
+
+        def pass_on(number: int, _frame: FrameType | None) -> None:
+            self._interrupted.set()
+            for process in list(self._processes):
+                process.send_signal(number)
+
+        before = signal.signal(signal.SIGTERM, pass_on)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def _run(self, submission: Submission, number: int) -> Outcome:
         job = submission.tasks[number - 1]
@@ -97,7 +118,11 @@ class LocalLauncher:
                 stdout=log,
                 stderr=log,
             )
-            return process.wait()
+            self._processes.add(process)
+            try:
+                return process.wait()
+            finally:
+                self._processes.discard(process)
 
 
 def threads_share(environment: Mapping[str, str], at_a_time: int) -> dict[str, str]:

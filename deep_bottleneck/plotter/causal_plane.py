@@ -1,6 +1,6 @@
 """The causal plane: sensitivity against degeneracy of every layer, over training.
 
-Mattsson, Michaud and Hoel 2020, "Examining the causal structures of deep neural networks using
+Marrow, Michaud and Hoel 2020, "Examining the causal structures of deep neural networks using
 information theory": EI_parts = sensitivity - degeneracy, so that it is the same on each diagonal.
 """
 

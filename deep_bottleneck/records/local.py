@@ -62,6 +62,8 @@ class LocalStore(RecordStore):
         """Make sure that an experiment is there and can be read."""
         self._config(experiment_id)
         self._entry(experiment_id)
+        self._metrics(experiment_id)
+        self.info(experiment_id)
 
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
         """What is known of experiments."""
@@ -186,6 +188,15 @@ class LocalStore(RecordStore):
             RecordError: if it is not there, or cannot be read.
         """
         return read_json(self.folder_of(experiment_id) / RUN_FILE)
+
+    def info(self, experiment_id: ExperimentId) -> dict[str, Any]:
+        """What an experiment noted besides, by name.
+
+        Raises:
+            RecordError: if it cannot be read.
+        """
+        path = self.folder_of(experiment_id) / INFO_FILE
+        return read_json(path) if path.exists() else {}
 
     def _entry(self, experiment_id: ExperimentId) -> Entry:
         stored = self.document(experiment_id)

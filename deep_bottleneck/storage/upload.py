@@ -11,7 +11,6 @@ from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.identity import IDENTITY, identity_of
 from deep_bottleneck.records.local import (
     CONFIG_FILE,
-    INFO_FILE,
     METRICS_FILE,
     OUTPUT_FILE,
     LocalStore,
@@ -41,6 +40,7 @@ def upload(source: LocalStore, target: DatabaseStore) -> Iterator[Transfer]:
     for id_ in source.ids():
         try:
             document, config = source.document(id_), read_json(source.folder_of(id_) / CONFIG_FILE)
+            source.check(id_)
             running = source.entries([id_])[id_].status == RUNNING
         except (RecordError, KeyError) as error:
             yield Transfer(id_, None, str(error), failed=True)
@@ -77,11 +77,11 @@ class _Upload:
 
     def ended(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The `run.json` and its neighbours as Sacred has them in the collection "runs"."""
-        output, info = self._folder / OUTPUT_FILE, self._folder / INFO_FILE
+        output = self._folder / OUTPUT_FILE
         run = {name: value for name, value in document.items() if name != "artifacts"}
         run |= {name: _time(document[name]) for name in _TIMES if name in document}
         run["captured_out"] = output.read_text(errors="replace") if output.exists() else ""
-        run["info"] = read_json(info) if info.exists() else {}
+        run["info"] = self._source.info(self._id)
         return run
 
     def with_sources(self, experiment: Mapping[str, Any]) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def test_only_what_may_still_run_is_left_alone_by_a_resume(scheduler, tell, jobs
     ("process", "expected"),
     [
         (this_process(), ["completed", "running", "queued", "queued"]),
-        (f"{os.uname().nodename}:{2**22 + 1}", ["completed", "lost", "lost", "lost"]),
+        (f"{os.uname().nodename}:{2**22 + 1}", ["completed", "running", "lost", "lost"]),
         ("elsewhere:1", ["completed", "running", "queued", "queued"]),
     ],
 )
@@ -187,3 +187,25 @@ def test_a_local_launch_lives_as_long_as_its_process(submission, tell, states, p
     tell(2, "RUNNING")
 
     assert [state for state, _ in states()[0]] == expected
+
+
+@pytest.mark.parametrize("process", [this_process(), "elsewhere:1"])
+def test_a_local_launch_that_is_not_heard_of_is_lost(submission, tell, states, process, tmp_path):
+    replace(submission, launcher="launchers.local", job=process).write()
+    tell(2, "RUNNING")
+    for path in [*submission.folder.rglob("*"), submission.folder]:
+        os.utime(path, (0, 0))
+
+    assert {state for state, _ in states()[0]} == {"lost"}
+
+
+def test_a_scheduler_that_is_not_on_this_machine_is_no_reason_to_stop(
+    submission, tell, states, monkeypatch, caplog
+):
+    monkeypatch.setenv("PATH", "")
+    replace(submission, launcher="launchers.slurm", job="7").write()
+    tell(1, "FAILED")
+    tell(2, "COMPLETED")
+
+    assert [state for state, _ in states()[0]][:2] == ["failed", "completed"]
+    assert "Slurm has of the launches is unknown here" in caplog.text

@@ -125,14 +125,15 @@ def test_an_upload_that_was_cut_short_is_completed(runs, database, capsys):
     assert database.metrics.find_one()["values"] == [1, 1.25, 1.5]
 
 
-def test_a_broken_record_is_named_and_the_others_are_uploaded(runs, database, capsys):
+@pytest.mark.parametrize("file", ["run.json", "config.json", "metrics.json", "info.json"])
+def test_a_broken_record_is_named_and_the_others_are_uploaded(runs, database, capsys, file):
     run_experiment(runs, 1)
     run_experiment(runs, 2)
-    (runs / "1" / "run.json").write_text("{")
+    (runs / "1" / file).write_text("{")
 
     assert main(["sync"]) == 1
 
-    assert "1/run.json cannot be read" in capsys.readouterr().out
+    assert f"1/{file} cannot be read" in capsys.readouterr().out
     assert [run["_id"] for run in database.runs.find()] == [2]
 
 
