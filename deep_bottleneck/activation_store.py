@@ -31,7 +31,6 @@ import pandas as pd
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Activations, BoolArray, Dataset, FloatArray, IntArray, Part
 
-STORE_NAME = "activations.h5"
 PARTS = ("train", "test")
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 GRADIENT_MEASURES = ("mean_norm", "std_norm", "weight_norm")

@@ -16,8 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deep_bottleneck.activation_store import STORE_NAME, ActivationStore
-from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Record
 from deep_bottleneck.preemption import Preemption
 from deep_bottleneck.settings import CHECKPOINT, CONTINUES
@@ -32,7 +30,6 @@ _UNREADABLE = (
     AttributeError,
     ImportError,
     TypeError,
-    RecordError,
     pickle.PickleError,
 )
 
@@ -205,13 +202,11 @@ def _random_state() -> tuple[Any, ...]:
 
 
 def _read(folder: Path) -> Checkpoint | None:
-    """The checkpoint in an experiment's folder, if what was recorded until then is there, too."""
+    """The checkpoint in an experiment's folder, None if there is none that can be read."""
     path = folder / CHECKPOINT
     try:
         # our own file, from the folder of our own records
         checkpoint = pickle.loads(path.read_bytes())  # noqa: S301
-        with ActivationStore(folder / STORE_NAME):
-            pass
     except _UNREADABLE as error:
         logger.warning("%s cannot be gone on from (%s): training starts anew", path, error)
         return None

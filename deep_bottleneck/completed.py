@@ -13,7 +13,7 @@ from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.records.base import RUNNING
 from deep_bottleneck.records.local import LocalStore
-from deep_bottleneck.settings import CHECKPOINT
+from deep_bottleneck.settings import left_unfinished
 
 COMPLETED = "COMPLETED"
 
@@ -30,8 +30,8 @@ class _Stored:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether it has ended before its end, and left a checkpoint."""
-        return self.status not in (COMPLETED, RUNNING) and (self.folder / CHECKPOINT).exists()
+        """Whether it has ended before its end, and left a checkpoint and what it recorded."""
+        return self.status not in (COMPLETED, RUNNING) and left_unfinished(self.folder)
 
 
 class CompletedExperiments:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from deep_bottleneck import components
-from deep_bottleneck.activation_store import STORE_NAME, ActivationStore, ActivationWriter
+from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.checkpoint import Checkpoints
 from deep_bottleneck.components import Component
 from deep_bottleneck.config import Config, Entry
@@ -32,6 +32,7 @@ from deep_bottleneck.measurement import EstimatorPlugIn, estimator_plug_ins, mea
 from deep_bottleneck.preemption import Preemption
 from deep_bottleneck.progress import progress
 from deep_bottleneck.schedule import default_schedule
+from deep_bottleneck.settings import STORE_NAME
 from deep_bottleneck.tables import Tables
 
 logger = logging.getLogger(__name__)

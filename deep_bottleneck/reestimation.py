@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deep_bottleneck import components
-from deep_bottleneck.activation_store import STORE_NAME, ActivationStore
+from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.eval_tools.experiment import Experiment
@@ -16,6 +16,7 @@ from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.measurement import EstimatorPlugIn, estimator_plug_ins, measure
 from deep_bottleneck.records.base import as_id
 from deep_bottleneck.records.local import LocalStore
+from deep_bottleneck.settings import STORE_NAME
 from deep_bottleneck.tables import Tables
 
 logger = logging.getLogger(__name__)

@@ -6,6 +6,7 @@ from pathlib import Path
 RUNS_VARIABLE = "DEEP_BOTTLENECK_RUNS"
 REPORT_VARIABLE = "DEEP_BOTTLENECK_REPORT"
 OUTPUT_VARIABLE = "DEEP_BOTTLENECK_OUTPUT"
+STORE_NAME = "activations.h5"
 CHECKPOINT = "checkpoint.pickle"
 # in the info of an experiment: the id of the one that it goes on from
 CONTINUES = "continues"
@@ -20,3 +21,8 @@ def runs_folder(environment: Mapping[str, str]) -> Path:
 def output_folder(environment: Mapping[str, str]) -> Path:
     """The folder of what launches leave: `DEEP_BOTTLENECK_OUTPUT`, or `output`."""
     return Path(environment.get(OUTPUT_VARIABLE) or "output")
+
+
+def left_unfinished(folder: Path) -> bool:
+    """Whether the folder of an experiment holds a checkpoint and what was recorded until then."""
+    return all((folder / name).exists() for name in (CHECKPOINT, STORE_NAME))

@@ -195,6 +195,20 @@ def test_a_checkpoint_that_cannot_be_read_starts_anew(tmp_path, caplog):
     assert "training starts anew" in caplog.text
 
 
+def test_a_complete_experiment_leaves_no_checkpoint_of_its_predecessors(tmp_path):
+    folders = [tmp_path / name for name in ("1", "2", "3")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "checkpoint.pickle").touch()
+    (folders[1] / "info.json").write_text('{"continues": "1"}')
+    checkpoints = Checkpoints(folders[2], Preemption(), folders[1])
+
+    checkpoints.forget()
+
+    assert list(checkpoints.predecessors()) == [folders[1], folders[0]]
+    assert not list(tmp_path.rglob("checkpoint.pickle"))
+
+
 def test_a_checkpoint_is_due_now_and_then_and_at_the_end(tmp_path):
     preemption = Preemption()
     checkpoints = Checkpoints(tmp_path, preemption, seconds_between=0.2)

@@ -82,7 +82,8 @@ def test_the_last_of_several_counts(store, root):
 )
 def test_one_that_has_ended_early_goes_on_from_its_checkpoint(store, root, status, age, found):
     record = store(1, status, epochs=5)
-    (record / "checkpoint.pickle").touch()
+    for name in ("checkpoint.pickle", "activations.h5"):
+        (record / name).touch()
     store(2, "FAILED", epochs=5)
     heartbeat = datetime.now(UTC) - timedelta(seconds=age)
     run = json.loads((record / "run.json").read_text())
@@ -124,3 +125,10 @@ def test_plug_ins_outside_are_found_from_the_copy_that_was_run(tmp_path):
     assert sources.unchanged(tmp_path / "framework", copy, stored)
     plug_in.write_text("answer = 43")
     assert not sources.unchanged(tmp_path / "framework", copy, stored)
+
+
+def test_what_has_lost_its_recording_begins_anew(store, root):
+    record = store(1, "TIMEOUT", epochs=5)
+    (record / "checkpoint.pickle").touch()
+
+    assert CompletedExperiments(store.folder, root).find_unfinished({"epochs": 5}) is None

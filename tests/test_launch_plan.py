@@ -105,3 +105,14 @@ def test_a_mistake_in_any_combination_is_found_before_anything_starts(
     with pytest.raises(ConfigError, match=sentence):
         plan.jobs(tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_thorough_plan_writes_down_what_it_has_checked(write, tmp_path):
+    path = write("configs/plain.json", epochs=3)
+
+    (job,) = LaunchPlan.make(path, ["seed=1"], thorough=True).jobs(tmp_path / "runs")
+    path.write_text("{}")
+
+    assert job.config.name == "plain.json"
+    assert json.loads(job.config.read_text()) == {"epochs": 3, "seed": 1}
+    assert job.updates == ()

@@ -23,10 +23,10 @@ from typing import Any
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job, LaunchOptions
 from deep_bottleneck.settings import (
-    CHECKPOINT,
     CONTINUE_VARIABLE,
     REPORT_VARIABLE,
     RUNS_VARIABLE,
+    left_unfinished,
 )
 
 FILE = "submission.json"
@@ -173,7 +173,7 @@ class Submission:
     def _unfinished(self, number: int) -> Path | None:
         """The record that a task goes on from: its own, where the scheduler starts it again."""
         own = self.report(number)
-        if own is not None and (self.runs / own.id / CHECKPOINT).exists():
+        if own is not None and left_unfinished(self.runs / own.id):
             return self.runs / own.id
         return self.tasks[number - 1].continues
 

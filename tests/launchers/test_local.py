@@ -36,7 +36,8 @@ def launch(tmp_path):
         jobs = [Job(name, tmp_path / name) for name in configs]
         outcomes = local.load(chosen).launch(jobs)
         (submission,) = submissions(tmp_path / "output")
-        return outcomes, [submission.log_path(n + 1).read_text().split() for n in range(len(jobs))]
+        logs = map(submission.log_path, range(1, len(jobs) + 1))
+        return outcomes, [log.read_text().split() for log in logs if log.exists()]
 
     return launch
 
@@ -70,6 +71,26 @@ def test_nothing_to_do_leaves_nothing(tmp_path):
 
     assert local.load(options).launch([]) == []
     assert not (tmp_path / "output").exists()
+
+
+TERMINATED = """
+import json, os, signal, sys, time
+def end(*_):
+    told = {"id": "1", "epoch": 1, "epochs": 2, "error": "", "status": "TIMEOUT"}
+    open(os.environ["DEEP_BOTTLENECK_REPORT"], "w").write(json.dumps(told))
+    sys.exit(75)
+signal.signal(signal.SIGTERM, end)
+os.kill(os.getppid(), signal.SIGTERM)
+time.sleep(60)
+"""
+
+
+def test_termination_reaches_the_experiments(tmp_path, launch):
+    (tmp_path / "experiment.py").write_text(TERMINATED)
+
+    outcomes, _ = launch(["1.json", "2.json"])
+
+    assert [outcome.status for outcome in outcomes] == ["TIMEOUT", "NOT STARTED"]
 
 
 RECORDS = """
