@@ -1,11 +1,12 @@
 """Import path -> module -> load(), with the arguments matched by name."""
 
+import contextlib
 import difflib
 import importlib
 import importlib.util
 import inspect
 import pkgutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -142,13 +143,17 @@ def _suggestion(path: str) -> str:
     package = f"{_PACKAGE}.{parent}" if parent else _PACKAGE
     if not _exists(package):
         return ""
-    siblings = [
-        module.name
-        for module in pkgutil.iter_modules(importlib.import_module(package).__path__)
-        if module.name != "base"
-    ]
+    siblings = list(_plug_ins(package))
     close = difflib.get_close_matches(name, siblings, n=1)
     prefix = f"{parent}." if parent else ""
     if close:
         return f"; did you mean {prefix}{close[0]}?"
-    return f"; there are {', '.join(prefix + sibling for sibling in siblings)}"
+    return f"; there are {', '.join(prefix + sibling for sibling in siblings)}" if siblings else ""
+
+
+def _plug_ins(package: str) -> Iterator[str]:
+    """The modules of a package that have a `load`."""
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        with contextlib.suppress(Exception):
+            if hasattr(importlib.import_module(f"{package}.{module.name}"), "load"):
+                yield module.name
