@@ -7,8 +7,11 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import Select, WebDriverWait
+from stored_experiments import CONFIGS, measures
 
 from deep_bottleneck.eval_tools import ExperimentLoader
+from deep_bottleneck.interfaces import Results
+from deep_bottleneck.plotter import interactive
 from deep_bottleneck.records.base import RUNNING
 from deep_bottleneck.records.local import LocalStore
 
@@ -148,6 +151,32 @@ def test_an_experiment_has_config_curves_pictures_and_its_page(board):
     assert board.find("p").text == "a page"
     # it has no way to the board around it
     assert board.browser.execute_script("return window.origin") == "null"
+    board.browser.switch_to.default_content()
+    assert board.complaints == []
+
+
+@pytest.fixture
+def interactive_page(tmp_path):
+    table = measures(CONFIGS[0]).assign(
+        bounds="estimate", geometric=True, part="test", n_examples=20, ceiling=5.0
+    )
+    accuracy = table[["run", "epoch"]].drop_duplicates().assign(accuracy=0.5, val_accuracy=0.5)
+    ((name, page),) = interactive.load().plot(Results({"test": table}, accuracy, False)).items()
+    page.save(tmp_path / f"{name}.html")
+    return tmp_path / f"{name}.html"
+
+
+def test_the_interactive_plane_works_on_the_page_of_its_experiment(board, loader, interactive_page):
+    loader.find_by_id(3).attach("infoplane_interactive", interactive_page)
+
+    board.open("/experiments/3")
+    frame = board.find("iframe[title=infoplane_interactive]")
+    board.browser.execute_script("arguments[0].scrollIntoView()", frame)
+    board.browser.switch_to.frame(frame)
+
+    board.wait(lambda: len(board.all(".subplot.xy .point")) == 3)
+    board.find("#epoch").send_keys("\ue014")  # the right arrow key
+    board.wait(lambda: board.find("#state").text.startswith("epoch 5,"))
     board.browser.switch_to.default_content()
     assert board.complaints == []
 
