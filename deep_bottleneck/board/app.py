@@ -16,7 +16,7 @@ from deep_bottleneck.board.table import View, shown_as, table
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
 from deep_bottleneck.eval_tools.configs import differing_keys, flat, text
-from deep_bottleneck.records.base import RUNNING, ExperimentId, as_id, not_ended, sort_key
+from deep_bottleneck.records.base import RUNNING, Entry, ExperimentId, as_id, not_ended, sort_key
 
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "::1"]
 # Only files of the board itself are loaded and run ...
@@ -100,7 +100,7 @@ class _Board:
         id_ = self._known(experiment_id)
         experiment = self._loader.find_by_id(id_)
         files = self._store.files(id_).values()
-        entry = self._store.entries([id_])[id_]
+        entry = self._entry(id_)
         return render_template(
             "experiment.html",
             entry=entry,
@@ -164,7 +164,7 @@ class _Board:
         """Delete an experiment, once that is confirmed."""
         id_ = self._known(experiment_id)
         confirmed = self._confirmed()
-        entry = self._store.entries([id_])[id_]
+        entry = self._entry(id_)
         if entry.status == RUNNING:
             raise RecordError(not_ended(self._store, entry, "it can be deleted"))
         if not confirmed:
@@ -174,7 +174,8 @@ class _Board:
         return redirect(url_for("index"), 303)
 
     def _confirmed(self) -> bool:
-        if not secrets.compare_digest(request.form.get("token", ""), self._token):
+        given = request.form.get("token", "").encode()
+        if not secrets.compare_digest(given, self._token.encode()):
             raise Forbidden("This does not come from the board: go back to it and try again")
         return request.form.get("confirmed") == "yes"
 
@@ -182,6 +183,10 @@ class _Board:
         return render_template(
             "confirm.html", id=id_, question=question, verb=verb, values=values, token=self._token
         )
+
+    def _entry(self, id_: ExperimentId) -> Entry:
+        self._store.check(id_)
+        return self._store.entries([id_])[id_]
 
     def _known(self, experiment_id: str) -> ExperimentId:
         (id_,) = self._all_known([experiment_id])

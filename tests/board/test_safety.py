@@ -10,6 +10,7 @@ import pytest
 
 from deep_bottleneck.board.__main__ import main
 from deep_bottleneck.board.app import create_app
+from deep_bottleneck.eval_tools import ExperimentLoader
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_nothing_can_be_changed_unless_that_is_allowed(loader):
 
 
 @pytest.mark.parametrize("edit", ["tag", "delete"])
-@pytest.mark.parametrize("forged", [{}, {"token": "guessed"}])
+@pytest.mark.parametrize("forged", [{}, {"token": "guessed"}, {"token": "gü"}])
 def test_a_form_of_another_site_changes_nothing(client, loader, edit, forged):
     answer = client.post(f"/experiments/1/{edit}", data={"confirmed": "yes", "tags": "x", **forged})
 
@@ -76,6 +77,22 @@ def test_names_are_text_on_the_pages(loader, client):
 
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_damaged_record_is_one_sentence_and_hides_no_other(places):
+    loader = ExperimentLoader(**places["local"])
+    client = create_app(loader).test_client()
+    path = loader.store.folder / "3" / "run.json"
+    content = path.read_bytes()
+    path.write_bytes(content[:100])
+    try:
+        assert "3 experiments" in client.get("/").text
+        page = client.get("/experiments/3")
+    finally:
+        path.write_bytes(content)
+
+    assert page.status_code == 503
+    assert "run.json cannot be read" in page.text
 
 
 @pytest.fixture
