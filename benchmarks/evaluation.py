@@ -20,6 +20,7 @@ import pandas as pd
 
 from benchmarks.mongo_server import mongo_server
 from benchmarks.timing import milliseconds
+from deep_bottleneck.board.app import create_app
 from deep_bottleneck.config import Config
 from deep_bottleneck.eval_tools import ExperimentLoader
 from deep_bottleneck.records.database import DatabaseStore
@@ -96,11 +97,14 @@ def tabulate_one_by_one(loader: ExperimentLoader) -> pd.DataFrame:
 
 def compare(place: str, loader: ExperimentLoader, rounds: int) -> None:
     """Time both ways and print the ratio."""
+    board = create_app(loader).test_client()
     functions = {
         "find_by_config_key": lambda: loader.find_by_config_key("activation_fn", "^tanh$"),
         "  one by one": lambda: find_one_by_one(loader),
         "project": lambda: loader.find_all().project(ON),
         "  each by itself": lambda: tabulate_one_by_one(loader),
+        "board's first page": lambda: board.get("/"),
+        "  of each by itself": lambda: tabulate_one_by_one(loader),
     }
     times = [time.fastest for time in milliseconds(functions, rounds, window=1).values()]
     for name, ours, theirs in zip(list(functions)[::2], times[::2], times[1::2], strict=True):

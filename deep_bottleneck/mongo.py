@@ -1,5 +1,6 @@
 """How to reach a MongoDB: the settings, and a client that does not wait for ever."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,12 @@ def settings_of_uri(uri: str, database: str | None = None) -> MongoSettings:
     Raises:
         ConfigError: if it is no address of a MongoDB.
     """
+    # such an address may parse, and part of the password be taken for a database, which is shown
+    if re.search(r"://[^/?#]*[/?#].*@", uri):
+        raise ConfigError(
+            "MONGO_URI is not a MongoDB address: a user or password with one of / ? # in it is "
+            "written percent-encoded, as urllib.parse.quote_plus does it"
+        )
     try:
         in_uri = pymongo.uri_parser.parse_uri(uri)["database"]
     except (ConfigurationError, ValueError, PyMongoError) as error:

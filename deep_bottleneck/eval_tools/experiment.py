@@ -90,6 +90,11 @@ class Experiment:
         return self._entry.commit
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """What people have called it."""
+        return self._entry.tags
+
+    @property
     def metrics(self) -> dict[str, pd.Series]:
         """Metrics by name, each a series of floats indexed by step."""
         return self._one(self._store.metrics([self.id]))
@@ -168,6 +173,14 @@ class Experiment:
                 raise RecordError(f"{path} cannot be attached: there is no such file")
             self._store.attach(self.id, path, name)
         return self.artifacts[name]
+
+    def tag(self, *tags: str) -> None:
+        """Replace the tags.
+
+        Raises:
+            RecordError: if the experiment has not ended.
+        """
+        self._store.tag(self.id, tags)
 
     def delete(self, confirmed: bool = False) -> bool:
         """Delete the experiment with its metrics and artifacts, for good.

@@ -11,7 +11,16 @@ from deep_bottleneck.records.base import (
     RecordStore,
 )
 
-ENTRY_FIELDS = ("name", "status", "start_time", "stop_time", "heartbeat", "commit", "artifacts")
+ENTRY_FIELDS = (
+    "name",
+    "status",
+    "start_time",
+    "stop_time",
+    "heartbeat",
+    "commit",
+    "artifacts",
+    "tags",
+)
 LAST = "last"
 BEST = "best"
 REDUCTIONS = (*MetricSummary._fields, BEST)
@@ -62,12 +71,12 @@ class Fields:
         if key in ENTRY_FIELDS:
             return self._of_entries(key)
         if section == "result":
-            return {id_: _inside(entry.result, rest) for id_, entry in self._entries.items()}
+            return {id_: _inside(entry.result, rest) for id_, entry in self.entries.items()}
         metric = self.metric(key)
         if metric is not None:
             return self._of_metric(metric, reduction)
         path = rest if section == "config" else key
-        return {id_: _inside(config, path) for id_, config in self._configs.items()}
+        return {id_: _inside(config, path) for id_, config in self.configs.items()}
 
     def metric(self, key: str) -> str | None:
         """The name of the metric that a key stands for, None if it stands for something else."""
@@ -76,7 +85,7 @@ class Fields:
             return rest
         if key in ("id", *ENTRY_FIELDS, *_ALIASES) or section in ("result", "config"):
             return None
-        absent = all(_inside(config, key) is MISSING for config in self._configs.values())
+        absent = all(_inside(config, key) is MISSING for config in self.configs.values())
         return key if absent else None
 
     def read_metrics(self, names: Iterable[str]) -> None:
@@ -90,15 +99,17 @@ class Fields:
                 }
 
     @cached_property
-    def _configs(self) -> dict[ExperimentId, dict[str, Any]]:
+    def configs(self) -> dict[ExperimentId, dict[str, Any]]:
+        """The hyperparameters of each experiment."""
         return self._store.configs(self._ids)
 
     @cached_property
-    def _entries(self) -> dict[ExperimentId, Entry]:
+    def entries(self) -> dict[ExperimentId, Entry]:
+        """What else is known of each experiment."""
         return self._store.entries(self._ids)
 
     def _of_entries(self, name: str) -> Column:
-        found = {id_: getattr(entry, name) for id_, entry in self._entries.items()}
+        found = {id_: getattr(entry, name) for id_, entry in self.entries.items()}
         return {id_: MISSING if value is None else value for id_, value in found.items()}
 
     def _of_metric(self, name: str, reduction: str) -> Column:

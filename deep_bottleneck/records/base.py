@@ -13,6 +13,9 @@ ExperimentId = int | str
 
 RUNNING = "RUNNING"
 LOST = "LOST"
+# what people add to an experiment, where omniboard keeps it too
+NOTES = "omniboard"
+TAGS = "tags"
 # Sacred beats every 10 seconds; a long computation may hold the interpreter for some of them.
 LOST_AFTER = timedelta(minutes=2)
 
@@ -107,6 +110,11 @@ class Entry:
         return next((entry["commit"] for entry in repositories if entry.get("commit")), None)
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """What people have called it."""
+        return tuple((self.details.get(NOTES) or {}).get(TAGS) or ())
+
+    @property
     def _experiment(self) -> Mapping[str, Any]:
         return self.details.get("experiment") or {}
 
@@ -172,6 +180,14 @@ class RecordStore(ABC):
         """
 
     @abstractmethod
+    def tag(self, experiment_id: ExperimentId, tags: Sequence[str]) -> None:
+        """Replace the tags of an experiment that has ended.
+
+        Raises:
+            RecordError: if there is no such experiment, or it has not ended.
+        """
+
+    @abstractmethod
     def delete(self, experiment_id: ExperimentId) -> None:
         """Delete an experiment with its metrics and artifacts.
 
@@ -186,6 +202,14 @@ class RecordStore(ABC):
         Raises:
             RecordError: if there is no such experiment, or it is not LOST.
         """
+
+
+def not_ended(place: object, entry: Entry, what: str) -> str:
+    """Why an experiment cannot be changed yet."""
+    return (
+        f"Experiment {entry.id} in {place} is {entry.status}; {what} once it has ended "
+        "(storage doctor ends one that is LOST)"
+    )
 
 
 def as_id(text: str | int) -> ExperimentId:

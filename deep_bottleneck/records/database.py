@@ -19,12 +19,15 @@ from deep_bottleneck.errors import RecordError
 from deep_bottleneck.mongo import MongoSettings
 from deep_bottleneck.records.base import (
     LOST,
+    NOTES,
     RUNNING,
+    TAGS,
     Entry,
     ExperimentId,
     MetricSummary,
     RecordStore,
     StoredFile,
+    not_ended,
     sort_key,
     utc,
 )
@@ -34,7 +37,16 @@ from deep_bottleneck.records.identity import IDENTITY, OF_IDENTITY, identity_of
 ASK_BY_ID = 100
 # An experiment names a file when all of it is stored.
 UPLOADED_WITHIN = timedelta(hours=1)
-OF_SUMMARY = ("status", "start_time", "stop_time", "heartbeat", "result", "artifacts", "experiment")
+OF_SUMMARY = (
+    "status",
+    "start_time",
+    "stop_time",
+    "heartbeat",
+    "result",
+    "artifacts",
+    "experiment",
+    NOTES,
+)
 
 
 class DatabaseStore(RecordStore):
@@ -114,10 +126,7 @@ class DatabaseStore(RecordStore):
         """Add a copy of a file to the artifacts of an experiment that has ended."""
         run = self.document(experiment_id)
         if run.get("status") == RUNNING:
-            raise RecordError(
-                f"Experiment {experiment_id} in {self!r} is {_entry(run).status}; results can be "
-                "attached once it has ended (storage doctor ends one that is LOST)"
-            )
+            raise RecordError(not_ended(self, _entry(run), "results can be attached"))
         if name in _entry(run).artifacts:
             raise RecordError(
                 f"Experiment {experiment_id} in {self!r} has an artifact {name} already: choose a "
@@ -230,6 +239,13 @@ class DatabaseStore(RecordStore):
             for file in self._find("fs.files", {}, ["filename", "uploadDate"])
             if file["_id"] not in needed and (utc(file.get("uploadDate")) or latest) <= latest
         ]
+
+    def tag(self, experiment_id: ExperimentId, tags: Sequence[str]) -> None:
+        """Replace the tags of an experiment that has ended."""
+        run = self.document(experiment_id)
+        if run.get("status") == RUNNING:
+            raise RecordError(not_ended(self, _entry(run), "tags can be changed"))
+        self.update(experiment_id, {f"{NOTES}.{TAGS}": list(tags)})
 
     def close(self) -> None:
         """Leave the database."""

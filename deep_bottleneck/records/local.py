@@ -13,13 +13,16 @@ import pandas as pd
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.records.base import (
     LOST,
+    NOTES,
     RUNNING,
+    TAGS,
     Entry,
     ExperimentId,
     MetricSummary,
     RecordStore,
     StoredFile,
     as_id,
+    not_ended,
     sort_key,
     utc,
 )
@@ -124,16 +127,23 @@ class LocalStore(RecordStore):
         entry = self._entry(experiment_id)
         target = self.folder_of(experiment_id) / artifact_file_name(name, path.suffix)
         if entry.stored_status == RUNNING:
-            raise RecordError(
-                f"{target.parent}: the experiment is {entry.status}; results can be attached once "
-                "it has ended (storage doctor ends one that is LOST)"
-            )
+            raise RecordError(not_ended(self, entry, "results can be attached"))
         if name in entry.artifacts or target.exists():
             raise RecordError(f"{target.parent} has an artifact {name} already: choose a new name")
         shutil.copyfile(path, target)
         stored = read_json(target.parent / RUN_FILE)
         stored.setdefault("artifacts", []).append(name)
         write_json(target.parent / RUN_FILE, stored)
+
+    def tag(self, experiment_id: ExperimentId, tags: Sequence[str]) -> None:
+        """Replace the tags of an experiment that has ended."""
+        entry = self._entry(experiment_id)
+        path = self.folder_of(experiment_id) / RUN_FILE
+        if entry.stored_status == RUNNING:
+            raise RecordError(not_ended(self, entry, "tags can be changed"))
+        stored = read_json(path)
+        stored[NOTES] = {**(stored.get(NOTES) or {}), TAGS: list(tags)}
+        write_json(path, stored)
 
     def delete(self, experiment_id: ExperimentId) -> None:
         """Delete the folder of an experiment; sources, which others share, stay."""

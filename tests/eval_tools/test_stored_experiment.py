@@ -19,7 +19,7 @@ def test_what_is_known_of_an_experiment(loader):
     assert experiment.result == {"test": 0.1}
     assert experiment.start_time <= experiment.stop_time <= datetime.now(UTC)
     assert experiment.commit is None
-    assert any(name.endswith("conftest.py") for name in experiment.sources)
+    assert any(name.endswith("stored_experiments.py") for name in experiment.sources)
     assert loader.find_by_id(4).status == "FAILED"
 
 
@@ -126,3 +126,17 @@ def test_nothing_is_stale(places, tmp_path):
     shutil.rmtree(tmp_path / "runs" / "1")
     with pytest.raises(RecordError, match="not there any more"):
         _ = experiment.status
+
+
+def test_tags_are_replaced_and_found(loader):
+    loader.find_by_id(1).tag("good", "seen")
+    loader.find_by_id(2).tag("good")
+
+    assert loader.find_by_id(1).tags == ("good", "seen")
+    assert loader.find(tags="good").ids == [1, 2]
+    assert loader.find(tags="seen").ids == [1]
+
+    loader.find_by_id(1).tag()
+    loader.find_by_id(2).tag()
+
+    assert loader.find(tags="good").ids == []

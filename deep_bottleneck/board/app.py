@@ -1,0 +1,230 @@
+"""The pages of the board, as a Flask application."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from threading import Lock
+from typing import Any
+
+from flask import Flask, Response, redirect, render_template, request, send_file, url_for
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound, SecurityError
+from werkzeug.wrappers import Response as AnyResponse
+
+from deep_bottleneck.board.curves import curves, kinds
+from deep_bottleneck.board.progress import progress_of
+from deep_bottleneck.board.table import View, shown_as, table
+from deep_bottleneck.errors import RecordError
+from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
+from deep_bottleneck.eval_tools.configs import differing_keys, flat, text
+from deep_bottleneck.records.base import RUNNING, Entry, ExperimentId, as_id, not_ended, sort_key
+
+LOCAL_HOSTS = ["localhost", "127.0.0.1", "::1"]
+# Only files of the board itself are loaded and run ...
+OWN_PAGE = (
+    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action 'self'; "
+    "base-uri 'none'"
+)
+# ... and a stored page runs by itself: it can neither reach the board nor anything else.
+STORED_PAGE = "sandbox allow-scripts; default-src 'unsafe-inline' 'unsafe-eval' data: blob:"
+PICTURES, MOVIES, PAGES = (".png", ".svg"), (".mp4",), (".html",)
+
+
+def create_app(loader: ExperimentLoader, allow_edit: bool = False, local: bool = True) -> Flask:
+    """The board over what a loader finds.
+
+    Args:
+        loader: finds the experiments.
+        allow_edit: whether experiments may be tagged and deleted.
+        local: whether only this machine may ask, so that a foreign name for it is an attack.
+    """
+    app = Flask(__name__)
+    app.config["TRUSTED_HOSTS"] = LOCAL_HOSTS if local else None
+    app.jinja_env.globals.update(allow_edit=allow_edit, store=repr(loader.store))
+    app.jinja_env.filters.update(shown=shown_as)
+    board = _Board(loader, secrets.token_urlsafe())
+    app.add_url_rule("/", view_func=board.index)
+    app.add_url_rule("/progress", view_func=board.progress)
+    app.add_url_rule("/compare", view_func=board.compare)
+    app.add_url_rule("/curves/<path:kind>", view_func=board.curves)
+    app.add_url_rule("/experiments/<experiment_id>", view_func=board.experiment)
+    app.add_url_rule("/experiments/<experiment_id>/files/<path:name>", view_func=board.file)
+    if allow_edit:
+        for edit in (board.tag, board.delete):
+            rule = f"/experiments/<experiment_id>/{edit.__name__}"
+            app.add_url_rule(rule, view_func=edit, methods=["POST"])
+    app.after_request(_harden)
+    app.register_error_handler(HTTPException, _problem)
+    app.register_error_handler(RecordError, _refusal)
+    return app
+
+
+class _Board:
+    """The pages; `token` is what tells the board's own forms from those of others."""
+
+    def __init__(self, loader: ExperimentLoader, token: str) -> None:
+        self._loader = loader
+        self._store = loader.store
+        self._token = token
+        # the style of a figure is global while it is drawn
+        self._drawing = Lock()
+
+    def index(self) -> str:
+        """The table of experiments."""
+        given = request.args
+        view = View(
+            filter=given.get("filter", ""),
+            status=given.get("status", ""),
+            sort=given.get("sort", "id"),
+            descending=given.get("order", "down") == "down",
+            page=max(1, given.get("page", 1, type=int)),
+            columns=tuple(given.get("columns", "").split()),
+        )
+        try:
+            found = table(self._store, view)
+        except ValueError as error:
+            raise BadRequest(str(error)) from None
+        return render_template("index.html", view=view, table=found)
+
+    def progress(self) -> dict[str, Any]:
+        """How far running experiments are, and the status of all that are asked for, as JSON."""
+        ids = self._asked(required=False)
+        entries = self._store.entries(ids)
+        running = progress_of(self._store, entries.values())
+        return {
+            str(id_): {"status": entry.status} | (asdict(running[id_]) if id_ in running else {})
+            for id_, entry in entries.items()
+        }
+
+    def experiment(self, experiment_id: str) -> str:
+        """One experiment."""
+        id_ = self._known(experiment_id)
+        experiment = self._loader.find_by_id(id_)
+        files = self._store.files(id_).values()
+        entry = self._entry(id_)
+        return render_template(
+            "experiment.html",
+            entry=entry,
+            progress=progress_of(self._store, [entry]).get(id_),
+            config={key: text(value) for key, value in flat(experiment.config).items()},
+            kinds=kinds(self._store, [id_]),
+            pictures=[file for file in files if file.suffix in PICTURES],
+            movies=[file for file in files if file.suffix in MOVIES],
+            pages=[file for file in files if file.suffix in PAGES],
+            files=files,
+            token=self._token,
+        )
+
+    def compare(self) -> str:
+        """What differs between experiments, and their curves."""
+        ids = sorted(self._asked(), key=sort_key)
+        configs = ExperimentCollection(self._store, ids).configs
+        values = {id_: flat(config) for id_, config in configs.items()}
+        differing = {
+            key: [text(values[id_][key]) if key in values.get(id_, {}) else "" for id_ in ids]
+            for key in differing_keys(configs.values())
+        }
+        return render_template(
+            "compare.html", ids=ids, differing=differing, kinds=kinds(self._store, ids)
+        )
+
+    def curves(self, kind: str) -> Response:
+        """Metrics as a picture."""
+        ids = self._asked()
+        with self._drawing:
+            picture = curves(self._store, ids, kind)
+        if picture is None:
+            raise NotFound(f"None of these experiments has a metric {kind}")
+        return Response(picture, mimetype="image/svg+xml")
+
+    def file(self, experiment_id: str, name: str) -> Response:
+        """An artifact."""
+        stored = self._store.files(self._known(experiment_id)).get(name)
+        if stored is None:
+            raise NotFound(f"Experiment {experiment_id} has no artifact {name}")
+        shown = (*PICTURES, *MOVIES, *PAGES)
+        response = send_file(
+            stored.open(),
+            download_name=name if name.endswith(stored.suffix) else name + stored.suffix,
+            as_attachment=stored.suffix not in shown,
+        )
+        response.headers["Content-Security-Policy"] = STORED_PAGE
+        return response
+
+    def tag(self, experiment_id: str) -> str | AnyResponse:
+        """Replace the tags of an experiment, once that is confirmed."""
+        id_ = self._known(experiment_id)
+        tags = request.form.get("tags", "").replace(",", " ").split()
+        question = f"Let the tags of experiment {id_} be: {', '.join(tags) or 'none'}?"
+        if not self._confirmed():
+            return self._ask(id_, question, "Tag", tags=" ".join(tags))
+        self._store.tag(id_, tags)
+        return redirect(url_for("experiment", experiment_id=id_), 303)
+
+    def delete(self, experiment_id: str) -> str | AnyResponse:
+        """Delete an experiment, once that is confirmed."""
+        id_ = self._known(experiment_id)
+        confirmed = self._confirmed()
+        entry = self._entry(id_)
+        if entry.status == RUNNING:
+            raise RecordError(not_ended(self._store, entry, "it can be deleted"))
+        if not confirmed:
+            question = f"Delete experiment {id_} with its metrics and artifacts, for good?"
+            return self._ask(id_, question, "Delete")
+        self._store.delete(id_)
+        return redirect(url_for("index"), 303)
+
+    def _confirmed(self) -> bool:
+        given = request.form.get("token", "").encode()
+        if not secrets.compare_digest(given, self._token.encode()):
+            raise Forbidden("This does not come from the board: go back to it and try again")
+        return request.form.get("confirmed") == "yes"
+
+    def _ask(self, id_: ExperimentId, question: str, verb: str, **values: str) -> str:
+        return render_template(
+            "confirm.html", id=id_, question=question, verb=verb, values=values, token=self._token
+        )
+
+    def _entry(self, id_: ExperimentId) -> Entry:
+        self._store.check(id_)
+        return self._store.entries([id_])[id_]
+
+    def _known(self, experiment_id: str) -> ExperimentId:
+        (id_,) = self._all_known([experiment_id])
+        return id_
+
+    def _asked(self, required: bool = True) -> list[ExperimentId]:
+        given = request.args.getlist("id")
+        if required and not given:
+            raise BadRequest("No experiment is selected: select some in the table")
+        return self._all_known(given) if required else list(map(as_id, given))
+
+    def _all_known(self, given: Sequence[str]) -> list[ExperimentId]:
+        ids = list(dict.fromkeys(map(as_id, given)))
+        missing = set(ids) - set(self._store.ids())
+        if missing:
+            raise NotFound(
+                f"There is no experiment {', '.join(map(str, missing))} in {self._store!r}"
+            )
+        return ids
+
+
+def _harden(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", OWN_PAGE)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _problem(problem: HTTPException) -> tuple[str, int]:
+    if isinstance(problem, SecurityError):
+        # a foreign name has no pages
+        return problem.description or problem.name, 400
+    page = render_template("problem.html", sentence=problem.description or problem.name)
+    return page, problem.code or 500
+
+
+def _refusal(error: RecordError) -> tuple[str, int]:
+    """An edit that is not possible, or a store that does not answer."""
+    code = 409 if request.method == "POST" else 503
+    return render_template("problem.html", sentence=str(error)), code

@@ -1,0 +1,49 @@
+"""Boards over stored experiments, served for a browser."""
+
+import shutil
+import threading
+
+import pytest
+from stored_experiments import loader, place, places
+from werkzeug.serving import make_server
+
+from deep_bottleneck.board.app import create_app
+
+__all__ = ["browser", "loader", "place", "places", "serve"]
+
+
+@pytest.fixture
+def serve():
+    """Serves the board over what a loader finds, as long as the test runs; gives its address."""
+    servers = []
+
+    def serve(loader, allow_edit=False):
+        app = create_app(loader, allow_edit)
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.port}"
+
+    yield serve
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("there is no chromium with chromedriver; apt-get install chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.add_argument("--window-size=1400,820")
+    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    with webdriver.Chrome(options, service) as driver:
+        yield driver
