@@ -53,7 +53,7 @@ def test_without_file_and_network_it_says_what_to_put_where(module, source, tmp_
     with pytest.raises(DataError) as error:
         module.load()
 
-    assert f"there is no {tmp_path}/{name}.npz: put {name}.npz, as Keras" in str(error.value)
+    assert f"there is no {tmp_path}/{name}.npz: put {name}.npz with" in str(error.value)
     assert "https://example.org/data" in str(error.value)
 
 

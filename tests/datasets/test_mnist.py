@@ -71,7 +71,7 @@ def test_without_a_file_it_is_downloaded(tmp_path, monkeypatch, folder):
 def test_neither_a_file_nor_a_network_is_one_sentence(tmp_path, monkeypatch, offline):
     monkeypatch.setenv("DEEP_BOTTLENECK_DATA", str(tmp_path))
 
-    with pytest.raises(DataError, match=f"there is no {tmp_path}/mnist.npz: put mnist.npz, as"):
+    with pytest.raises(DataError, match=f"there is no {tmp_path}/mnist.npz: put mnist.npz with"):
         mnist.load()
 
 
