@@ -97,7 +97,8 @@ def test_a_report_tells_id_and_status(experiment, tmp_path):
 
     experiment(DEEP_BOTTLENECK_REPORT=str(report))
 
-    assert json.loads(report.read_text()) == {"id": "1", "status": "COMPLETED"}
+    told = json.loads(report.read_text())
+    assert (told["id"], told["status"], told["epoch"], told["error"]) == ("1", "COMPLETED", 0, "")
 
 
 @pytest.mark.parametrize(
