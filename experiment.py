@@ -128,6 +128,8 @@ def main(arguments: Sequence[str]) -> None:
     if finished is None or finished.result is None or not finished.observers:
         return
     folder = storage.local_folder(finished.observers)
+    if folder and folder.is_relative_to(Path.cwd()):
+        folder = folder.relative_to(Path.cwd())
     pictures = sorted(folder.glob("*.png")) if folder else []
     accuracy = ", ".join(f"{part} {value:.4f}" for part, value in finished.result.items())
     logger.info("Experiment %s: %s", finished._id, finished.status)
