@@ -86,6 +86,7 @@ def test_tensorflow_gives_the_same_losses(make_models, tiny_dataset, tmp_path):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_an_experiment_on_tensorflow_stores_the_same_shape(tmp_path):
     pytest.importorskip("tensorflow", reason="needs requirements/tensorflow.txt")
     shapes = {}

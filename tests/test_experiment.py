@@ -102,6 +102,7 @@ def test_a_stored_experiment_is_estimated_again_without_training(call, tmp_path)
     assert "estimated with upper_0.1 already" in again.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_several_estimators_see_one_training(call, write, tmp_path):
     estimators = ["mi_estimator.exact", ["mi_estimator.upper", 0.1], ["mi_estimator.upper", 0.01]]
     config = write("several.json", estimator=estimators, quantize_bits=4, calculate_mi_for="test")
@@ -132,6 +133,7 @@ def few_images(data_folder, environment, tmp_path):
     environment["DEEP_BOTTLENECK_DATA"] = str(tmp_path)
 
 
+@pytest.mark.slow
 def test_lenet5_follows_its_efficiency_over_epochs(call, few_images, tmp_path):
     result = call("experiment.py", "with", "configs/efficiency/lenet5.json", "epochs=2", "n_runs=2")
 
@@ -154,6 +156,7 @@ def test_lenet5_follows_its_efficiency_over_epochs(call, few_images, tmp_path):
     assert metrics["efficiency.aIQ"]["values"] == pytest.approx(of_epoch.tolist())
 
 
+@pytest.mark.slow
 def test_iris_follows_its_effective_information_over_epochs(call, tmp_path):
     config = "configs/effective_information/iris.json"
 
@@ -210,6 +213,7 @@ def test_the_last_lines_say_id_record_pictures_and_accuracy(call, tmp_path):
     assert "Final accuracy (mean over runs): train 0." in last[3]
 
 
+@pytest.mark.slow
 def test_the_same_config_and_seed_give_the_same_tables_bit_for_bit(call, tmp_path):
     for _ in range(2):
         call("experiment.py", "with", "configs/basic.json", "seed=5", *SHORT)
@@ -219,6 +223,7 @@ def test_the_same_config_and_seed_give_the_same_tables_bit_for_bit(call, tmp_pat
     assert first == second
 
 
+@pytest.mark.slow
 def test_full_callbacks_and_median_from_the_config(call, write, tmp_path):
     config = write(
         "wide.json",
@@ -250,6 +255,7 @@ def test_full_callbacks_and_median_from_the_config(call, write, tmp_path):
     assert json.loads((record / "run.json").read_text())["experiment"]["name"] == "wide"
 
 
+@pytest.mark.slow
 def test_sacreds_own_commands_and_flags_work(call, tmp_path):
     printed = call("experiment.py", "print_config", "with", "configs/basic.json", "epochs=7")
     stored = call(
@@ -298,6 +304,7 @@ def test_a_config_that_is_no_json_is_named(call, tmp_path):
     assert result.stderr.splitlines()[-1].startswith(f"error: {broken}: not JSON")
 
 
+@pytest.mark.slow
 def test_a_folder_of_configs_runs_to_its_end_and_says_how_each_went(call, write, tmp_path):
     write("configs/b/good.json", epochs=1, architecture=[2])
     write("configs/a.json", epochs=-1)
@@ -417,6 +424,7 @@ def test_a_signal_ahead_of_a_kill_leaves_a_checkpoint(running, tmp_path):
     assert (record / "checkpoint.pickle").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_cut_short_is_resumed(call, write, tmp_path):
     path = write(
         "sweep.json", epochs=1, architecture=[2], seed=0, grid={"activation_fn": ["tanh", "relu"]}

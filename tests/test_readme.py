@@ -52,6 +52,7 @@ def test_examples_run(run, example):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_stored_experiments_are_compared(run, tmp_path):
     (example,) = [block for block in blocks("python") if "ExperimentLoader" in block]
     for seed in (0, 1):
