@@ -138,6 +138,14 @@ class RecordStore(ABC):
             RecordError: if it is not.
         """
 
+    def check_whole(self, experiment_id: ExperimentId) -> None:
+        """Make sure that all of an experiment can be read, however long that takes.
+
+        Raises:
+            RecordError: if something cannot.
+        """
+        self.check(experiment_id)
+
     @abstractmethod
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
         """What is known of experiments."""

@@ -63,9 +63,13 @@ class LocalStore(RecordStore):
 
     def check(self, experiment_id: ExperimentId) -> None:
         """Make sure that an experiment is there and can be read."""
-        self._config(experiment_id)
+        self.config(experiment_id)
         self._entry(experiment_id)
-        self._metrics(experiment_id)
+
+    def check_whole(self, experiment_id: ExperimentId) -> None:
+        """Make sure that every file of an experiment can be read."""
+        self.check(experiment_id)
+        self.series(experiment_id)
         self.info(experiment_id)
 
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
@@ -74,7 +78,7 @@ class LocalStore(RecordStore):
 
     def configs(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
         """The hyperparameters of experiments."""
-        return self._readable((id_, self._config) for id_ in ids)
+        return self._readable((id_, self.config) for id_ in ids)
 
     def metrics(
         self, ids: Sequence[ExperimentId], names: Iterable[str] | None = None
@@ -87,7 +91,7 @@ class LocalStore(RecordStore):
                 name: pd.Series(
                     metric["values"], pd.Index(metric["steps"], name="step"), float, name
                 )
-                for name, metric in self._metrics(experiment_id).items()
+                for name, metric in self.series(experiment_id).items()
                 if wanted is None or name in wanted
             }
 
@@ -103,7 +107,7 @@ class LocalStore(RecordStore):
             path = self.folder_of(experiment_id) / METRICS_FILE
             found = read_summaries(path)
             if found is None:
-                metrics = self._metrics(experiment_id)
+                metrics = self.series(experiment_id)
                 chosen = metrics.keys() & wanted
                 return {name: MetricSummary.of(metrics[name]["values"]) for name in chosen}
             return {name: MetricSummary(*found[name]) for name in found.keys() & wanted}
@@ -199,13 +203,32 @@ class LocalStore(RecordStore):
         """
         return read_json(self.folder_of(experiment_id) / RUN_FILE)
 
+    def config(self, experiment_id: ExperimentId) -> dict[str, Any]:
+        """The hyperparameters of an experiment.
+
+        Raises:
+            RecordError: if they are not there, or cannot be read.
+        """
+        return read_json(self.folder_of(experiment_id) / CONFIG_FILE)
+
+    def series(self, experiment_id: ExperimentId) -> dict[str, Any]:
+        """The metrics of an experiment as Sacred keeps them: steps, values and timestamps by name.
+
+        Raises:
+            RecordError: if they cannot be read.
+        """
+        return self._optional(experiment_id, METRICS_FILE)
+
     def info(self, experiment_id: ExperimentId) -> dict[str, Any]:
         """What an experiment noted besides, by name.
 
         Raises:
             RecordError: if it cannot be read.
         """
-        path = self.folder_of(experiment_id) / INFO_FILE
+        return self._optional(experiment_id, INFO_FILE)
+
+    def _optional(self, experiment_id: ExperimentId, file_name: str) -> dict[str, Any]:
+        path = self.folder_of(experiment_id) / file_name
         return read_json(path) if path.exists() else {}
 
     def _entry(self, experiment_id: ExperimentId) -> Entry:
@@ -224,13 +247,6 @@ class LocalStore(RecordStore):
         except (TypeError, ValueError) as error:
             path = self.folder_of(experiment_id) / RUN_FILE
             raise RecordError(f"{path} cannot be read: {error}") from None
-
-    def _config(self, experiment_id: ExperimentId) -> dict[str, Any]:
-        return read_json(self.folder_of(experiment_id) / CONFIG_FILE)
-
-    def _metrics(self, experiment_id: ExperimentId) -> dict[str, Any]:
-        path = self.folder_of(experiment_id) / METRICS_FILE
-        return read_json(path) if path.exists() else {}
 
     @staticmethod
     def _readable(readers: Iterator[tuple[ExperimentId, Any]]) -> dict[ExperimentId, Any]:

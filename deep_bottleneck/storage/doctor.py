@@ -35,7 +35,7 @@ def examine(store: RecordStore, mend: bool) -> Iterator[Finding]:
     """
     for id_ in store.ids():
         try:
-            store.check(id_)
+            store.check_whole(id_)
         except RecordError as error:
             yield Finding(f"experiment {id_}", str(error))
             continue

@@ -9,13 +9,7 @@ from deep_bottleneck.errors import RecordError
 from deep_bottleneck.records.base import RUNNING, ExperimentId, utc
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.identity import IDENTITY, identity_of
-from deep_bottleneck.records.local import (
-    CONFIG_FILE,
-    METRICS_FILE,
-    OUTPUT_FILE,
-    LocalStore,
-    read_json,
-)
+from deep_bottleneck.records.local import OUTPUT_FILE, LocalStore
 from deep_bottleneck.storage.transfer import Transfer
 
 logger = logging.getLogger(__name__)
@@ -39,8 +33,8 @@ def upload(source: LocalStore, target: DatabaseStore) -> Iterator[Transfer]:
     there = target.identities()
     for id_ in source.ids():
         try:
-            document, config = source.document(id_), read_json(source.folder_of(id_) / CONFIG_FILE)
-            source.check(id_)
+            document = source.document(id_)
+            upload_one = _Upload(source, target, id_)
             running = source.entries([id_])[id_].status == RUNNING
         except (RecordError, KeyError) as error:
             yield Transfer(id_, None, str(error), failed=True)
@@ -50,8 +44,7 @@ def upload(source: LocalStore, target: DatabaseStore) -> Iterator[Transfer]:
         if running:
             yield Transfer(id_, stored_id, "still running")
             continue
-        upload_one = _Upload(source, target, id_)
-        run = {**upload_one.ended(document), "config": config, IDENTITY: identity}
+        run = {**upload_one.ended(document), IDENTITY: identity}
         is_new = stored_id is None
         if stored_id is None:
             run["experiment"] = upload_one.with_sources(document.get("experiment") or {})
@@ -70,19 +63,24 @@ class _Upload:
     """The parts of one experiment; each says whether something was missing."""
 
     def __init__(self, source: LocalStore, target: DatabaseStore, id_: ExperimentId) -> None:
+        """Read all that is small enough to be read whole.
+
+        Raises:
+            RecordError: if something cannot be read.
+        """
         self._source = source
         self._target = target
         self._id = id_
-        self._folder = source.folder_of(id_)
+        self._config, self._info = source.config(id_), source.info(id_)
+        self._series = source.series(id_)
 
     def ended(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The `run.json` and its neighbours as Sacred has them in the collection "runs"."""
-        output = self._folder / OUTPUT_FILE
+        output = self._source.folder_of(self._id) / OUTPUT_FILE
         run = {name: value for name, value in document.items() if name != "artifacts"}
         run |= {name: _time(document[name]) for name in _TIMES if name in document}
         run["captured_out"] = output.read_text(errors="replace") if output.exists() else ""
-        run["info"] = self._source.info(self._id)
-        return run
+        return {**run, "config": self._config, "info": self._info}
 
     def with_sources(self, experiment: Mapping[str, Any]) -> dict[str, Any]:
         """Store the source files that are at hand, and name them by their files in GridFS."""
@@ -105,15 +103,13 @@ class _Upload:
 
     def metrics(self, stored_id: ExperimentId) -> bool:
         """Store the metrics that have other values than there."""
-        path = self._folder / METRICS_FILE
-        content = read_json(path) if path.exists() else {}
         stored = self._target.metrics([stored_id])[stored_id]
         missing = {
             name: {
                 **{part: metric[part] for part in ("steps", "values")},
                 "timestamps": [_time(time) for time in metric["timestamps"]],
             }
-            for name, metric in content.items()
+            for name, metric in self._series.items()
             if name not in stored or len(stored[name]) != len(metric["values"])
         }
         self._target.put_metrics(stored_id, missing)
