@@ -19,6 +19,7 @@ import torch
 from deep_bottleneck.interfaces import Record
 from deep_bottleneck.preemption import Preemption
 from deep_bottleneck.settings import CHECKPOINT, CONTINUES
+from deep_bottleneck.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -127,9 +128,7 @@ class Checkpoints:
         Raises:
             TimeIsUp: if it is.
         """
-        unfinished = self._path.with_suffix(".unfinished")
-        unfinished.write_bytes(pickle.dumps(checkpoint))
-        unfinished.replace(self._path)
+        write_whole(self._path, pickle.dumps(checkpoint))
         self._stored_at = time.monotonic()
         self.preemption.end_if_requested()
 

@@ -15,6 +15,7 @@ import numpy as np
 from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray, LabelledDataset, RunGroup
+from deep_bottleneck.whole_file import write_whole
 
 CONFIG_NAME = "projector_config.pbtxt"
 LABELS_NAME = "labels.tsv"
@@ -117,9 +118,7 @@ class ActivityProjector(ScheduledRecorder):
             embedding.tensor_name = title
             embedding.tensor_path = f"{title}.tsv"
             embedding.metadata_path = LABELS_NAME
-        unfinished = self._log_dir / f".{CONFIG_NAME}.unfinished"
-        unfinished.write_text(text_format.MessageToString(config))
-        unfinished.replace(self._log_dir / CONFIG_NAME)
+        write_whole(self._log_dir / CONFIG_NAME, text_format.MessageToString(config))
 
 
 def _empty_config() -> Any:

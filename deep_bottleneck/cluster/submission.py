@@ -28,6 +28,7 @@ from deep_bottleneck.settings import (
     RUNS_VARIABLE,
     left_unfinished,
 )
+from deep_bottleneck.whole_file import write_whole
 
 FILE = "submission.json"
 
@@ -128,9 +129,7 @@ class Submission:
         """Keep it, so that no half-written file is ever seen."""
         values = asdict(self)
         del values["folder"]
-        unfinished = self.folder / f".{FILE}.unfinished"
-        unfinished.write_text(json.dumps(values, indent=1, default=str), encoding="utf-8")
-        unfinished.replace(self.folder / FILE)
+        write_whole(self.folder / FILE, json.dumps(values, indent=1, default=str))
 
     def remove(self) -> None:
         """Forget a launch that did not come about."""

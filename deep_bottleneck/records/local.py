@@ -28,6 +28,7 @@ from deep_bottleneck.records.base import (
 )
 from deep_bottleneck.records.identity import identity_of
 from deep_bottleneck.records.summaries import read_summaries
+from deep_bottleneck.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -295,6 +296,4 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replace a JSON file at once, so that nobody sees it half-written."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(json.dumps(content, sort_keys=True, indent=2), encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, json.dumps(content, sort_keys=True, indent=2))

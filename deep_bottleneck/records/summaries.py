@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deep_bottleneck.records.base import MetricSummary
+from deep_bottleneck.whole_file import write_whole
 
 SUMMARY_FILE = ".metrics_summary.json"
 
@@ -21,10 +22,7 @@ def summarise(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, MetricSumma
 def write_summaries(metrics_path: Path, metrics: Mapping[str, Mapping[str, Any]]) -> None:
     """Write the summaries of a `metrics.json` that is complete."""
     content = {"size": metrics_path.stat().st_size, "metrics": summarise(metrics)}
-    path = metrics_path.with_name(SUMMARY_FILE)
-    unfinished = path.with_name(f"{SUMMARY_FILE}.unfinished")
-    unfinished.write_text(json.dumps(content))
-    unfinished.replace(path)
+    write_whole(metrics_path.with_name(SUMMARY_FILE), json.dumps(content))
 
 
 def read_summaries(metrics_path: Path) -> dict[str, list[float]] | None:

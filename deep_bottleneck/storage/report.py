@@ -7,6 +7,8 @@ from typing import Any
 
 from sacred.observers import RunObserver
 
+from deep_bottleneck.whole_file import write_whole
+
 # before the local record takes its time, after it has chosen the id
 REPORT_PRIORITY = 39
 
@@ -54,6 +56,4 @@ class JobReport(RunObserver):
         self._write("FAILED")
 
     def _write(self, status: str) -> None:
-        unfinished = self._path.with_name(f".{self._path.name}.unfinished")
-        unfinished.write_text(json.dumps({**self._told, "status": status}))
-        unfinished.replace(self._path)
+        write_whole(self._path, json.dumps({**self._told, "status": status}))
