@@ -27,6 +27,7 @@ from deep_bottleneck import sources, storage
 from deep_bottleneck.backend import start_keras
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, DataError, exit_on
+from deep_bottleneck.mongo import ENV_FILE
 from deep_bottleneck.preemption import Preemption, TimeIsUp
 from deep_bottleneck.settings import CONTINUE_VARIABLE, CONTINUES
 from deep_bottleneck.sweep import is_sweep
@@ -34,7 +35,6 @@ from deep_bottleneck.sweep import is_sweep
 ROOT = Path(__file__).resolve().parent
 EXIT_INTERRUPTED = 130
 EXIT_TIMEOUT = 75
-ENV_FILE = ROOT / "infrastructure" / "sacred_setup" / ".env"
 
 sacred.SETTINGS.CAPTURE_MODE = "sys"
 sacred.SETTINGS.DISCOVER_DEPENDENCIES = "pkg"

@@ -1,6 +1,5 @@
 """Where training is, so that another process can go on from there as if nothing had happened."""
 
-import json
 import logging
 import pickle
 import random
@@ -16,8 +15,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Record
 from deep_bottleneck.preemption import Preemption
+from deep_bottleneck.records.local import INFO_FILE, read_json
 from deep_bottleneck.settings import CHECKPOINT, CONTINUES
 from deep_bottleneck.whole_file import write_whole
 
@@ -138,8 +139,8 @@ class Checkpoints:
         while folder is not None:
             yield folder
             try:
-                name = json.loads((folder / "info.json").read_text()).get(CONTINUES)
-            except (OSError, ValueError):
+                name = read_json(folder / INFO_FILE).get(CONTINUES)
+            except RecordError:
                 return
             folder = folder.parent / name if name else None
 

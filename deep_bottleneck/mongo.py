@@ -12,11 +12,12 @@ from dotenv import dotenv_values
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.settings import ENV_PATH
 
 REACH_WITHIN_MS = 3000
 STALL_AFTER_MS = 20_000
 DEFAULT_DATABASE = "sacred"
-ENV_FILE = Path(__file__).resolve().parent.parent / "infrastructure" / "sacred_setup" / ".env"
+ENV_FILE = Path(__file__).resolve().parent.parent / ENV_PATH
 
 
 @dataclass(frozen=True)

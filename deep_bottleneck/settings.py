@@ -6,6 +6,8 @@ from pathlib import Path
 RUNS_VARIABLE = "DEEP_BOTTLENECK_RUNS"
 REPORT_VARIABLE = "DEEP_BOTTLENECK_REPORT"
 OUTPUT_VARIABLE = "DEEP_BOTTLENECK_OUTPUT"
+# where a working copy keeps the settings of a database, which git ignores
+ENV_PATH = Path("infrastructure") / "sacred_setup" / ".env"
 STORE_NAME = "activations.h5"
 CHECKPOINT = "checkpoint.pickle"
 # in the info of an experiment: the id of the one that it goes on from

@@ -84,7 +84,7 @@ class ActivityProjector(ScheduledRecorder):
         super().__init__(lambda epoch: embeddings_freq > 0 and epoch % embeddings_freq == 0)
         self._log_dir = log_dir
         self._examples = examples
-        _empty_config()
+        self._new_config = _config_type()
         self._titles: list[str] = []
         try:
             log_dir.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ class ActivityProjector(ScheduledRecorder):
     def _list_all(self) -> None:
         from google.protobuf import text_format
 
-        config = _empty_config()
+        config = self._new_config()
         for title in self._titles:
             embedding = config.embeddings.add()
             embedding.tensor_name = title
@@ -121,7 +121,7 @@ class ActivityProjector(ScheduledRecorder):
         write_whole(self._log_dir / CONFIG_NAME, text_format.MessageToString(config))
 
 
-def _empty_config() -> Any:
+def _config_type() -> Any:
     try:
         from tensorboard.plugins import projector
     except ImportError:
@@ -129,4 +129,4 @@ def _empty_config() -> Any:
             '"callbacks": activityprojector needs TensorBoard; '
             "install it by pip install -r requirements/tensorboard.txt"
         ) from None
-    return projector.ProjectorConfig()
+    return projector.ProjectorConfig

@@ -8,10 +8,9 @@ from pathlib import Path
 import git
 
 from deep_bottleneck.cluster.submission import Submission
+from deep_bottleneck.settings import ENV_PATH
 
 logger = logging.getLogger(__name__)
-
-SETTINGS = Path("infrastructure") / "sacred_setup" / ".env"
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,9 @@ def copy_code(submission: Submission) -> Path:
         copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / name, copy)
-    if (root / SETTINGS).exists():
-        (target / SETTINGS).parent.mkdir(parents=True, exist_ok=True)
-        (target / SETTINGS).symlink_to(root / SETTINGS)
+    if (root / ENV_PATH).exists():
+        (target / ENV_PATH).parent.mkdir(parents=True, exist_ok=True)
+        (target / ENV_PATH).symlink_to(root / ENV_PATH)
     return target / submission.script.name
 
 

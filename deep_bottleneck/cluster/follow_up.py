@@ -151,8 +151,8 @@ def _states(submission: Submission, listings: dict[str, Listing | None]) -> list
         ):
             ended = scheduler.ended(submission.job)
     elif submission.launcher not in SCHEDULERS and not _goes_on(submission, reports):
-        heard = [n for n in open_tasks if _is_heard(reports[n])]
-        ended = dict.fromkeys([n for n in open_tasks if n not in heard], "the launch has ended")
+        silent = [n for n in open_tasks if not _is_heard(reports[n])]
+        ended = dict.fromkeys(silent, "the launch has ended")
     return [
         _state(submission, number, report, listing or {}, ended)
         for number, report in reports.items()

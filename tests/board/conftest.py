@@ -1,9 +1,9 @@
 """Boards over stored experiments, served for a browser."""
 
-import shutil
 import threading
 
 import pytest
+from chromium import chromium
 from stored_experiments import loader, place, places
 from werkzeug.serving import make_server
 
@@ -34,16 +34,5 @@ def serve():
 
 @pytest.fixture(scope="session")
 def browser():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("there is no chromium with chromedriver; apt-get install chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.add_argument("--window-size=1400,820")
-    options.add_argument("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(shutil.which("chromedriver"))
-    with webdriver.Chrome(options, service) as driver:
+    with chromium(", EXCLUDE 127.0.0.1") as driver:
         yield driver
