@@ -3,6 +3,9 @@
     python run_experiments.py -d configs/estimators/tishby.json
     python docs/make_pictures.py five_planes 1
 
+    python run_experiments.py -d configs/cohorts/cohort_05.json
+    python docs/make_pictures.py cohort cohort_05
+
 where 1 is the id of the experiment.
 """
 
@@ -26,14 +29,21 @@ def five_planes(experiment_id: str) -> None:
     draw_planes(tables, n_columns=3).savefig(PICTURES / "five_planes.png", dpi=110)
 
 
+def cohort(name: str) -> None:
+    """The planes of all experiments of a cohort, mean over runs, with accuracy."""
+    experiments = ExperimentLoader().find({"name": {"$regex": f"^{name}(_|$)"}}, status="COMPLETED")
+    figure = experiments.plot_planes(part="full", n_columns=4)
+    figure.savefig(PICTURES / f"{name}.png", dpi=110)
+
+
 def main() -> None:
     """Draw the picture that the command names."""
-    pictures = {"five_planes": five_planes}
+    pictures = {"five_planes": five_planes, "cohort": cohort}
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("picture", choices=pictures)
-    options.add_argument("experiment_id", help="of the experiment that it is drawn from")
+    options.add_argument("of", help="id of the experiment or name of the cohort")
     chosen = options.parse_args()
-    pictures[chosen.picture](chosen.experiment_id)
+    pictures[chosen.picture](chosen.of)
 
 
 if __name__ == "__main__":
