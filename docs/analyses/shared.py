@@ -5,7 +5,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from myst_nb import glue
+from pandas.io.formats.style import Styler
 
 from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
@@ -19,6 +21,11 @@ def show(**values: Any) -> None:
     """Make numbers known to the text around a cell, where `{glue:text}` shows them."""
     for name, value in values.items():
         glue(name, value.item() if isinstance(value, np.generic) else value, display=False)
+
+
+def styled(table: pd.DataFrame) -> Styler:
+    """A table that looks like the others of the page, and whose numbers can be formatted."""
+    return table.style.set_table_attributes('class="dataframe"')
 
 
 def train(folder: str, **hyperparameters: Any) -> dict[str, FloatArray]:
