@@ -25,7 +25,7 @@ def show(**values: Any) -> None:
 
 def styled(table: pd.DataFrame) -> Styler:
     """A table that looks like the others of the page, and whose numbers can be formatted."""
-    return table.style.set_table_attributes('class="dataframe"')
+    return table.style.set_table_attributes('class="docutils"')
 
 
 def train(folder: str, **hyperparameters: Any) -> dict[str, FloatArray]:
