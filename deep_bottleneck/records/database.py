@@ -16,7 +16,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.mongo import MongoSettings
+from deep_bottleneck.mongo import MongoSettings, refusal
 from deep_bottleneck.records.base import (
     LOST,
     NOTES,
@@ -146,7 +146,7 @@ class DatabaseStore(RecordStore):
         """
         runs = self.database["runs"]
         identity, experiment_id = document[IDENTITY], document["_id"]
-        with self._errors():
+        with self.errors():
             runs.create_index(IDENTITY, unique=True, sparse=True)
             self.database["metrics"].create_index("run_id")
             self.database["metrics"].create_index("name")
@@ -171,7 +171,7 @@ class DatabaseStore(RecordStore):
         """
         address = artifact_address(experiment_id, name)
         stored = {"name": name, "file_id": _file_id(address)}
-        with self._errors():
+        with self.errors():
             if self.fs.exists(stored["file_id"]):
                 self.fs.delete(stored["file_id"])
             self.database["fs.chunks"].delete_many({"files_id": stored["file_id"]})
@@ -189,7 +189,7 @@ class DatabaseStore(RecordStore):
 
     def put_source(self, name: str, path: Path) -> ObjectId:
         """Store a source file, unless one of this name and content is there."""
-        with path.open("rb") as file, self._errors():
+        with path.open("rb") as file, self.errors():
             digest = hashlib.file_digest(file, "md5").hexdigest()
             same = self.fs.find_one({"filename": name, "metadata.md5": digest})
             if same:
@@ -201,7 +201,7 @@ class DatabaseStore(RecordStore):
         self, experiment_id: ExperimentId, metrics: Mapping[str, Mapping[str, Any]]
     ) -> None:
         """Store metrics by name, each with its steps, values and timestamps, in place of any."""
-        with self._errors():
+        with self.errors():
             for name, metric in metrics.items():
                 self.database["metrics"].update_one(
                     {"run_id": experiment_id, "name": name}, {"$set": dict(metric)}, upsert=True
@@ -215,7 +215,7 @@ class DatabaseStore(RecordStore):
 
     def update(self, experiment_id: ExperimentId, values: Mapping[str, Any]) -> None:
         """Store something else about an experiment."""
-        with self._errors():
+        with self.errors():
             self.database["runs"].update_one({"_id": experiment_id}, {"$set": dict(values)})
 
     def read(self, file_id: Any) -> bytes:
@@ -259,7 +259,7 @@ class DatabaseStore(RecordStore):
         run = self.document(experiment_id)
         others = self._find("runs", {"_id": {"$ne": experiment_id}}, ["artifacts", "experiment"])
         needed = {file_id for other in others for file_id in file_ids(other)}
-        with self._errors():
+        with self.errors():
             for file_id in file_ids(run) - needed:
                 self.fs.delete(file_id)
             self.database["metrics"].delete_many({"run_id": experiment_id})
@@ -272,7 +272,7 @@ class DatabaseStore(RecordStore):
         if status != LOST:
             raise RecordError(f"Experiment {experiment_id} in {self!r} is {status}, not {LOST}")
         end = run.get("heartbeat") or run["start_time"]
-        with self._errors():
+        with self.errors():
             self.database["runs"].update_one(
                 {"_id": experiment_id, "status": RUNNING},
                 {"$set": {"status": LOST, "stop_time": end}},
@@ -316,26 +316,25 @@ class DatabaseStore(RecordStore):
         self, collection: str, query: Mapping[str, Any], fields: Iterable[str] | None = None
     ) -> Iterator[dict[str, Any]]:
         projection = None if fields is None else dict.fromkeys(fields, 1)
-        with self._errors():
+        with self.errors():
             yield from self.database[collection].find(query, projection)
 
     def _opener(self, file_id: Any) -> Callable[[], BinaryIO]:
         def open_file() -> BinaryIO:
-            with self._errors():
-                return io.BufferedReader(_GridReader(self.fs.get(file_id), self._errors))
+            with self.errors():
+                return io.BufferedReader(_GridReader(self.fs.get(file_id), self.errors))
 
         return open_file
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
         """Say in one sentence what the database refused, or that it is gone."""
         try:
             yield
         except gridfs.NoFile:
             raise RecordError(f"{self!r}: a file of the experiment is not there") from None
         except OperationFailure as error:
-            reason = (error.details or {}).get("errmsg", "the operation was refused")
-            raise RecordError(f"{self!r} refused: {reason}") from None
+            raise RecordError(f"{self!r} refused: {refusal(error)}") from None
         except PyMongoError as error:
             raise RecordError(f"{self!r} does not answer ({type(error).__name__})") from None
 

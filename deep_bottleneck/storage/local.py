@@ -1,38 +1,173 @@
 """The local record: a folder for each experiment."""
 
-from collections.abc import Mapping
+import errno
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from sacred.observers import FileStorageObserver
 
-from deep_bottleneck.records.local import METRICS_FILE, artifact_file_name, read_json
+from deep_bottleneck.errors import DiskFullError
+from deep_bottleneck.records.local import (
+    METRICS_FILE,
+    RESERVE_FILE,
+    artifact_file_name,
+    read_json,
+)
 from deep_bottleneck.records.summaries import write_summaries
 
+logger = logging.getLogger(__name__)
+
 LOCAL_PRIORITY = 40
+# what a record needs at its end: its run.json once more, and the rest of the output
+RESERVED_BYTES = 256 * 2**10
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_PARTS = ("steps", "values", "timestamps")
+
+Arguments = ParamSpec("Arguments")
+
+
+def as_far_as_it_goes(
+    event: Callable[Concatenate["LocalRecord", Arguments], None],
+) -> Callable[Concatenate["LocalRecord", Arguments], None]:
+    """Let an experiment go on whose record cannot be written; at the first time say so."""
+
+    @functools.wraps(event)
+    def handle(self: "LocalRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        what = str(kwargs.get("name") or event.__name__)
+        try:
+            event(self, *args, **kwargs)
+        except OSError as error:
+            self.missing.add(what)
+            if not self._has_said_so:
+                self._has_said_so = True
+                logger.warning(
+                    "%s cannot be written (%s); metrics are kept until there is space again.",
+                    self.dir,
+                    error.strerror or error,
+                )
+        else:
+            self.missing.discard(what)
+
+    return handle
+
+
+def at_the_end(
+    event: Callable[Concatenate["LocalRecord", Arguments], None],
+) -> Callable[Concatenate["LocalRecord", Arguments], None]:
+    """Store how an experiment ended, if need be in the space that was kept for that."""
+
+    @functools.wraps(event)
+    def handle(self: "LocalRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        self.give_up_reserve()
+        event(self, *args, **kwargs)
+
+    return as_far_as_it_goes(handle)
 
 
 class LocalRecord(FileStorageObserver):
-    """A folder for each experiment, readable at any moment, also after a kill."""
+    """A folder for each experiment, readable at any moment, also after a kill or on a full disk.
+
+    Attributes:
+        missing: the events and artifacts that could not be written.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, priority=LOCAL_PRIORITY)
+        self.missing: set[str] = set()
+        self._has_said_so = False
+        self._unsaved: dict[str, dict[str, list[Any]]] = {}
+
+    def make_sure_of_space(self) -> None:
+        """Make sure that an experiment can be stored.
+
+        Raises:
+            DiskFullError: if the disk is full.
+        """
+        folder = Path(self.basedir)
+        with disk_full_said(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            trial = folder / f"{RESERVE_FILE}_{os.getpid()}"
+            try:
+                trial.write_bytes(bytes(RESERVED_BYTES))
+            finally:
+                trial.unlink(missing_ok=True)
+
+    def started_event(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the folder, and keep some space for the end of the experiment."""
+        experiment_id = super().started_event(*args, **kwargs)
+        self._keep_reserve()
+        return experiment_id
+
+    @as_far_as_it_goes
+    def _keep_reserve(self) -> None:
+        self._reserve.write_bytes(bytes(RESERVED_BYTES))
+
+    def give_up_reserve(self) -> None:
+        """Make room for what is written last."""
+        with suppress(OSError):
+            self._reserve.unlink()
+
+    @property
+    def _reserve(self) -> Path:
+        return Path(self.dir) / RESERVE_FILE
 
     def save_json(self, obj: Any, filename: str) -> None:
         """Write to a temporary file and rename it, so that no half-written file is ever seen."""
         unfinished = f".{filename}.unfinished"
-        super().save_json(obj, unfinished)
-        folder = Path(self.dir)
-        (folder / unfinished).replace(folder / filename)
+        with self._whole(unfinished, filename):
+            super().save_json(obj, unfinished)
 
-    def log_metrics(self, metrics_by_name: Mapping[str, Any], info: dict[str, Any]) -> None:
-        """Store new values, and all metrics in a few numbers for tables of many experiments."""
-        if not metrics_by_name:
+    def save_file(self, filename: str, target_name: str | None = None) -> None:
+        """Copy a file, of which no half is ever seen."""
+        target = Path(self.dir) / (target_name or Path(filename).name)
+        if target.exists() and target.samefile(filename):
             return
-        super().log_metrics(metrics_by_name, info)
+        unfinished = f".{target.name}.unfinished"
+        with self._whole(unfinished, target.name):
+            super().save_file(filename, unfinished)
+
+    @contextmanager
+    def _whole(self, unfinished: str, name: str) -> Iterator[None]:
+        folder = Path(self.dir)
+        try:
+            yield
+            (folder / unfinished).replace(folder / name)
+        except OSError:
+            # a part of a file takes the space that others need
+            (folder / unfinished).unlink(missing_ok=True)
+            raise
+
+    @as_far_as_it_goes
+    def log_metrics(self, metrics_by_name: Mapping[str, Any], info: dict[str, Any]) -> None:
+        """Store new values, and all metrics in a few numbers for tables of many experiments.
+
+        Values that cannot be stored are kept for the next time.
+        """
+        for name, metric in metrics_by_name.items():
+            unsaved = self._unsaved.setdefault(name, {part: [] for part in _PARTS})
+            for part in _PARTS:
+                unsaved[part] += metric[part]
+        if not self._unsaved:
+            return
+        super().log_metrics(self._unsaved, info)
+        self._unsaved = {}
         path = Path(self.dir) / METRICS_FILE
         write_summaries(path, read_json(path))
 
+    @as_far_as_it_goes
+    def heartbeat_event(
+        self, info: dict[str, Any], captured_out: str, beat_time: datetime, result: Any
+    ) -> None:
+        """Store that the experiment is alive."""
+        super().heartbeat_event(info, captured_out, beat_time, result)
+
+    @as_far_as_it_goes
     def artifact_event(
         self,
         name: str,
@@ -41,6 +176,46 @@ class LocalRecord(FileStorageObserver):
         content_type: str | None = None,
     ) -> None:
         """Store an artifact under its name with the file's suffix, so that it opens by a click."""
-        self.save_file(filename, artifact_file_name(name, Path(filename).suffix))
+        self.save_file(filename, self.stored_as(name, filename).name)
         self.run_entry["artifacts"].append(name)
         self.save_json(self.run_entry, "run.json")
+
+    def stored_as(self, name: str, filename: str) -> Path:
+        """Where the file of an artifact is kept."""
+        return Path(self.dir) / artifact_file_name(name, Path(filename).suffix)
+
+    @at_the_end
+    def completed_event(self, stop_time: datetime, result: Any) -> None:
+        """Store the end."""
+        super().completed_event(stop_time, result)
+
+    @at_the_end
+    def interrupted_event(self, interrupt_time: datetime, status: str) -> None:
+        """Store the end."""
+        super().interrupted_event(interrupt_time, status)
+
+    @at_the_end
+    def failed_event(self, fail_time: datetime, fail_trace: Any) -> None:
+        """Store the end."""
+        super().failed_event(fail_time, fail_trace)
+
+
+@contextmanager
+def disk_full_said(folder: Path) -> Iterator[None]:
+    """Say in one sentence that a disk is full.
+
+    Args:
+        folder: what is being written.
+
+    Raises:
+        DiskFullError: in place of the errors of a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFullError(
+            f"{folder} cannot be written: {os.strerror(error.errno)}. What was recorded until now "
+            "is kept; make space, or let DEEP_BOTTLENECK_RUNS name a folder on another disk"
+        ) from None
