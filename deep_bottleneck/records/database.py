@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,13 +22,13 @@ from deep_bottleneck.records.base import (
     LOST,
     NOTES,
     RUNNING,
-    TAGS,
     Entry,
     ExperimentId,
     MetricSummary,
     RecordStore,
     StoredFile,
     not_ended,
+    notes_with,
     sort_key,
     utc,
 )
@@ -35,6 +36,8 @@ from deep_bottleneck.records.identity import IDENTITY, OF_IDENTITY, identity_of
 
 # Beyond so many experiments it is faster to pick from all than to ask for each by its id.
 ASK_BY_ID = 100
+# Replies are as large as MongoDB makes them, 16 MB, rather than many.
+BATCH_SIZE = 100_000
 # An experiment names a file when all of it is stored.
 UPLOADED_WITHIN = timedelta(hours=1)
 OF_SUMMARY = (
@@ -46,6 +49,13 @@ OF_SUMMARY = (
     "artifacts",
     "experiment",
     NOTES,
+)
+# what tables are about; the names of a thousand experiments' sources take longer than all else
+AT_ONCE = (
+    *(field for field in OF_SUMMARY if field != "experiment"),
+    "experiment.name",
+    "experiment.repositories",
+    "config",
 )
 
 
@@ -77,6 +87,10 @@ class DatabaseStore(RecordStore):
         """The ids of all experiments."""
         return sorted((run["_id"] for run in self._find("runs", {}, ["_id"])), key=sort_key)
 
+    def at_once(self, ids: Sequence[ExperimentId] | None = None) -> RecordStore:
+        """The same experiments, of which everything but metrics and files is read at once."""
+        return _AtOnce(self, ids)
+
     def check(self, experiment_id: ExperimentId) -> None:
         """Make sure that an experiment is there."""
         self.document(experiment_id)
@@ -94,7 +108,7 @@ class DatabaseStore(RecordStore):
     ) -> dict[ExperimentId, dict[str, pd.Series]]:
         """Metrics of experiments."""
         found: dict[ExperimentId, dict[str, pd.Series]] = {id_: {} for id_ in ids}
-        for metric in self._metrics(ids, names):
+        for metric in self._metrics(ids, names, ["run_id", "name", "steps", "values"]):
             found[metric["run_id"]][metric["name"]] = pd.Series(
                 metric["values"], pd.Index(metric["steps"], name="step"), float, metric["name"]
             )
@@ -105,7 +119,7 @@ class DatabaseStore(RecordStore):
     ) -> dict[ExperimentId, dict[str, MetricSummary]]:
         """Metrics of experiments in a few numbers."""
         found: dict[ExperimentId, dict[str, MetricSummary]] = {id_: {} for id_ in ids}
-        for metric in self._metrics(ids, names):
+        for metric in self._metrics(ids, names, ["run_id", "name", "values"]):
             found[metric["run_id"]][metric["name"]] = MetricSummary.of(metric["values"])
         return found
 
@@ -245,7 +259,7 @@ class DatabaseStore(RecordStore):
         run = self.document(experiment_id)
         if run.get("status") == RUNNING:
             raise RecordError(not_ended(self, _entry(run), "tags can be changed"))
-        self.update(experiment_id, {f"{NOTES}.{TAGS}": list(tags)})
+        self.update(experiment_id, {f"{NOTES}.{k}": v for k, v in notes_with(tags).items()})
 
     def close(self) -> None:
         """Leave the database."""
@@ -300,7 +314,7 @@ class DatabaseStore(RecordStore):
         return {id_: found[id_] for id_ in ids if id_ in found}
 
     def _metrics(
-        self, ids: Sequence[ExperimentId], names: Iterable[str] | None
+        self, ids: Sequence[ExperimentId], names: Iterable[str] | None, fields: Iterable[str]
     ) -> Iterator[dict[str, Any]]:
         query: dict[str, Any] = {}
         if names is not None:
@@ -308,7 +322,7 @@ class DatabaseStore(RecordStore):
         if len(ids) < ASK_BY_ID:
             query["run_id"] = _any_of(ids)
         wanted = set(ids)
-        for metric in self._find("metrics", query, ["run_id", "name", "steps", "values"]):
+        for metric in self._find("metrics", query, fields):
             if metric["run_id"] in wanted:
                 yield metric
 
@@ -317,7 +331,7 @@ class DatabaseStore(RecordStore):
     ) -> Iterator[dict[str, Any]]:
         projection = None if fields is None else dict.fromkeys(fields, 1)
         with self.errors():
-            yield from self.database[collection].find(query, projection)
+            yield from self.database[collection].find(query, projection, batch_size=BATCH_SIZE)
 
     def _opener(self, file_id: Any) -> Callable[[], BinaryIO]:
         def open_file() -> BinaryIO:
@@ -337,6 +351,31 @@ class DatabaseStore(RecordStore):
             raise RecordError(f"{self!r} refused: {refusal(error)}") from None
         except PyMongoError as error:
             raise RecordError(f"{self!r} does not answer ({type(error).__name__})") from None
+
+
+class _AtOnce(DatabaseStore):
+    """A database as it is when it is first asked, but for metrics and files."""
+
+    def __init__(self, store: DatabaseStore, ids: Sequence[ExperimentId] | None) -> None:
+        # the connection is closed with the store that has made it
+        self._store = store
+        self.settings, self.database, self.fs = store.settings, store.database, store.fs
+        self._all = ids is None or len(ids) >= ASK_BY_ID
+        self._ids = ids or ()
+
+    def ids(self) -> list[ExperimentId]:
+        """The ids of all experiments that are read at once."""
+        return sorted(self._read, key=sort_key)
+
+    @cached_property
+    def _read(self) -> dict[ExperimentId, dict[str, Any]]:
+        query = {} if self._all else {"_id": {"$in": list(self._ids)}}
+        return {run["_id"]: run for run in self._find("runs", query, AT_ONCE)}
+
+    def _runs(
+        self, ids: Sequence[ExperimentId], fields: Iterable[str]
+    ) -> dict[ExperimentId, dict[str, Any]]:
+        return {id_: self._read[id_] for id_ in ids if id_ in self._read}
 
 
 class _GridReader(io.RawIOBase):

@@ -15,7 +15,6 @@ from deep_bottleneck.records.base import (
     LOST,
     NOTES,
     RUNNING,
-    TAGS,
     Entry,
     ExperimentId,
     MetricSummary,
@@ -23,6 +22,7 @@ from deep_bottleneck.records.base import (
     StoredFile,
     as_id,
     not_ended,
+    notes_with,
     sort_key,
     utc,
 )
@@ -149,7 +149,7 @@ class LocalStore(RecordStore):
         if entry.stored_status == RUNNING:
             raise RecordError(not_ended(self, entry, "tags can be changed"))
         stored = read_json(path)
-        stored[NOTES] = {**(stored.get(NOTES) or {}), TAGS: list(tags)}
+        stored[NOTES] = (stored.get(NOTES) or {}) | notes_with(tags)
         write_json(path, stored)
 
     def delete(self, experiment_id: ExperimentId) -> None:

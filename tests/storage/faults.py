@@ -1,5 +1,9 @@
 """What the tests of faults look at."""
 
+import time
+
+from deep_bottleneck.eval_tools import ExperimentLoader
+
 DATABASE = "faults"
 
 
@@ -13,3 +17,10 @@ def assert_complete(experiment, size=1000):
 
 def said_by_storage(caplog):
     return [r.getMessage() for r in caplog.records if r.name.startswith("deep_bottleneck.storage")]
+
+
+def wait_for_copy(server):
+    """Until the database has the first metric of an experiment that runs."""
+    store = ExperimentLoader(server.uri, DATABASE).store
+    while not store.metrics([1])[1]:
+        time.sleep(0.05)

@@ -8,7 +8,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from faults import DATABASE, assert_complete, said_by_storage
+from faults import DATABASE, assert_complete, said_by_storage, wait_for_copy
 from mongo_proxy import Guard, listening, port_of
 
 from deep_bottleneck.eval_tools import ExperimentLoader
@@ -42,7 +42,11 @@ for number in range(int(first), int(last)):
 
 
 def test_a_database_that_is_killed_in_the_middle(server, experiment, tmp_path, caplog, capsys):
-    experiment(server.uri, fault=server.kill)
+    def kill():
+        wait_for_copy(server)
+        server.kill()
+
+    experiment(server.uri, fault=kill)
 
     assert_complete(ExperimentLoader(path=tmp_path / "runs").find_by_id(1))
     (sentence,) = said_by_storage(caplog)
@@ -63,6 +67,7 @@ def test_a_database_that_is_killed_during_an_upload(server, experiment, tmp_path
     size = 30_000_000
 
     def soon():
+        wait_for_copy(server)
         threading.Timer(0.1, server.kill).start()
 
     experiment(server.uri, fault=soon, size=size)
@@ -138,9 +143,7 @@ def test_an_experiment_that_is_killed_is_lost_and_keeps_what_it_had(
 ):
     with start(tmp_path / "runs", server.uri, 1, 2, pause=60) as process:
         process.stdout.readline()
-        copy = ExperimentLoader(server.uri, DATABASE).store
-        while not copy.metrics([1])[1]:
-            time.sleep(0.05)
+        wait_for_copy(server)
         process.send_signal(signal.SIGKILL)
 
     places = [{"path": tmp_path / "runs"}, {"mongo_uri": server.uri, "db_name": DATABASE}]

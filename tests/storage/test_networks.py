@@ -66,14 +66,12 @@ def test_a_network_that_falls_silent_is_not_waited_for(
 def test_a_database_that_does_not_answer_any_more_is_given_up(
     network, experiment, monkeypatch, caplog, assert_kept
 ):
-    monkeypatch.setattr(mongo, "STALL_AFTER_MS", 300)
-
-    experiment(network.uri, fault=network.fall_silent)
+    with monkeypatch.context() as patched:
+        patched.setattr(mongo, "STALL_AFTER_MS", 300)
+        experiment(network.uri, fault=network.fall_silent)
 
     (sentence,) = said_by_storage(caplog)
     assert "does not answer (" in sentence
-    monkeypatch.undo()
-    monkeypatch.setenv("MONGO_URI", network.uri)
     assert_kept()
 
 
