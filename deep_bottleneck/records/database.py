@@ -50,13 +50,6 @@ OF_SUMMARY = (
     "experiment",
     NOTES,
 )
-# what tables are about; the names of a thousand experiments' sources take longer than all else
-AT_ONCE = (
-    *(field for field in OF_SUMMARY if field != "experiment"),
-    "experiment.name",
-    "experiment.repositories",
-    "config",
-)
 
 
 class DatabaseStore(RecordStore):
@@ -370,7 +363,7 @@ class _AtOnce(DatabaseStore):
     @cached_property
     def _read(self) -> dict[ExperimentId, dict[str, Any]]:
         query = {} if self._all else {"_id": {"$in": list(self._ids)}}
-        return {run["_id"]: run for run in self._find("runs", query, AT_ONCE)}
+        return {run["_id"]: run for run in self._find("runs", query, (*OF_SUMMARY, "config"))}
 
     def _runs(
         self, ids: Sequence[ExperimentId], fields: Iterable[str]

@@ -36,10 +36,11 @@ class InBackground(RunObserver):
         self._stored_as = stored_as
         self._events: SimpleQueue[tuple[str, dict[str, Any]]] = SimpleQueue()
         self._beat: dict[str, Any] = {}
-        self._thread = threading.Thread(target=self._work, name="database record", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def started_event(self, _id: Any, **event: Any) -> Any:
         """The experiment has started; the id of the local record stays the experiment's."""
+        self._thread = threading.Thread(target=self._work, name="database record", daemon=True)
         self._thread.start()
         self._pass_on("started_event", _id=_id, **event)
         return _id
@@ -78,7 +79,7 @@ class InBackground(RunObserver):
 
     def join(self) -> None:
         """Wait for the database, so long as that makes sense."""
-        if not self._thread.is_alive():
+        if self._thread is None:
             return
         self._events.put((_END, {}))
         self._thread.join(FINISH_WITHIN)
