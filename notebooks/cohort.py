@@ -1,4 +1,4 @@
-"""The experiments of a cohort for the notebooks beside: from the record, or else a short version."""
+"""The experiments of a cohort for the notebooks: from the record, or else a short version."""
 
 import json
 import logging

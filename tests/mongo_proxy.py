@@ -1,4 +1,4 @@
-"""What may lie between an experiment and its database: a bad network, or one who guards the door."""
+"""What may lie between an experiment and its database: a bad network, or a guard at the door."""
 
 import base64
 import hashlib
@@ -94,7 +94,7 @@ class Guard(Network):
     """
 
     user: str = "me"
-    password: str = "secret"
+    password: str = "secret"  # noqa: S105
     refuses: frozenset[str] = frozenset()
     reason: tuple[int, str] = (13, "not authorized on {db} to execute command {{ {name}: 1 }}")
 
@@ -166,7 +166,9 @@ class _Login:
     def _secret(self) -> bytes:
         if self._digest == "sha256":
             return self.password.encode()
-        return hashlib.md5(f"{self.user}:mongo:{self.password}".encode()).hexdigest().encode()
+        # as MongoDB has it for SCRAM-SHA-1
+        text = f"{self.user}:mongo:{self.password}".encode()
+        return hashlib.md5(text, usedforsecurity=False).hexdigest().encode()
 
     def _mac(self, key: bytes, text: bytes) -> bytes:
         return hmac.new(key, text, self._digest).digest()

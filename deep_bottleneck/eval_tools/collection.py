@@ -30,7 +30,7 @@ class ExperimentCollection(Sequence[Experiment]):
 
         Args:
             store: where they are.
-            ids: which they are, None for all that there are when they are first asked for something.
+            ids: which they are, None for all that there are when they are first needed.
         """
         self.store = store
         self._ids = None if ids is None else list(ids)

@@ -74,7 +74,7 @@ def test_on_a_disk_that_stays_full_the_record_ends_with_what_it_had(
 def test_nothing_starts_on_a_full_disk(disk):
     fill(disk)
 
-    with pytest.raises(DiskFullError, match="No space left on device. What was recorded until now"):
+    with pytest.raises(DiskFullError, match="cannot be written: No space left on device"):
         storage.observers({"DEEP_BOTTLENECK_RUNS": str(disk / "runs")}, disk / "no such file")
 
 
