@@ -21,6 +21,7 @@ ENTRY_FIELDS = (
     "artifacts",
     "tags",
 )
+_OF_WHOLE_ENTRIES = ("name", "commit")
 LAST = "last"
 BEST = "best"
 REDUCTIONS = (*MetricSummary._fields, BEST)
@@ -53,6 +54,7 @@ class Fields:
             store: where the experiments are.
             ids: which of them, None for all.
         """
+        self._whole_store = store
         self._store = store.at_once(ids)
         self._given = ids
         self._summaries: dict[str, dict[ExperimentId, MetricSummary]] = {}
@@ -116,11 +118,18 @@ class Fields:
 
     @cached_property
     def entries(self) -> dict[ExperimentId, Entry]:
-        """What else is known of each experiment."""
+        """What else is known of each experiment, but for name, sources and commit."""
         return self._store.entries(self.ids)
 
+    @cached_property
+    def _whole_entries(self) -> dict[ExperimentId, Entry]:
+        if self._store is self._whole_store:
+            return self.entries
+        return self._whole_store.entries(self.ids)
+
     def _of_entries(self, name: str) -> Column:
-        found = {id_: getattr(entry, name) for id_, entry in self.entries.items()}
+        entries = self._whole_entries if name in _OF_WHOLE_ENTRIES else self.entries
+        found = {id_: getattr(entry, name) for id_, entry in entries.items()}
         return {id_: MISSING if value is None else value for id_, value in found.items()}
 
     def _of_metric(self, name: str, reduction: str) -> Column:

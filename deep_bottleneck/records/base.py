@@ -139,8 +139,8 @@ class RecordStore(ABC):
     def at_once(self, ids: Sequence[ExperimentId] | None = None) -> "RecordStore":
         """The same experiments, for one question that asks for several things.
 
-        A store may then read everything but metrics and files together, and once; so ask for a new
-        one for each question.
+        A store may then read status, times, results, tags and hyperparameters together, and once,
+        so ask for a new one for each question. Its entries may lack name, sources and commit.
 
         Args:
             ids: of which experiments, None for all.

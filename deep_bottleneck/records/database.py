@@ -40,14 +40,14 @@ ASK_BY_ID = 100
 BATCH_SIZE = 100_000
 # An experiment names a file when all of it is stored.
 UPLOADED_WITHIN = timedelta(hours=1)
-OF_SUMMARY = (
+# what tables are about; the sources of a thousand experiments would take longer than all of it
+OF_TABLE = (
     "status",
     "start_time",
     "stop_time",
     "heartbeat",
     "result",
     "artifacts",
-    "experiment",
     NOTES,
 )
 
@@ -81,7 +81,7 @@ class DatabaseStore(RecordStore):
         return sorted((run["_id"] for run in self._find("runs", {}, ["_id"])), key=sort_key)
 
     def at_once(self, ids: Sequence[ExperimentId] | None = None) -> RecordStore:
-        """The same experiments, of which everything but metrics and files is read at once."""
+        """The same experiments, of which what tables are about is read together."""
         return _AtOnce(self, ids)
 
     def check(self, experiment_id: ExperimentId) -> None:
@@ -90,7 +90,7 @@ class DatabaseStore(RecordStore):
 
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
         """What is known of experiments."""
-        return {id_: _entry(run) for id_, run in self._runs(ids, OF_SUMMARY).items()}
+        return {id_: _entry(run) for id_, run in self._runs(ids, (*OF_TABLE, "experiment")).items()}
 
     def configs(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
         """The hyperparameters of experiments."""
@@ -347,7 +347,7 @@ class DatabaseStore(RecordStore):
 
 
 class _AtOnce(DatabaseStore):
-    """A database as it is when it is first asked, but for metrics and files."""
+    """A database as it is when it is first asked, but for metrics, files and sources."""
 
     def __init__(self, store: DatabaseStore, ids: Sequence[ExperimentId] | None) -> None:
         # the connection is closed with the store that has made it
@@ -363,7 +363,7 @@ class _AtOnce(DatabaseStore):
     @cached_property
     def _read(self) -> dict[ExperimentId, dict[str, Any]]:
         query = {} if self._all else {"_id": {"$in": list(self._ids)}}
-        return {run["_id"]: run for run in self._find("runs", query, (*OF_SUMMARY, "config"))}
+        return {run["_id"]: run for run in self._find("runs", query, (*OF_TABLE, "config"))}
 
     def _runs(
         self, ids: Sequence[ExperimentId], fields: Iterable[str]
