@@ -26,6 +26,7 @@ from deep_bottleneck import config as hyperparameters
 from deep_bottleneck import sources, storage
 from deep_bottleneck.backend import start_keras
 from deep_bottleneck.config import Config
+from deep_bottleneck.disk_space import disk_full_said
 from deep_bottleneck.errors import (
     EXIT_DISK_FULL,
     ConfigError,
@@ -88,7 +89,7 @@ def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
         exit_on(ConfigError, DataError, DiskFullError),
     ):
         folder = storage.local_folder(_run.observers) or Path(scratch)
-        with preemption.heard(), storage.disk_full_said(folder):
+        with preemption.heard(), disk_full_said(folder):
             accuracy = pipeline.run_experiment(
                 config,
                 pipeline.make_plan(config),
@@ -134,7 +135,7 @@ def main(arguments: Sequence[str]) -> None:
     except SystemExit as ended:
         if ended.code == EXIT_DISK_FULL:
             logging.shutdown()
-            # HDF5 crashes when it is taken down with a file that it could not write
+            # HDF5 may crash when it is taken down with a file that it could not write
             os._exit(EXIT_DISK_FULL)
         raise
     if finished is None or finished.result is None or not finished.observers:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
+from deep_bottleneck.disk_space import give_up_reserve
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.records.base import (
     LOST,
@@ -39,8 +40,6 @@ OUTPUT_FILE = "cout.txt"
 INFO_FILE = "info.json"
 OWN_FILES = frozenset({RUN_FILE, CONFIG_FILE, METRICS_FILE, OUTPUT_FILE, INFO_FILE})
 SOURCES_FOLDER = "_sources"
-# space that a running experiment keeps for its end
-RESERVE_FILE = ".reserve"
 
 
 class LocalStore(RecordStore):
@@ -165,7 +164,7 @@ class LocalStore(RecordStore):
         path = self.folder_of(experiment_id) / RUN_FILE
         if entry.status != LOST:
             raise RecordError(f"{path.parent}: the experiment is {entry.status}, not {LOST}")
-        (path.parent / RESERVE_FILE).unlink(missing_ok=True)
+        give_up_reserve(path.parent)
         stored = read_json(path)
         stored |= {"status": LOST, "stop_time": stored.get("heartbeat") or stored["start_time"]}
         write_json(path, stored)

@@ -12,16 +12,17 @@ from pathlib import Path
 
 from sacred.observers import FileStorageObserver, RunObserver
 
+from deep_bottleneck.disk_space import make_sure_of_space
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.mongo import mongo_settings
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.settings import REPORT_VARIABLE, runs_folder
 from deep_bottleneck.storage.background import InBackground
 from deep_bottleneck.storage.database import DatabaseRecord
-from deep_bottleneck.storage.local import LocalRecord, disk_full_said
+from deep_bottleneck.storage.local import LocalRecord
 from deep_bottleneck.storage.report import JobReport
 
-__all__ = ["disk_full_said", "is_incomplete", "local_folder", "mongo_settings", "observers"]
+__all__ = ["is_incomplete", "local_folder", "mongo_settings", "observers"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ def observers(environment: Mapping[str, str], env_file: Path) -> list[RunObserve
         DiskFullError: if there is no space for the local record.
     """
     folder = runs_folder(environment)
+    make_sure_of_space(folder)
     local = LocalRecord(folder)
-    local.make_sure_of_space()
     chosen: list[RunObserver] = [local]
     report = environment.get(REPORT_VARIABLE)
     if report:

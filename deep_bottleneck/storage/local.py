@@ -1,21 +1,18 @@
 """The local record: a folder for each experiment."""
 
-import errno
 import functools
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 from sacred.observers import FileStorageObserver
 
-from deep_bottleneck.errors import DiskFullError
+from deep_bottleneck.disk_space import give_up_reserve, keep_reserve
 from deep_bottleneck.records.local import (
     METRICS_FILE,
-    RESERVE_FILE,
     artifact_file_name,
     read_json,
 )
@@ -24,9 +21,6 @@ from deep_bottleneck.records.summaries import write_summaries
 logger = logging.getLogger(__name__)
 
 LOCAL_PRIORITY = 40
-# what a record needs at its end: its run.json once more, and the rest of the output
-RESERVED_BYTES = 256 * 2**10
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PARTS = ("steps", "values", "timestamps")
 
 Arguments = ParamSpec("Arguments")
@@ -64,7 +58,8 @@ def at_the_end(
 
     @functools.wraps(event)
     def handle(self: "LocalRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        self.give_up_reserve()
+        give_up_reserve(Path(self.dir))
+        self.log_metrics({}, {})
         event(self, *args, **kwargs)
 
     return as_far_as_it_goes(handle)
@@ -83,21 +78,6 @@ class LocalRecord(FileStorageObserver):
         self._has_said_so = False
         self._unsaved: dict[str, dict[str, list[Any]]] = {}
 
-    def make_sure_of_space(self) -> None:
-        """Make sure that an experiment can be stored.
-
-        Raises:
-            DiskFullError: if the disk is full.
-        """
-        folder = Path(self.basedir)
-        with disk_full_said(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            trial = folder / f"{RESERVE_FILE}_{os.getpid()}"
-            try:
-                trial.write_bytes(bytes(RESERVED_BYTES))
-            finally:
-                trial.unlink(missing_ok=True)
-
     def started_event(self, *args: Any, **kwargs: Any) -> Any:
         """Make the folder, and keep some space for the end of the experiment."""
         experiment_id = super().started_event(*args, **kwargs)
@@ -106,16 +86,7 @@ class LocalRecord(FileStorageObserver):
 
     @as_far_as_it_goes
     def _keep_reserve(self) -> None:
-        self._reserve.write_bytes(bytes(RESERVED_BYTES))
-
-    def give_up_reserve(self) -> None:
-        """Make room for what is written last."""
-        with suppress(OSError):
-            self._reserve.unlink()
-
-    @property
-    def _reserve(self) -> Path:
-        return Path(self.dir) / RESERVE_FILE
+        keep_reserve(Path(self.dir))
 
     def save_json(self, obj: Any, filename: str) -> None:
         """Write to a temporary file and rename it, so that no half-written file is ever seen."""
@@ -198,24 +169,3 @@ class LocalRecord(FileStorageObserver):
     def failed_event(self, fail_time: datetime, fail_trace: Any) -> None:
         """Store the end."""
         super().failed_event(fail_time, fail_trace)
-
-
-@contextmanager
-def disk_full_said(folder: Path) -> Iterator[None]:
-    """Say in one sentence that a disk is full.
-
-    Args:
-        folder: what is being written.
-
-    Raises:
-        DiskFullError: in place of the errors of a full disk.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise DiskFullError(
-            f"{folder} cannot be written: {os.strerror(error.errno)}. What was recorded until now "
-            "is kept; make space, or let DEEP_BOTTLENECK_RUNS name a folder on another disk"
-        ) from None
