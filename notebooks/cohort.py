@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 import deep_bottleneck
-from deep_bottleneck import sweep
+from deep_bottleneck import storage, sweep
 from deep_bottleneck.eval_tools import ExperimentLoader
 from deep_bottleneck.eval_tools.collection import ExperimentCollection
 from deep_bottleneck.plotter.compression import peak_and_final
@@ -83,6 +83,7 @@ def _run_short(cohort: Path, every: int) -> None:
     sys.path.insert(0, str(PROJECT))
     from experiment import ex
 
+    ex.observers = storage.observers({RUNS_VARIABLE: os.environ[RUNS_VARIABLE]}, Path(os.devnull))
     logging.getLogger().setLevel(logging.ERROR)
     for combination in sweep.expand(cohort, SHORT)[::every]:
         updates = json.loads(json.dumps({"seed": 0, **combination.hyperparameters, **SMALL}))

@@ -100,4 +100,7 @@ class InBackground(RunObserver):
                 event, self._beat = self._beat, {}
                 if not event:
                     continue
-            getattr(self._record, name)(**event)
+            try:
+                getattr(self._record, name)(**event)
+            except Exception as error:  # noqa: BLE001  nobody else hears of it in this thread
+                self._record.give_up(f"{self._record.store!r} cannot store it ({error!r})")

@@ -101,4 +101,4 @@ def test_training_ends_in_one_sentence_and_keeps_what_it_recorded(disk):
     record = disk / "runs" / "1"
     assert json.loads((record / "run.json").read_text())["status"] == "FAILED"
     with ActivationStore(record / "activations.h5") as store:
-        assert len(store.part("test").epochs) > 10
+        assert len(store.part("test").epochs) > 1
