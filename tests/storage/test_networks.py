@@ -34,10 +34,13 @@ def assert_kept(server, network, tmp_path, capsys):
     return check
 
 
-def test_a_slow_network_is_waited_for_at_the_end_alone(server, network, experiment, caplog):
+def test_a_slow_network_is_waited_for_at_the_end_alone(
+    server, network, experiment, caplog, tmp_path
+):
     network.delay = 0.05
 
-    experiment(network.uri)
+    # the file of an artifact need not outlast the moment in which it is added
+    experiment(network.uri, at_end=(tmp_path / "after.bin").unlink)
 
     assert not said_by_storage(caplog)
     assert_complete(ExperimentLoader(server.uri, DATABASE).find_by_id(1))
