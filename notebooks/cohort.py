@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 import deep_bottleneck
-from deep_bottleneck import storage, sweep
+from deep_bottleneck import sweep
 from deep_bottleneck.eval_tools import ExperimentLoader
 from deep_bottleneck.eval_tools.collection import ExperimentCollection
 from deep_bottleneck.plotter.compression import peak_and_final
@@ -81,10 +81,12 @@ def _completed(loader: ExperimentLoader, name: str) -> ExperimentCollection:
 def _run_short(cohort: Path, every: int) -> None:
     """Run the experiments one after the other in this process, which starts Keras only once."""
     sys.path.insert(0, str(PROJECT))
-    from experiment import ex
+    import experiment
 
-    ex.observers = storage.observers({RUNS_VARIABLE: os.environ[RUNS_VARIABLE]}, Path(os.devnull))
+    only_here = {RUNS_VARIABLE: os.environ[RUNS_VARIABLE]}
+    experiment.ex.observers = experiment.storage.observers(only_here, Path(os.devnull))
     logging.getLogger().setLevel(logging.ERROR)
     for combination in sweep.expand(cohort, SHORT)[::every]:
         updates = json.loads(json.dumps({"seed": 0, **combination.hyperparameters, **SMALL}))
-        ex.run(config_updates=updates, options={"--name": combination.name, "--loglevel": "ERROR"})
+        options = {"--name": combination.name, "--loglevel": "ERROR"}
+        experiment.ex.run(config_updates=updates, options=options)
