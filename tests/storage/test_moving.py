@@ -135,7 +135,9 @@ def test_an_upload_that_was_cut_short_is_completed(runs, database, capsys):
     run_experiment(runs, 1)
     main(["sync"])
     whole = files(database)
-    database.runs.update_one({"_id": 1}, {"$set": {"artifacts": [], "status": "RUNNING"}})
+    boards_look_here = [{"name": "test.accuracy", "id": "1"}]
+    interrupted = {"artifacts": [], "status": "RUNNING", "info": {"metrics": boards_look_here}}
+    database.runs.update_one({"_id": 1}, {"$set": interrupted})
     database.metrics.delete_many({})
 
     main(["sync"])
@@ -143,6 +145,7 @@ def test_an_upload_that_was_cut_short_is_completed(runs, database, capsys):
     assert "completed" in capsys.readouterr().out
     assert len(files(database)) == len(whole)
     assert database.runs.find_one()["status"] == "COMPLETED"
+    assert database.runs.find_one()["info"]["metrics"] == boards_look_here
     assert database.metrics.find_one()["values"] == [1, 1.25, 1.5]
 
 
