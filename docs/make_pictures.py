@@ -1,7 +1,10 @@
-"""Draws pictures of the documentation from stored experiments.
+"""Draws pictures of the documentation from stored experiments, and writes tables to them.
 
     python run_experiments.py -d configs/estimators/tishby.json
     python docs/make_pictures.py five_planes 1
+
+    python run_experiments.py -d configs/cohorts/cohort_05.json
+    python docs/make_pictures.py cohort cohort_05
 
 where 1 is the id of the experiment.
 """
@@ -9,10 +12,14 @@ where 1 is the id of the experiment.
 import argparse
 from pathlib import Path
 
-from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.eval_tools.planes import draw_planes
+import pandas as pd
 
-PICTURES = Path(__file__).resolve().parent / "pictures"
+from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
+from deep_bottleneck.eval_tools.planes import draw_planes
+from deep_bottleneck.plotter.compression import peak_and_final
+
+DOCS = Path(__file__).resolve().parent
+PICTURES = DOCS / "pictures"
 
 
 def five_planes(experiment_id: str) -> None:
@@ -26,14 +33,36 @@ def five_planes(experiment_id: str) -> None:
     draw_planes(tables, n_columns=3).savefig(PICTURES / "five_planes.png", dpi=110)
 
 
+def cohort(name: str) -> None:
+    """The planes of all experiments of a cohort, mean over runs, and what each layer compresses."""
+    experiments = ExperimentLoader().find({"name": {"$regex": f"^{name}(_|$)"}}, status="COMPLETED")
+    figure = experiments.plot_planes(part="full", n_columns=4)
+    figure.savefig(PICTURES / f"{name}.png", dpi=110)
+    compression(experiments).to_csv(DOCS / "results" / f"{name}.csv")
+
+
+def compression(experiments: ExperimentCollection) -> pd.DataFrame:
+    """For each experiment the bits by which its layers compress, mean and deviation over runs."""
+    rows = {}
+    for experiment in experiments:
+        found = peak_and_final(experiment.information_measures(part="full"))
+        by_layer = found.groupby("layer")["compression"]
+        rows[experiment.id] = {
+            f"layer {layer}": f"{mean:.2f} ± {deviation:.2f}"
+            for layer, mean, deviation in by_layer.agg(["mean", "std"]).itertuples()
+        }
+    differing = experiments.project(experiments.differing_config_keys())
+    return differing.join(pd.DataFrame(rows).T)
+
+
 def main() -> None:
     """Draw the picture that the command names."""
-    pictures = {"five_planes": five_planes}
+    pictures = {"five_planes": five_planes, "cohort": cohort}
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("picture", choices=pictures)
-    options.add_argument("experiment_id", help="of the experiment that it is drawn from")
+    options.add_argument("of", help="id of the experiment or name of the cohort")
     chosen = options.parse_args()
-    pictures[chosen.picture](chosen.experiment_id)
+    pictures[chosen.picture](chosen.of)
 
 
 if __name__ == "__main__":
