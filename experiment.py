@@ -132,8 +132,8 @@ def main(arguments: Sequence[str]) -> None:
         logging.shutdown()
         # everything is stored and closed; taking the backends down in order takes seconds
         os._exit(EXIT_INTERRUPTED if in_time else EXIT_TIMEOUT)
-    except SystemExit as ended:
-        if ended.code == EXIT_DISK_FULL:
+    except SystemExit as stopped:
+        if stopped.code == EXIT_DISK_FULL:
             logging.shutdown()
             # HDF5 may crash when it is taken down with a file that it could not write
             os._exit(EXIT_DISK_FULL)
