@@ -22,6 +22,7 @@ from typing import Any
 
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job, LaunchOptions
+from deep_bottleneck.processes import is_gone
 from deep_bottleneck.settings import (
     CONTINUE_VARIABLE,
     REPORT_VARIABLE,
@@ -43,6 +44,7 @@ class Report:
         epoch: the last epoch that every run has trained, None before the first.
         epochs: how many there are to train.
         error: the last line of the error it failed with.
+        process: the name of its process, "" if it told none.
         modified: when it said so, in seconds since 1970.
     """
 
@@ -51,7 +53,13 @@ class Report:
     epoch: int | None = None
     epochs: int | None = None
     error: str = ""
+    process: str = ""
     modified: float = 0.0
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it should be running, but its process was on this machine and has ended."""
+        return self.status == "RUNNING" and is_gone(self.process)
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,11 @@ class Submission:
 
     def report(self, number: int) -> Report | None:
         """What the experiment of a task has told, None if nothing yet."""
+        told = self._told(number)
+        # an experiment whose process is gone may have told its end since
+        return self._told(number) if told is not None and told.is_lost else told
+
+    def _told(self, number: int) -> Report | None:
         path = self.report_path(number)
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
