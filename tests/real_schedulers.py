@@ -13,7 +13,7 @@ import pytest
 
 from deep_bottleneck.cluster import follow_up
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 1800
 ASK = {"sge": ["qstat", "-f"], "slurm": ["sinfo"]}
 DAEMONS = {"sge": Path("/run/gridengine/execd.pid"), "slurm": Path("/run/slurmd.pid")}

@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from deep_bottleneck.settings import (
 from deep_bottleneck.whole_file import write_whole
 
 FILE = "submission.json"
+ASKED = ("name", "at_a_time", "profile", "resources", "submit_args", "snapshot")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Submission:
         job: the scheduler's number for it, or host and process for a local launch; "" before it
             has one.
         cancelled: whether it was cancelled.
+        asked: those of the launch's options that the command named.
     """
 
     folder: Path
@@ -90,6 +92,7 @@ class Submission:
     submitted: str = ""
     job: str = ""
     cancelled: bool = False
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def create(cls, options: LaunchOptions, launcher: str, jobs: Sequence[Job]) -> "Submission":
@@ -115,6 +118,7 @@ class Submission:
             options.runs.resolve(),
             options.experiment_script.resolve(),
             submitted=now.isoformat(timespec="seconds"),
+            asked={name: getattr(options, name) for name in ASKED},
         )
 
     @classmethod
@@ -129,7 +133,12 @@ class Submission:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             tasks = tuple(map(_task, values.pop("tasks")))
             runs, script = Path(values.pop("runs")), Path(values.pop("script"))
-            return cls(folder.resolve(), tasks=tasks, runs=runs, script=script, **values)
+            asked = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in values.pop("asked", {}).items()
+            }
+            folder = folder.resolve()
+            return cls(folder, tasks=tasks, runs=runs, script=script, asked=asked, **values)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RecordError(f"{path} is no launch that can be read: {error}") from None
 
@@ -142,6 +151,11 @@ class Submission:
     def remove(self) -> None:
         """Forget a launch that did not come about."""
         shutil.rmtree(self.folder)
+
+    def options(self, script: Path) -> LaunchOptions:
+        """What a launcher needs to launch some of it again as it was, with this script."""
+        asked = {"name": self.folder.name, **self.asked}
+        return LaunchOptions(script, output=self.folder.parent, runs=self.runs, **asked)
 
     def report_path(self, number: int) -> Path:
         """Where the experiment of a task tells how it is doing."""
