@@ -10,9 +10,13 @@ import argparse
 import math
 import shutil
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+# Sacred imports pkg_resources, which warns every user of its end
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
@@ -33,6 +37,12 @@ class Size(NamedTuple):
 
     number: int
     length: int
+
+    @classmethod
+    def of(cls, lengths: Iterable[int]) -> "Size":
+        """Of files or documents with these numbers of bytes."""
+        listed = list(lengths)
+        return cls(len(listed), sum(listed))
 
     def __str__(self) -> str:
         return f"{self.number:12,} {human(self.length):>10}"
@@ -77,21 +87,17 @@ def measured(
     """
     shutil.copytree(record.parent / SOURCES_FOLDER, runs / SOURCES_FOLDER)
     store = DatabaseStore(MongoSettings(server.uri, "sizes"))
-    before: Mapping[str, Size] = {}
-    for last in (1, 1 + n_experiments):
-        for number in range(1 if last == 1 else 2, last + 1):
+    sizes = []
+    for numbers in ([1], range(2, n_experiments + 2)):
+        for number in numbers:
             shutil.copytree(record, runs / str(number))
         failed = [done.done for done in upload(LocalStore(runs), store) if done.failed]
         if failed:
             raise RuntimeError(failed[0])
-        after = {
-            "folder": of_folder(runs),
-            **of_database(store),
-            "server": of_folder(server.folder),
-        }
-        if last == 1:
-            before = after
+        places = {"folder": of_folder(runs), **of_database(store)}
+        sizes.append({**places, "server": of_folder(server.folder)})
     store.close()
+    before, after = sizes
     return {
         place: size.per_experiment(before[place], n_experiments) for place, size in after.items()
     }
@@ -99,16 +105,21 @@ def measured(
 
 def of_folder(folder: Path) -> Size:
     """The files below a folder."""
-    lengths = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-    return Size(len(lengths), sum(lengths))
+    return Size.of(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def of_database(store: DatabaseStore) -> dict[str, Size]:
     """The documents of each collection, as BSON."""
+
+    def found(name: str, **wanted: Any) -> Iterator[RawBSONDocument]:
+        yield from store.database.get_collection(name, RAW).find(wanted)
+
+    # our own server finds chunks only by their file
+    chunks = (c for file in found("fs.files") for c in found("fs.chunks", files_id=file["_id"]))
+    collections = {name: found(name) for name in ("runs", "metrics", "fs.files")}
     return {
-        f"collection {name}": Size(len(documents), sum(len(one.raw) for one in documents))
-        for name in sorted(store.database.list_collection_names())
-        for documents in [list(store.database.get_collection(name, RAW).find())]
+        f"collection {name}": Size.of(len(document.raw) for document in documents)
+        for name, documents in {**collections, "fs.chunks": chunks}.items()
     }
 
 

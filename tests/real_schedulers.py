@@ -133,7 +133,7 @@ def parent_of(process):
 @pytest.fixture
 def turn():
     """Lets one test at a time have the schedulers, whatever else is tested on this machine."""
-    with (Path(tempfile.gettempdir()) / "deep_bottleneck_schedulers.lock").open("w") as file:
+    with (Path(tempfile.gettempdir()) / f"schedulers_{os.getuid()}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
