@@ -28,6 +28,7 @@ from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.local import SOURCES_FOLDER, LocalStore
 from deep_bottleneck.storage.upload import upload
 
+KINDS = (".png", ".csv", ".json")
 SWEEPS = (1_000, 10_000, 100_000)
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
@@ -94,7 +95,8 @@ def measured(
         failed = [done.done for done in upload(LocalStore(runs), store) if done.failed]
         if failed:
             raise RuntimeError(failed[0])
-        places = {"folder": of_folder(runs), **of_database(store)}
+        kinds = {f"folder *{kind}": of_folder(runs, kind) for kind in KINDS}
+        places = {"folder": of_folder(runs), **kinds, **of_database(store)}
         sizes.append({**places, "server": of_folder(server.folder)})
     store.close()
     before, after = sizes
@@ -103,9 +105,9 @@ def measured(
     }
 
 
-def of_folder(folder: Path) -> Size:
-    """The files below a folder."""
-    return Size.of(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def of_folder(folder: Path, kind: str = "") -> Size:
+    """The files below a folder, or those whose name ends so."""
+    return Size.of(path.stat().st_size for path in folder.rglob(f"*{kind}") if path.is_file())
 
 
 def of_database(store: DatabaseStore) -> dict[str, Size]:

@@ -28,7 +28,16 @@ def is_gone(process: str) -> bool:
         return True
     except PermissionError:
         return False
-    return False
+    return _is_zombie(int(number))
+
+
+def _is_zombie(number: int) -> bool:
+    """Whether a process has ended, but nobody has asked how; in containers nobody may ever ask."""
+    try:
+        after_name = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2]
+    except OSError:
+        return False
+    return after_name.split()[0] == "Z"
 
 
 def _name(number: int) -> str:

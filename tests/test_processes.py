@@ -1,4 +1,6 @@
 import os
+import subprocess
+import time
 from pathlib import Path
 
 from deep_bottleneck import processes
@@ -11,6 +13,14 @@ def test_a_process_that_runs_is_not_gone():
 
 def test_a_process_that_has_ended_is_gone(ended_process):
     assert is_gone(ended_process)
+
+
+def test_a_process_that_nobody_has_asked_how_it_ended_is_gone():
+    with subprocess.Popen(["true"], stdout=subprocess.PIPE) as process:
+        process.stdout.read()
+        name = this_process().replace(f"/{os.getpid()}", f"/{process.pid}")
+        while not is_gone(name):
+            time.sleep(0.01)
 
 
 def test_of_a_process_elsewhere_nothing_is_known(ended_process):

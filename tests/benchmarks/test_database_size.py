@@ -34,6 +34,7 @@ def test_each_copy_counts_and_what_they_share_does_not(record, tmp_path):
 
     length = sum(path.stat().st_size for path in record.iterdir())
     assert sizes["folder"] == Size(4, length)
+    assert sizes["folder *.csv"] == Size(1, len("a,b\n1,2\n"))
     collections = {"fs.chunks", "fs.files", "metrics", "runs"}
     assert {name: size.number for name, size in sizes.items() if name.startswith("c")} == {
         f"collection {name}": 1 for name in collections

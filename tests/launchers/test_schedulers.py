@@ -130,6 +130,7 @@ def test_a_node_that_dies_costs_what_ran_there_and_a_resume_brings_it(place, nod
     place.wait_until(lambda states: place.report() is not None)
 
     node.die(place.report().process)
+    place.wait_until(lambda states: "running" not in states)
     meanwhile = place.states()
     node.come_back()
     place.wait_until(has_ended)
