@@ -111,7 +111,7 @@ def of_folder(folder: Path, kind: str = "") -> Size:
 
 
 def of_database(store: DatabaseStore) -> dict[str, Size]:
-    """The documents of each collection, as BSON."""
+    """The documents of each collection, as BSON, and the indices."""
 
     def found(name: str, **wanted: Any) -> Iterator[RawBSONDocument]:
         yield from store.database.get_collection(name, RAW).find(wanted)
@@ -119,10 +119,11 @@ def of_database(store: DatabaseStore) -> dict[str, Size]:
     # our own server finds chunks only by their file
     chunks = (c for file in found("fs.files") for c in found("fs.chunks", files_id=file["_id"]))
     collections = {name: found(name) for name in ("runs", "metrics", "fs.files")}
-    return {
+    sizes = {
         f"collection {name}": Size.of(len(document.raw) for document in documents)
         for name, documents in {**collections, "fs.chunks": chunks}.items()
     }
+    return {**sizes, "indices": Size(0, store.database.command("dbStats")["indexSize"])}
 
 
 def human(length: int) -> str:
