@@ -8,6 +8,7 @@ from deep_bottleneck import sweep
 from deep_bottleneck.cluster import follow_up
 from deep_bottleneck.cluster.submission import Submission
 from deep_bottleneck.completed import CompletedExperiments
+from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
 
 UNDONE = ("failed", "timeout", "interrupted", "lost")
@@ -32,13 +33,16 @@ def unfinished(output: Path, root: Path) -> Iterator[tuple[Submission, list[Job]
         undone = [task.job for task in tasks if task.state in UNDONE]
         if undone and submission.runs not in records:
             records[submission.runs] = CompletedExperiments(submission.runs, root)
-        jobs = [job for one in undone for job in _to_do(one, records[submission.runs])]
-        if jobs:
-            yield submission, jobs
+        jobs = [_to_do(job, records[submission.runs]) for job in undone]
+        if any(jobs):
+            yield submission, [job for job in jobs if job]
 
 
-def _to_do(job: Job, stored: CompletedExperiments) -> Iterator[Job]:
-    for combination in sweep.expand(job.config, job.updates):
-        values = combination.hyperparameters
-        if stored.find(values) is None:
-            yield replace(job, continues=stored.find_unfinished(values))
+def _to_do(job: Job, stored: CompletedExperiments) -> Job | None:
+    combination, *others = sweep.expand(job.config, job.updates)
+    if others:
+        raise ConfigError(f"{job.config} has become a sweep; launch it with -d {job.config}")
+    values = combination.hyperparameters
+    if stored.find(values) is not None:
+        return None
+    return replace(job, continues=stored.find_unfinished(values))

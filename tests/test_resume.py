@@ -176,8 +176,11 @@ def test_a_command_that_says_too_little_or_too_much_is_one_sentence(arguments, s
     assert sentence in capsys.readouterr().err
 
 
-def test_a_config_that_is_gone_is_one_sentence(timed_out, undone):
-    timed_out.tasks[1].config.unlink()
+def test_a_config_that_is_no_more_what_it_was_is_one_sentence(timed_out, undone, write):
+    write("s_2.json", grid={"seed": [0, 1]})
+    with pytest.raises(ConfigError, match=r"s_2.json has become a sweep; launch it with -d"):
+        undone()
 
+    timed_out.tasks[1].config.unlink()
     with pytest.raises(ConfigError, match=r"s_2.json: there is no such file"):
         undone()

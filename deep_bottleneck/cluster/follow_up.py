@@ -2,8 +2,8 @@
 
 Out of what the experiments report and what the scheduler lists. A task that is in no list any more
 and has not told its end is *unknown* until the accounting, the end of its process on this machine
-or a long silence says that it is *lost*. So is one that is still listed but shows no life, until
-the scheduler has made up its mind whether to start it again.
+or a long silence says that it is *lost*. One that is still listed as running but shows no life is
+*unknown* too: the scheduler may give it up, or start it again.
 """
 
 import logging

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from datetime import datetime
 
 import pytest
@@ -132,6 +133,8 @@ def test_a_node_that_dies_costs_what_ran_there_and_a_resume_brings_it(place, nod
     node.die(place.report().process)
     place.wait_until(lambda states: "running" not in states)
     meanwhile = place.states()
+    # Slurm takes it that a task of the last twenty seconds is still to be started
+    time.sleep(25)
     node.come_back()
     place.wait_until(has_ended)
     after = place.states()
