@@ -138,12 +138,12 @@ def test_a_node_that_dies_costs_what_ran_there_and_a_resume_brings_it(place, nod
     node.come_back()
     place.wait_until(has_ended)
     after = place.states()
-    again = place.launch(config, "--resume")
+    again = place.call("--resume")
     place.wait_until(lambda states: states.count("completed") == 3)
 
     assert meanwhile == ["unknown", "queued", "queued"]
     assert after == ["lost", "completed", "completed"]
-    assert "2 of 3 experiments are stored as completed" in again.stderr
+    assert "Submitted 1 experiments" in again.stderr
     assert len(place.records()) == 3
 
 
