@@ -36,6 +36,7 @@ benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.movie
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.launching
+	$(BIN)/python -m benchmarks.database_size
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -20,6 +20,7 @@ from typing import Any
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 import sacred
+from sacred.host_info import HostInfoGetter
 from sacred.run import Run
 
 from deep_bottleneck import config as hyperparameters
@@ -36,6 +37,7 @@ from deep_bottleneck.errors import (
 )
 from deep_bottleneck.mongo import ENV_FILE
 from deep_bottleneck.preemption import Preemption, TimeIsUp
+from deep_bottleneck.processes import this_process
 from deep_bottleneck.settings import CONTINUE_VARIABLE, CONTINUES
 from deep_bottleneck.sweep import is_sweep
 
@@ -49,7 +51,11 @@ sacred.SETTINGS.DISCOVER_DEPENDENCIES = "pkg"
 logger = logging.getLogger("deep_bottleneck")
 # Config checks types; a key that may be one thing or another is no reason for Sacred to warn
 logging.getLogger().addFilter(lambda record: "Changed type of config entry" not in str(record.msg))
-ex = sacred.Experiment("deep-bottleneck", base_dir=ROOT)
+ex = sacred.Experiment(
+    "deep-bottleneck",
+    base_dir=ROOT,
+    additional_host_info=[HostInfoGetter(this_process, "process")],
+)
 ex.add_config(Config.parse({}).defaults())
 
 

@@ -6,6 +6,7 @@ python run_experiments.py -d configs --dry-run
 python run_experiments.py -d configs/cohorts/cohort_05.json --only activation_fn=tanh --resume
 python run_experiments.py -d configs/cohorts/cohort_05.json --launcher slurm --jobs 20
 python run_experiments.py --status
+python run_experiments.py --resume --resource time=08:00:00
 python run_experiments.py --reestimate 12 --estimator mi_estimator.kraskov=3
 """
 
@@ -16,6 +17,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +27,7 @@ from deep_bottleneck.cluster import follow_up
 from deep_bottleneck.errors import ConfigError, RecordError, SchedulerError, exit_on
 from deep_bottleneck.interfaces import Launcher, LaunchOptions, Outcome
 from deep_bottleneck.launch_plan import LaunchPlan
+from deep_bottleneck.resume import unfinished
 from deep_bottleneck.settings import output_folder, runs_folder
 
 ROOT = Path(__file__).resolve().parent
@@ -49,14 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _status()
         if options.cancel:
             return _cancel()
-        return _launch(options)
+        if options.configs:
+            return _launch(options)
+        if options.resume:
+            return _resume(options)
+        raise ConfigError("say what to do: -d PATH, --resume, --status, --cancel, --reestimate ID")
 
 
 def _launch(options: argparse.Namespace) -> int:
     """Launch what a path describes, or only say what would be launched."""
     runs, output = runs_folder(os.environ), output_folder(os.environ)
-    launcher, elsewhere = _launcher(options)
-    thorough = elsewhere or options.dry_run
+    path = _launcher_path(options.launcher or "local")
+    name = re.sub(r"[^\w.-]+", "-", options.configs.resolve().stem)
+    launcher = _launcher(path, LaunchOptions(EXPERIMENT_SCRIPT, name, output, runs), options)
+    thorough = options.dry_run or path in follow_up.SCHEDULERS
     plan = LaunchPlan.make(options.configs, options.updates, options.only, thorough)
     if options.resume:
         plan = plan.without_completed(runs, ROOT)
@@ -74,28 +83,55 @@ def _launch(options: argparse.Namespace) -> int:
         if len(waiting) < len(jobs):
             logger.info("%d experiments wait or run already.", len(jobs) - len(waiting))
         jobs = waiting
-    outcomes = launcher.launch(jobs)
+    return _shown(launcher.launch(jobs))
+
+
+def _resume(options: argparse.Namespace) -> int:
+    """Launch what all launches have left undone, the way it was launched."""
+    if options.updates or options.only:
+        raise ConfigError("--resume without -d launches what was launched: KEY=VALUE needs -d")
+    statuses = []
+    for submission, jobs in list(unfinished(output_folder(os.environ), ROOT)):
+        path = _launcher_path(options.launcher or submission.launcher)
+        again = submission.options(EXPERIMENT_SCRIPT)
+        if path != submission.launcher:
+            # resources are of one scheduler
+            again = LaunchOptions(EXPERIMENT_SCRIPT, again.name, again.output, again.runs)
+        launcher = _launcher(path, again, options)
+        if options.dry_run:
+            names = "\n".join(job.name for job in jobs)
+            preview = launcher.preview(jobs)
+            sys.stdout.write("\n\n".join(filter(None, [names, preview])) + "\n\n")
+        else:
+            statuses.append(_shown(launcher.launch(jobs)))
+    if not statuses and not options.dry_run:
+        logger.info("No launch has left anything undone.")
+    return max(statuses, default=0)
+
+
+def _shown(outcomes: Sequence[Outcome]) -> int:
+    """Show how experiments ended, and return the exit status."""
     if outcomes:
         sys.stdout.write("\n" + outcome_table(outcomes) + "\n")
     return int(any(outcome.status != "COMPLETED" for outcome in outcomes))
 
 
-def _launcher(options: argparse.Namespace) -> tuple[Launcher, bool]:
-    """The launcher, and whether it runs experiments elsewhere, where nobody sees a mistake."""
-    path = options.launcher if "." in options.launcher else f"launchers.{options.launcher}"
-    chosen = LaunchOptions(
-        experiment_script=EXPERIMENT_SCRIPT,
-        name=re.sub(r"[^\w.-]+", "-", options.configs.resolve().stem),
-        output=output_folder(os.environ),
-        runs=runs_folder(os.environ),
-        at_a_time=options.jobs,
-        profile=options.profile,
-        resources=tuple(options.resource),
-        submit_args=tuple(shlex.split(options.submit_args)),
-        snapshot=options.snapshot,
+def _launcher_path(name: str) -> str:
+    return name if "." in name else f"launchers.{name}"
+
+
+def _launcher(path: str, options: LaunchOptions, command: argparse.Namespace) -> Launcher:
+    """A launcher with these options and what the command says."""
+    chosen = replace(
+        options,
+        at_a_time=command.jobs or options.at_a_time,
+        profile=command.profile or options.profile,
+        resources=(*options.resources, *command.resource),
+        submit_args=(*options.submit_args, *shlex.split(command.submit_args)),
+        snapshot=command.snapshot or options.snapshot,
     )
     values = {"options": chosen, "experiment_script": EXPERIMENT_SCRIPT}
-    return components.find("launcher", path).load(values), path in follow_up.SCHEDULERS
+    return components.find("launcher", path).load(values)
 
 
 def _status() -> int:
@@ -148,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Run one experiment or many: a config file, a sweep, or a folder of them."
     )
-    what = parser.add_mutually_exclusive_group(required=True)
+    what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "-d",
         "-c",
@@ -178,9 +214,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--launcher",
-        default="local",
         metavar="NAME",
-        help="local, sge or slurm, or the import path of a launcher (default: %(default)s)",
+        help="local, sge or slurm, or the import path of a launcher (default: local)",
     )
     parser.add_argument(
         "--jobs",
@@ -220,7 +255,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="leave out experiments that are stored as completed, with the same config and code",
+        help="leave out experiments that are stored as completed, with the same config and code; "
+        "without -d: launch what all launches have left undone",
     )
     parser.add_argument(
         "--dry-run",

@@ -122,10 +122,19 @@ def _one_by_one(name: str, folder: Path) -> float:
     return seconds
 
 
+def smallest_record(folder: Path) -> Path:
+    """The record of the smallest experiment there is.
+
+    Args:
+        folder: where it is launched, with what the launch leaves in `output` and records in `runs`.
+    """
+    _call([sys.executable, str(ROOT / "run_experiments.py"), "-d", str(_config(folder, 1))], folder)
+    return folder / "runs" / "1"
+
+
 def _measure_record(folder: Path) -> None:
     folder.mkdir()
-    _call([sys.executable, str(ROOT / "run_experiments.py"), "-d", str(_config(folder, 1))], folder)
-    for title, path in (("record", folder / "runs" / "1"), ("launch", folder / "output")):
+    for title, path in (("record", smallest_record(folder)), ("launch", folder / "output")):
         files = [file for file in path.rglob("*") if file.is_file()]
         size = sum(file.stat().st_size for file in files)
         print(f"one {title}: {len(files)} files, {size / 1024:.1f} KiB")

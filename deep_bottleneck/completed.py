@@ -3,8 +3,11 @@
 Those that are complete need not be run again, and those that left a checkpoint can go on from it.
 """
 
+import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +23,11 @@ COMPLETED = "COMPLETED"
 
 @dataclass(frozen=True)
 class _Stored:
-    """An experiment's folder, status and config, where its code was, and what was kept of it."""
+    """An experiment's folder, status and seed, where its code was, and what was kept of it."""
 
     folder: Path
     status: str
-    config: Config
+    seed: int | None
     base: Path
     sources: tuple[tuple[str, str], ...]
 
@@ -44,8 +47,11 @@ class CompletedExperiments:
             folder: the folder of the local record, which need not exist.
             root: the folder with the framework's script and package.
         """
-        self._root = root
-        self._found = list(_stored(folder))
+        self._found: defaultdict[str, list[_Stored]] = defaultdict(list)
+        for config, stored in _stored(folder):
+            self._found[_all_but_seed(config)].append(stored)
+        # hundreds of experiments share their code, whose files are read only once
+        self._unchanged = cache(partial(sources.unchanged, root))
 
     def find(self, values: Mapping[str, Any]) -> str | None:
         """The id of the last completed experiment with these hyperparameters and today's code.
@@ -65,14 +71,17 @@ class CompletedExperiments:
     def _same(self, values: Mapping[str, Any]) -> Iterator[_Stored]:
         """The experiments with these hyperparameters and today's code, the last first."""
         wanted = Config.parse(values)
-        for stored in reversed(self._found):
-            seed = stored.config.seed if wanted.seed is None else wanted.seed
-            same_config = stored.config == wanted.model_copy(update={"seed": seed})
-            if same_config and sources.unchanged(self._root, stored.base, stored.sources):
+        for stored in reversed(self._found.get(_all_but_seed(wanted), [])):
+            same_seed = wanted.seed in (None, stored.seed)
+            if same_seed and self._unchanged(stored.base, stored.sources):
                 yield stored
 
 
-def _stored(folder: Path) -> Iterator[_Stored]:
+def _all_but_seed(config: Config) -> str:
+    return json.dumps(config.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
+
+
+def _stored(folder: Path) -> Iterator[tuple[Config, _Stored]]:
     """In the order of their ids; a record that cannot be read, or is of older keys, is left out."""
     store = LocalStore(folder)
     entries = store.entries(store.ids())
@@ -84,4 +93,5 @@ def _stored(folder: Path) -> Iterator[_Stored]:
         experiment = entries[id_].details.get("experiment", {})
         base = Path(experiment.get("base_dir", ""))
         kept = tuple((name, file) for name, file in experiment.get("sources", ()))
-        yield _Stored(store.folder_of(id_), entries[id_].status, config, base, kept)
+        record = store.folder_of(id_)
+        yield config, _Stored(record, entries[id_].status, config.seed, base, kept)

@@ -155,6 +155,10 @@ class Entry(BaseModel):
 
 
 REPORTS = (Entry(path="plotter.trust"),)
+# what the search for plug-ins depends on
+PLUG_IN_KEYS = frozenset(
+    {"dataset", "model", "estimator", "callbacks", "plotters", "calculate_mi_for"}
+)
 PlugIns = tuple[Annotated[Entry, BeforeValidator(_as_entry)], ...]
 
 
@@ -243,6 +247,11 @@ class Config(BaseModel):
     def plotters_and_reports(self) -> tuple[Entry, ...]:
         """The plotters, and what is drawn besides wherever information is measured."""
         return (*self.plotters, *(REPORTS if self.calculate_mi_for else ()))
+
+    @property
+    def plug_ins(self) -> str:
+        """The choice of plug-ins as text: the same text for the same plug-ins and arguments."""
+        return self.model_dump_json(include=set(PLUG_IN_KEYS))
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

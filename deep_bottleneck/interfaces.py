@@ -327,7 +327,8 @@ class Outcome:
     Attributes:
         job: the experiment that was launched.
         experiment_id: the id of its record, None where none was made.
-        status: COMPLETED, FAILED, INTERRUPTED, INVALID (its config) or NOT STARTED.
+        status: COMPLETED, FAILED, INTERRUPTED, TIMEOUT, LOST (in the middle, without a word),
+            INVALID (its config) or NOT STARTED.
         seconds: wall-clock time.
     """
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from benchmarks.mongo_server import mongo_server
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 from deep_bottleneck.models import feedforward
+from deep_bottleneck.processes import this_process
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,6 +59,14 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def ended_process() -> str:
+    """The name of a process of this machine that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return this_process().replace(f"/{os.getpid()}", f"/{process.pid}")
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def store(tmp_path, root):
         ({"epochs": 5, "seed": 7}, "1"),
         ({"epochs": 5}, "1"),
         ({"epochs": 5, "estimator": ["mi_estimator.binning"], "n_runs": 1}, "1"),
+        ({"seed": 7, "epochs": 5}, "1"),
         ({"epochs": 5, "seed": 8}, None),
         ({"epochs": 6}, None),
     ],
@@ -92,6 +93,18 @@ def test_one_that_has_ended_early_goes_on_from_its_checkpoint(store, root, statu
     unfinished = CompletedExperiments(store.folder, root).find_unfinished({"epochs": 5})
 
     assert unfinished == (record if found else None)
+
+
+def test_one_that_was_killed_on_this_machine_goes_on_at_once(store, root, ended_process):
+    record = store(1, "RUNNING", epochs=5)
+    for name in ("checkpoint.pickle", "activations.h5"):
+        (record / name).touch()
+    run = json.loads((record / "run.json").read_text())
+    now = datetime.now(UTC).isoformat()
+    host = {"process": ended_process}
+    (record / "run.json").write_text(json.dumps(run | {"heartbeat": now, "host": host}))
+
+    assert CompletedExperiments(store.folder, root).find_unfinished({"epochs": 5}) == record
 
 
 @pytest.mark.parametrize("change", [lambda f: f.write_text("answer = 43"), lambda f: f.unlink()])

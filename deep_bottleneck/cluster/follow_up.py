@@ -1,7 +1,9 @@
 """How the tasks of launches are doing, and how to end them.
 
 Out of what the experiments report and what the scheduler lists. A task that is in no list any more
-and has not told its end is *unknown* until the accounting or a long silence says that it is *lost*.
+and has not told its end is *unknown* until the accounting, the end of its process on this machine
+or a long silence says that it is *lost*. One that is still listed as running but shows no life is
+*unknown* too: the scheduler may give it up, or start it again.
 """
 
 import logging
@@ -24,6 +26,7 @@ from deep_bottleneck.interfaces import Job
 logger = logging.getLogger(__name__)
 
 SILENT_AFTER_SECONDS = 300
+PROCESS_ENDED = "its process has ended"
 ENDED_STATES = {"COMPLETED": "completed", "FAILED": "failed", "TIMEOUT": "timeout"}
 SETTLED = ("completed", "running", "queued")
 ACTIVE = ("queued", "running", "unknown")
@@ -47,6 +50,7 @@ class TaskState:
             resubmitted (in a later launch).
         experiment_id: the id of its record, "" before it has one.
         detail: how far it is, or what went wrong.
+        is_listed: whether a scheduler has it in its list.
     """
 
     number: int
@@ -54,6 +58,7 @@ class TaskState:
     state: str
     experiment_id: str = ""
     detail: str = ""
+    is_listed: bool = False
 
 
 def states(output: Path) -> Iterator[tuple[Submission, list[TaskState]]]:
@@ -101,7 +106,7 @@ def table(submission: Submission, tasks: Sequence[TaskState]) -> str:
 
 
 def cancel(output: Path) -> list[Submission]:
-    """End all tasks that wait or run on a cluster.
+    """End all tasks that a scheduler has in its list.
 
     Returns:
         The launches that had any.
@@ -113,7 +118,7 @@ def cancel(output: Path) -> list[Submission]:
     ended = []
     for submission, tasks in states(output):
         scheduler = SCHEDULERS.get(submission.launcher)
-        if scheduler and any(task.state in {"queued", "running"} for task in tasks):
+        if scheduler and any(task.is_listed for task in tasks):
             scheduler().cancel(submission.job)
             replace(submission, cancelled=True).write()
             ended.append(submission)
@@ -174,6 +179,10 @@ def _state(
         return replace(task, state=ENDED_STATES[report.status], detail=detail[:SHOWN_LENGTH])
     listed = listing.get((submission.job, number))
     if listed:
+        task = replace(task, is_listed=True)
+        doubt = _doubt(report) if listed.state == "running" else ""
+        if doubt:
+            return replace(task, detail=doubt)
         detail = listed.remark or (_progress(report) if listed.state == "running" else "")
         return replace(task, state=listed.state, detail=detail)
     if submission.cancelled:
@@ -181,16 +190,29 @@ def _state(
     if report and report.status != "RUNNING":
         state = ENDED_STATES.get(report.status, report.status.lower())
         return replace(task, state=state, detail=_progress(report))
-    if number in ended:
-        said = [ended[number], _last_line(submission.log_path(number))]
+    if number in ended or (report and report.is_lost):
+        said = [ended.get(number, PROCESS_ENDED), _last_line(submission.log_path(number))]
         detail = "; ".join(filter(None, said))[:SHOWN_LENGTH]
         return replace(task, state="lost", detail=detail)
-    silent = time.time() - (report.modified if report else submission.folder.stat().st_mtime)
     if submission.launcher not in SCHEDULERS:
         return replace(task, state="running" if report else "queued", detail=_progress(report))
-    if silent > SILENT_AFTER_SECONDS:
-        return replace(task, state="lost", detail=f"no sign of life for {silent / 60:.0f} minutes")
-    return task
+    silence = _silence(report.modified if report else submission.folder.stat().st_mtime)
+    return replace(task, state="lost", detail=silence) if silence else task
+
+
+def _doubt(report: Report | None) -> str:
+    """Why a task that is listed as running may not run, "" where nothing says so."""
+    if report is None or report.status != "RUNNING":
+        return ""
+    return PROCESS_ENDED if report.is_lost else _silence(report.modified)
+
+
+def _silence(since: float) -> str:
+    """How long there was no sign of life, "" if not for long."""
+    silent = time.time() - since
+    if silent < SILENT_AFTER_SECONDS:
+        return ""
+    return f"no sign of life for {silent / 60:.0f} minutes"
 
 
 def _listed(scheduler: Scheduler) -> Listing | None:

@@ -78,9 +78,7 @@ class GridEngine:
         for entry in called_or_nothing(["qacct", "-j", job]).split("=" * 62):
             fields = dict(re.findall(r"^(\S+) +(.*?) *$", entry, flags=re.MULTILINE))
             if fields.get("taskid", "").isdigit():
-                failed, status = fields["failed"].partition(" ")[0], fields["exit_status"]
-                well = failed == status == "0"
-                found[int(fields["taskid"])] = "" if well else f"exit status {status}"
+                found[int(fields["taskid"])] = _said(fields["failed"], fields["exit_status"])
         return found
 
     def cancel(self, job: str) -> None:
@@ -92,6 +90,14 @@ def _listed(job: ElementTree.Element) -> Listed:
     state = job.findtext("state", "")
     remark = f"Grid Engine: {state}" if set(state) & set("EshuSt") else ""
     return Listed("running" if job.get("state") == "running" else "queued", remark)
+
+
+def _said(failed: str, exit_status: str) -> str:
+    """How a task ended, by the accounting's number with a reason, and its exit status."""
+    if exit_status != "0":
+        return f"exit status {exit_status}"
+    number, _, reason = failed.partition(":")
+    return "" if number.strip() == "0" else f"Grid Engine: failed {reason.strip() or number}"
 
 
 def _numbers(text: str) -> Iterator[int]:

@@ -15,13 +15,14 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job, LaunchOptions
+from deep_bottleneck.processes import is_gone
 from deep_bottleneck.settings import (
     CONTINUE_VARIABLE,
     REPORT_VARIABLE,
@@ -31,6 +32,7 @@ from deep_bottleneck.settings import (
 from deep_bottleneck.whole_file import write_whole
 
 FILE = "submission.json"
+ASKED = ("name", "at_a_time", "profile", "resources", "submit_args", "snapshot")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Report:
         epoch: the last epoch that every run has trained, None before the first.
         epochs: how many there are to train.
         error: the last line of the error it failed with.
+        process: the name of its process, "" if it told none.
         modified: when it said so, in seconds since 1970.
     """
 
@@ -51,7 +54,13 @@ class Report:
     epoch: int | None = None
     epochs: int | None = None
     error: str = ""
+    process: str = ""
     modified: float = 0.0
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it should be running, but its process was on this machine and has ended."""
+        return self.status == "RUNNING" and is_gone(self.process)
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class Submission:
         job: the scheduler's number for it, or host and process for a local launch; "" before it
             has one.
         cancelled: whether it was cancelled.
+        asked: those of the launch's options that the command named.
     """
 
     folder: Path
@@ -82,6 +92,7 @@ class Submission:
     submitted: str = ""
     job: str = ""
     cancelled: bool = False
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def create(cls, options: LaunchOptions, launcher: str, jobs: Sequence[Job]) -> "Submission":
@@ -107,6 +118,7 @@ class Submission:
             options.runs.resolve(),
             options.experiment_script.resolve(),
             submitted=now.isoformat(timespec="seconds"),
+            asked={name: getattr(options, name) for name in ASKED},
         )
 
     @classmethod
@@ -121,7 +133,12 @@ class Submission:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             tasks = tuple(map(_task, values.pop("tasks")))
             runs, script = Path(values.pop("runs")), Path(values.pop("script"))
-            return cls(folder.resolve(), tasks=tasks, runs=runs, script=script, **values)
+            asked = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in values.pop("asked", {}).items()
+            }
+            folder = folder.resolve()
+            return cls(folder, tasks=tasks, runs=runs, script=script, asked=asked, **values)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RecordError(f"{path} is no launch that can be read: {error}") from None
 
@@ -135,6 +152,11 @@ class Submission:
         """Forget a launch that did not come about."""
         shutil.rmtree(self.folder)
 
+    def options(self, script: Path) -> LaunchOptions:
+        """What a launcher needs to launch some of it again as it was, with this script."""
+        asked = {"name": self.folder.name, **self.asked}
+        return LaunchOptions(script, output=self.folder.parent, runs=self.runs, **asked)
+
     def report_path(self, number: int) -> Path:
         """Where the experiment of a task tells how it is doing."""
         return self.folder / "reports" / f"{number}.json"
@@ -145,6 +167,11 @@ class Submission:
 
     def report(self, number: int) -> Report | None:
         """What the experiment of a task has told, None if nothing yet."""
+        told = self._told(number)
+        # an experiment whose process is gone may have told its end since
+        return self._told(number) if told is not None and told.is_lost else told
+
+    def _told(self, number: int) -> Report | None:
         path = self.report_path(number)
         try:
             told = json.loads(path.read_text(encoding="utf-8"))

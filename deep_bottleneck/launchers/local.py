@@ -19,6 +19,7 @@ from types import FrameType
 from deep_bottleneck.cluster.submission import Submission, this_process
 from deep_bottleneck.errors import EXIT_STATUS
 from deep_bottleneck.interfaces import Job, Launcher, LaunchOptions, Outcome
+from deep_bottleneck.records.base import LOST
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class LocalLauncher:
             self._interrupted.set()
         if status == "RUNNING":
             logger.error("%s ended with exit status %d in the middle", job.name, exit_status)
-            status = "FAILED"
+            status = LOST
         return Outcome(job, report.id, status, seconds)
 
     def _start_and_wait(self, submission: Submission, number: int) -> int:

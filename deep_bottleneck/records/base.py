@@ -80,6 +80,8 @@ class Entry:
         result: what the experiment returned.
         artifacts: the names of its artifacts.
         details: everything else that Sacred stores: "experiment", "host", "meta", ...
+        process_gone: whether it should have been running, but its process was on this machine and
+            had ended.
     """
 
     id: ExperimentId
@@ -90,10 +92,13 @@ class Entry:
     result: Any
     artifacts: tuple[str, ...]
     details: Mapping[str, Any] = field(repr=False)
+    process_gone: bool = False
 
     @property
     def status(self) -> str:
-        """The stored status, but LOST for an experiment that should be running and is silent."""
+        """The stored status, but LOST for an experiment that should be running and does not."""
+        if self.process_gone:
+            return LOST
         last_sign = self.heartbeat or self.start_time
         if self.stored_status != RUNNING or last_sign is None:
             return self.stored_status

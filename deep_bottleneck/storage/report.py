@@ -7,6 +7,7 @@ from typing import Any
 
 from sacred.observers import RunObserver
 
+from deep_bottleneck.processes import this_process
 from deep_bottleneck.whole_file import write_whole
 
 # before the local record takes its time, after it has chosen the id
@@ -16,8 +17,9 @@ REPORT_PRIORITY = 39
 class JobReport(RunObserver):
     """Tells whoever launched an experiment how it is doing, in a small JSON file.
 
-    The file has the keys id, status, epochs (to train), epoch (the last one logged, or null) and
-    error (the last line of what went wrong, or ""); it is written anew with every heartbeat.
+    The file has the keys id, status, process, epochs (to train), epoch (the last one logged, or
+    null) and error (the last line of what went wrong, or ""); it is written anew with every
+    heartbeat.
     """
 
     priority = REPORT_PRIORITY
@@ -28,7 +30,13 @@ class JobReport(RunObserver):
 
     def started_event(self, _id: Any, config: Mapping[str, Any], **event: Any) -> Any:
         """The experiment has an id."""
-        self._told = {"id": str(_id), "epochs": config.get("epochs"), "epoch": None, "error": ""}
+        self._told = {
+            "id": str(_id),
+            "process": this_process(),
+            "epochs": config.get("epochs"),
+            "epoch": None,
+            "error": "",
+        }
         self._write("RUNNING")
         return _id
 

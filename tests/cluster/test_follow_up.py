@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from deep_bottleneck import processes
 from deep_bottleneck.cluster import follow_up
 from deep_bottleneck.cluster.scheduler import Listed
 from deep_bottleneck.cluster.submission import Submission, this_process
@@ -94,6 +95,44 @@ def test_what_is_listed_no_more_is_unknown_until_something_tells(
             ("unknown", ""),
         ]
     ]
+
+
+def test_what_has_ended_without_a_word_on_this_machine_is_lost_at_once(
+    scheduler, states, tell, ended_process
+):
+    tell(1, "RUNNING", process=ended_process, epoch=3)
+    tell(2, "RUNNING", process=processes.this_process())
+    tell(3, "TIMEOUT", process=ended_process)
+
+    assert [state for state, _ in states()[0]] == ["lost", "unknown", "timeout", "unknown"]
+
+
+def test_what_is_listed_but_shows_no_life_is_unknown_and_can_be_cancelled(
+    scheduler, states, tell, submission, ended_process, tmp_path
+):
+    scheduler.tasks = {("7", task): Listed("running") for task in (1, 2)}
+    tell(1, "RUNNING", process=ended_process)
+    tell(2, "RUNNING", process="elsewhere")
+    long_ago = time.time() - 3600
+    os.utime(submission.report_path(2), (long_ago, long_ago))
+
+    assert states()[0][:2] == [
+        ("unknown", "its process has ended"),
+        ("unknown", "no sign of life for 60 minutes"),
+    ]
+    follow_up.cancel(tmp_path / "output")
+    assert scheduler.cancelled == ["7"]
+
+
+def test_an_end_that_is_told_while_we_look_counts(submission, tell, ended_process, monkeypatch):
+    def tells_its_end(process):
+        tell(1, "COMPLETED", process=process)
+        return True
+
+    tell(1, "RUNNING", process=ended_process)
+    monkeypatch.setattr("deep_bottleneck.cluster.submission.is_gone", tells_its_end)
+
+    assert submission.report(1).status == "COMPLETED"
 
 
 def test_a_mistake_at_run_time_is_told_by_the_log(scheduler, states, tell, submission):

@@ -142,11 +142,18 @@ def test_squeue_is_read(answers):
 def test_what_the_accounting_knows(answers):
     entry = "taskid       {}\nfailed       {}\nexit_status  {}  "
     answers(
-        qacct=f"{'=' * 62}\n{entry.format(1, 0, 0)}\n{'=' * 62}\n{entry.format(2, '100 : x', 137)}",
+        qacct="\n".join(
+            f"{'=' * 62}\n{entry.format(*task)}"
+            for task in [(1, 0, 0), (2, "100 : x", 137), (3, "19  : before writing exit_status", 0)]
+        ),
         sacct="7_1|COMPLETED\n7_2|OUT_OF_MEMORY\n7_3|RUNNING",
     )
 
-    assert GridEngine().ended("7") == {1: "", 2: "exit status 137"}
+    assert GridEngine().ended("7") == {
+        1: "",
+        2: "exit status 137",
+        3: "Grid Engine: failed before writing exit_status",
+    }
     assert Slurm().ended("7") == {1: "", 2: "Slurm: OUT_OF_MEMORY"}
 
 

@@ -2,105 +2,18 @@
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 import time
 from datetime import datetime
-from pathlib import Path
 
 import pytest
+from real_schedulers import Place
 
-from deep_bottleneck.cluster import follow_up
-
-ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 1800
-ASK = {"sge": ["qstat", "-f"], "slurm": ["sinfo"]}
 COHORT = {
     "epochs": 5,
     "architecture": [4, 3],
     "n_runs": 2,
     "grid": {"activation_fn": ["tanh", "relu", "elu"], "optimizer": ["sgd", "adam"]},
 }
-
-
-class Place:
-    """Where experiments are launched, and what became of them."""
-
-    def __init__(self, launcher, folder):
-        self.launcher = launcher
-        self.folder = folder
-        self.output = folder / "output"
-
-    def call(self, *arguments):
-        own = {
-            "DEEP_BOTTLENECK_RUNS": str(self.folder / "runs"),
-            "DEEP_BOTTLENECK_OUTPUT": str(self.output),
-            "OMP_NUM_THREADS": "1",
-        }
-        return subprocess.run(
-            [sys.executable, ROOT / "run_experiments.py", *arguments],
-            cwd=self.folder,
-            env={**os.environ, **own},
-            capture_output=True,
-            text=True,
-        )
-
-    def launch(self, config, *arguments):
-        limit = [] if self.launcher == "local" else ["--resource", "time=00:20:00"]
-        command = ["-d", config, "--launcher", self.launcher, *limit, *arguments]
-        result = self.call(*command)
-        assert result.returncode == 0, result.stderr
-        return result
-
-    def states(self):
-        return [task.state for _, tasks in follow_up.states(self.output) for task in tasks]
-
-    def wait_until(self, reached, seconds=PATIENCE_SECONDS):
-        deadline = time.monotonic() + seconds
-        while not reached(self.states()):
-            assert time.monotonic() < deadline, self.call("--status").stdout
-            time.sleep(1)
-
-    def trains(self):
-        """Whether some epochs have been trained."""
-        return any(
-            task.detail.startswith("epoch") and not task.detail.startswith("epoch 0")
-            for _, tasks in follow_up.states(self.output)
-            for task in tasks
-        )
-
-    def records(self):
-        """By their hyperparameters, the folders of the experiments that are complete."""
-        found = {}
-        for path in self.folder.glob("runs/*/run.json"):
-            if json.loads(path.read_text())["status"] == "COMPLETED":
-                config = (path.parent / "config.json").read_text()
-                assert config not in found
-                found[config] = path.parent
-        return found
-
-    def tables(self):
-        return {
-            (config, path.name): path.read_bytes()
-            for config, folder in self.records().items()
-            for path in folder.glob("*.csv")
-        }
-
-
-def scheduler(name):
-    try:
-        subprocess.run(ASK[name], check=True, capture_output=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        pytest.skip(f"there is no {name} here that answers; .ci/run starts one")
-    return name
-
-
-@pytest.fixture(params=["sge", "slurm"])
-def place(request, tmp_path):
-    place = Place(scheduler(request.param), tmp_path)
-    yield place
-    place.call("--cancel")
 
 
 @pytest.fixture
@@ -115,8 +28,12 @@ def done(states):
     return set(states) == {"completed"}
 
 
+def has_ended(states):
+    return not {"queued", "running", "unknown"} & set(states)
+
+
 @pytest.mark.slow
-def test_a_cohort_has_the_same_tables_everywhere_and_keeps_to_its_cap(tmp_path, config):
+def test_a_cohort_has_the_same_tables_everywhere_and_keeps_to_its_cap(tmp_path, config, scheduler):
     places = [
         Place(name, tmp_path / name) for name in (scheduler("sge"), scheduler("slurm"), "local")
     ]
@@ -150,7 +67,7 @@ def test_what_is_cancelled_is_resumed_and_nothing_else(place, config):
     place.wait_until(lambda states: "completed" in states)
 
     place.call("--cancel")
-    place.wait_until(lambda states: not {"queued", "running"} & set(states))
+    place.wait_until(has_ended)
     first = place.records()
     again = place.launch(config, "--jobs", "2", "--only", "optimizer=sgd", "--resume", "epochs=3")
     place.wait_until(lambda states: states.count("completed") == 3)
@@ -170,9 +87,9 @@ def test_a_task_that_is_ended_goes_on_to_the_same_tables(place, tmp_path):
     whole.launch(config)
 
     place.launch(config)
-    place.wait_until(lambda states: "running" in states and place.trains())
+    place.wait_until(lambda states: place.trained_epochs() > 0)
     place.call("--cancel")
-    place.wait_until(lambda states: not {"queued", "running"} & set(states))
+    place.wait_until(has_ended)
     statuses = [json.loads(p.read_text())["status"] for p in place.folder.glob("runs/1/run.json")]
     place.launch(config, "--resume")
     place.wait_until(lambda states: "completed" in states)
@@ -180,6 +97,54 @@ def test_a_task_that_is_ended_goes_on_to_the_same_tables(place, tmp_path):
     assert statuses == ["TIMEOUT"]
     assert json.loads((place.folder / "runs/2/info.json").read_text())["continues"] == "1"
     assert place.tables() == whole.tables()
+
+
+@pytest.mark.slow
+def test_what_a_time_limit_has_ended_goes_on_from_its_last_epoch(place, tmp_path):
+    config = tmp_path / "endless.json"
+    endless = {"epochs": 10**6, "dataset": "datasets.iris", "architecture": [4]}
+    config.write_text(json.dumps({**endless, "grid": {"seed": [0]}}))
+    # so the signal comes after 45 seconds; that of Slurm after 40 to 70
+    notice = {"sge": 75, "slurm": 50}[place.launcher]
+
+    place.launch(config, "--resource", "time=00:02:00", "--resource", f"notice={notice}")
+    place.wait_until(has_ended)
+    (task,) = place.tasks()
+    run = json.loads((place.folder / "runs/1/run.json").read_text())
+    trained = int(task.detail.split()[1])
+    place.launch(config, "--resume")
+    place.wait_until(lambda states: place.trained_epochs() > trained)
+
+    assert (task.state, run["status"]) == ("timeout", "TIMEOUT")
+    assert trained > 0
+    assert json.loads((place.folder / "runs/2/info.json").read_text())["continues"] == "1"
+
+
+@pytest.mark.slow
+def test_a_node_that_dies_costs_what_ran_there_and_a_resume_brings_it(place, node, tmp_path):
+    config = tmp_path / "sweep.json"
+    some = {"epochs": 1000, "dataset": "datasets.iris", "architecture": [4], "plotters": []}
+    config.write_text(json.dumps({**some, "grid": {"seed": [0, 1, 2]}}))
+    # Slurm itself would start a task again when its node is back, after two minutes
+    for_good = {"sge": [], "slurm": ["--submit-args=--no-requeue"]}[place.launcher]
+    place.launch(config, "--jobs", "1", *for_good)
+    place.wait_until(lambda states: place.report() is not None)
+
+    node.die(place.report().process)
+    place.wait_until(lambda states: "running" not in states)
+    meanwhile = place.states()
+    # Slurm takes it that a task of the last twenty seconds is still to be started
+    time.sleep(25)
+    node.come_back()
+    place.wait_until(has_ended)
+    after = place.states()
+    again = place.call("--resume")
+    place.wait_until(lambda states: states.count("completed") == 3)
+
+    assert meanwhile == ["unknown", "queued", "queued"]
+    assert after == ["lost", "completed", "completed"]
+    assert "Submitted 1 experiments" in again.stderr
+    assert len(place.records()) == 3
 
 
 @pytest.mark.slow
