@@ -44,7 +44,7 @@ def test_config(clone):
     measured = {path.name for path in (clone / "runs" / "2").glob("information_measures_*.csv")}
     assert {
         f"information_measures_{name}_test.csv"
-        for name in ("binning", "upper_0.001", "upper_0.1", "kraskov")
+        for name in ("binning", "upper", "upper_0.1", "kraskov")
     } <= measured
 
 
