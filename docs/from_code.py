@@ -18,6 +18,7 @@ import re
 import runpy
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -37,7 +38,7 @@ GIVEN = {
     "callbacks": pipeline.CALLBACK_VALUES,
     "plotter": pipeline.PLOTTER_VALUES,
 }
-WIDTH = "100"
+WIDTH = "84"
 
 
 def hyperparameters(*keys: str) -> str:
@@ -82,6 +83,8 @@ def help_of(command: str, *subcommand: str) -> str:
         name = f"python -m {command}"
     printed = io.StringIO()
     with (
+        # Sacred imports pkg_resources, which warns every user of its end
+        warnings.catch_warnings(action="ignore"),
         mock.patch.object(sys, "argv", [name, *subcommand, "--help"]),
         mock.patch.dict(os.environ, COLUMNS=WIDTH),
         contextlib.redirect_stdout(printed),

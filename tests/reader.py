@@ -65,18 +65,17 @@ def follow(page: str, clone: Path) -> None:
             (clone / name).write_text(shortened(shown) if language == "json" else shown)
         elif language == "console":
             for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", content, re.M):
-                printed = _run(clone, "bash", "-c", command)
+                printed = run(clone, "bash", "-c", command)
                 for line in shown.splitlines():
                     assert line.strip() in printed, command
         elif language == "python":
-            _run(clone, ".venv/bin/python", "-c", content)
+            run(clone, ".venv/bin/python", "-c", content)
 
 
-def _run(clone: Path, *command: str) -> str:
+def run(clone: Path, *command: str) -> str:
+    """All that a command prints, which has to end well."""
     own = ("DEEP_BOTTLENECK_", "MONGO_", "MAKE", "MFLAGS")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(own)}
-    if "DEEP_BOTTLENECK_DATA" in os.environ:
-        kept["DEEP_BOTTLENECK_DATA"] = os.environ["DEEP_BOTTLENECK_DATA"]
     finished = subprocess.run(
         command,
         cwd=clone,

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from reader import GUIDE, ROOT, clone, follow
+from reader import GUIDE, ROOT, clone, follow, run
 
 __all__ = ["clone"]
 
@@ -52,6 +52,10 @@ def test_command_line(clone):
     follow("command_line.md", clone)
 
     assert (clone / "report.html").exists()
+    options = re.findall(r"^\| `(--\w+)", (GUIDE / "command_line.md").read_text(), re.M)
+    printed = run(clone, ".venv/bin/python", "experiment.py", "--help")
+    assert options
+    assert all(f" {option}" in printed for option in options)
 
 
 def test_evaluation(clone):
