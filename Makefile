@@ -16,7 +16,7 @@ run: $(VENV)/.base
 	$(BIN)/python run_experiments.py -d $(CONFIG) $(UPDATES)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

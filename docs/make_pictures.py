@@ -1,25 +1,31 @@
-"""Draws pictures of the documentation from stored experiments.
+"""Draws pictures of the documentation from stored experiments, and writes tables to them.
 
     python run_experiments.py -d configs/estimators/tishby.json
     python docs/make_pictures.py five_planes 1
 
-where 1 is the id of the experiment. Those of `docs/guide/getting_started.md` are drawn from the
-experiments that it tells to run.
+    python run_experiments.py -d configs/cohorts/cohort_05.json
+    python docs/make_pictures.py cohort cohort_05
+
+where 1 is the id of the experiment. `docs/guide/getting_started.md` tells how to make those that
+its pictures are drawn from.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from deep_bottleneck.eval_tools import ExperimentLoader, compare
+import pandas as pd
+
+from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader, compare
 from deep_bottleneck.eval_tools.planes import draw_planes
+from deep_bottleneck.plotter.compression import peak_and_final
 
-PICTURES = Path(__file__).resolve().parent / "pictures"
+DOCS = Path(__file__).resolve().parent
+PICTURES = DOCS / "pictures"
 
 
-def five_planes(experiment_ids: Sequence[str]) -> None:
+def five_planes(experiment_id: str) -> None:
     """One training through several estimators, a plane for each, mean over runs."""
-    (experiment_id,) = experiment_ids
     measured = ExperimentLoader().find_by_id(experiment_id).information_measures(part="full")
     named = measured.assign(title=measured["estimator"] + ", " + measured["parameter"].fillna(""))
     means = named.groupby(["title", "epoch", "layer"], sort=False)[["MI_XM", "MI_YM"]].mean()
@@ -29,20 +35,41 @@ def five_planes(experiment_ids: Sequence[str]) -> None:
     draw_planes(tables, n_columns=3).savefig(PICTURES / "five_planes.png", dpi=110)
 
 
-def first_plane(experiment_ids: Sequence[str]) -> None:
+def cohort(name: str) -> None:
+    """The planes of all experiments of a cohort, mean over runs, and what each layer compresses."""
+    experiments = ExperimentLoader().find({"name": {"$regex": f"^{name}(_|$)"}}, status="COMPLETED")
+    figure = experiments.plot_planes(part="full", n_columns=4)
+    figure.savefig(PICTURES / f"{name}.png", dpi=110)
+    compression(experiments).to_csv(DOCS / "results" / f"{name}.csv")
+
+
+def compression(experiments: ExperimentCollection) -> pd.DataFrame:
+    """For each experiment the bits by which its layers compress, mean and deviation over runs."""
+    rows = {}
+    for experiment in experiments:
+        found = peak_and_final(experiment.information_measures(part="full"))
+        by_layer = found.groupby("layer")["compression"]
+        rows[experiment.id] = {
+            f"layer {layer}": f"{mean:.2f} ± {deviation:.2f}"
+            for layer, mean, deviation in by_layer.agg(["mean", "std"]).itertuples()
+        }
+    differing = experiments.project(experiments.differing_config_keys())
+    return differing.join(pd.DataFrame(rows).T)
+
+
+def first_plane(experiment_id: str) -> None:
     """The information plane of the test examples, as the experiment has stored it."""
-    (experiment_id,) = experiment_ids
     experiment = ExperimentLoader().find_by_id(experiment_id)
     experiment.artifacts["infoplane_test"].save(PICTURES / "first_plane.png")
 
 
-def two_planes(experiment_ids: Sequence[str]) -> None:
+def two_planes(*experiment_ids: str) -> None:
     """The planes of experiments side by side."""
     planes = ExperimentLoader().find_by_ids(experiment_ids).plot_planes()
     planes.savefig(PICTURES / "two_planes.png", bbox_inches="tight", dpi=110)
 
 
-def two_accuracies(experiment_ids: Sequence[str]) -> None:
+def two_accuracies(*experiment_ids: str) -> None:
     """The test accuracy of experiments on the same axes."""
     curves = compare(ExperimentLoader().find_by_ids(experiment_ids), "test.accuracy")
     curves.savefig(PICTURES / "two_accuracies.png", bbox_inches="tight", dpi=110)
@@ -50,15 +77,13 @@ def two_accuracies(experiment_ids: Sequence[str]) -> None:
 
 def main() -> None:
     """Draw the picture that the command names."""
-    functions = (five_planes, first_plane, two_planes, two_accuracies)
-    pictures = {function.__name__: function for function in functions}
+    drawn = (five_planes, cohort, first_plane, two_planes, two_accuracies)
+    pictures: dict[str, Callable[..., None]] = {picture.__name__: picture for picture in drawn}
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("picture", choices=pictures)
-    options.add_argument(
-        "experiment_ids", nargs="+", metavar="id", help="of an experiment that it is drawn from"
-    )
+    options.add_argument("of", nargs="+", help="ids of the experiments, or name of the cohort")
     chosen = options.parse_args()
-    pictures[chosen.picture](chosen.experiment_ids)
+    pictures[chosen.picture](*chosen.of)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(processes))))
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import keras
@@ -26,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--run-slow"):
+        # first, so that no process is left with them while the others have nothing to do
+        long = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in long)
         return
     for item in items:
         if item.get_closest_marker("slow"):

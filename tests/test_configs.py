@@ -77,10 +77,7 @@ def test_ten_thousand_images_and_a_wide_layer_take_bounded_memory(data_folder, t
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COHORTS)
 def test_a_cohort_runs_to_its_end(name, tmp_path):
-    combinations = sweep.expand(FOLDER / name, SHORT)
-    # every third of the way through a cohort, from its first experiment to its last
-    picked = {round(share * (len(combinations) - 1)) for share in (0, 1 / 3, 2 / 3, 1)}
-    for combination in (combinations[index] for index in sorted(picked)):
+    for combination in sweep.expand(FOLDER / name, SHORT):
         config = Config.parse({"seed": 0, **combination.hyperparameters})
         folder = tmp_path / combination.name
         folder.mkdir()

@@ -32,7 +32,7 @@ def test_getting_started(clone, make_pictures, tmp_path, monkeypatch):
     assert (clone / "runs" / "1" / "trust_plot_test.png").exists()
     monkeypatch.chdir(clone)
     for picture, ids in (("first_plane", "1"), ("two_planes", "12"), ("two_accuracies", "12")):
-        getattr(make_pictures, picture)(list(ids))
+        getattr(make_pictures, picture)(*ids)
     page = (GUIDE / "getting_started.md").read_text()
     shown = set(re.findall(r"\(\.\./pictures/(\w+\.png)\)", page))
     assert shown == {path.name for path in tmp_path.glob("*.png")}

@@ -141,6 +141,8 @@ class ExperimentCollection(Sequence[Experiment]):
     ) -> Figure:
         """The information planes of all experiments on the same axes, titled by what differs.
 
+        The final accuracy of those that ended is written into their planes.
+
         Args:
             estimator: as for `Experiment.information_measures`.
             part: which part of the data.
@@ -158,8 +160,10 @@ class ExperimentCollection(Sequence[Experiment]):
                 raise ValueError(
                     f"experiment {id_} has been measured with {names}: choose one, with estimator="
                 )
-        tables = {title: measures[measures["id"] == id_] for id_, title in self.titles().items()}
-        return draw_planes(tables, n_columns)
+        titles = self.titles()
+        tables = {title: measures[measures["id"] == id_] for id_, title in titles.items()}
+        accuracies = {titles[experiment.id]: _accuracy(experiment) for experiment in self}
+        return draw_planes(tables, n_columns, accuracies)
 
     def titles(self) -> dict[ExperimentId, str]:
         """What tells each experiment from the others: its id and what differs but the seed."""
@@ -172,6 +176,13 @@ class ExperimentCollection(Sequence[Experiment]):
 
     def _repr_html_(self) -> str:
         return str(self.project().to_html())
+
+
+def _accuracy(experiment: Experiment) -> str:
+    """The final accuracy for each part, or nothing for an experiment that has not ended."""
+    result = experiment.result
+    accuracies = result.items() if isinstance(result, Mapping) else ()
+    return ", ".join(f"{part} {share:.1%}" for part, share in accuracies)
 
 
 def _columns(keys: Iterable[str | Reductions]) -> Iterator[tuple[str, str, str]]:

@@ -12,12 +12,15 @@ _PANEL = (4.0, 3.4)
 
 
 @styled
-def draw_planes(tables: Mapping[str, pd.DataFrame], n_columns: int) -> Figure:
+def draw_planes(
+    tables: Mapping[str, pd.DataFrame], n_columns: int, notes: Mapping[str, str] | None = None
+) -> Figure:
     """Draw a plane for each table, all on the same axes and with the same colours.
 
     Args:
         tables: by title; columns epoch, layer, MI_XM, MI_YM.
         n_columns: planes in a row.
+        notes: what to write into the lower right corner of a plane, by its title.
 
     Raises:
         ValueError: if there are fewer columns than one.
@@ -36,6 +39,8 @@ def draw_planes(tables: Mapping[str, pd.DataFrame], n_columns: int) -> Figure:
             table["MI_XM"], table["MI_YM"], c=table["epoch"], cmap=COLOR_MAP, norm=norm, s=10
         )
         axes.set_title(title, fontsize=9, wrap=True)
+        corner = {"ha": "right", "va": "bottom", "transform": axes.transAxes}
+        axes.text(0.97, 0.04, (notes or {}).get(title, ""), fontsize=8, **corner)
     for unused in cells[len(tables) :]:
         unused.set_axis_off()
     figure.supxlabel("I(X;M) [bits]")

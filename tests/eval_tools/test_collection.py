@@ -79,6 +79,7 @@ def test_planes_are_side_by_side(loader):
     assert drawn[0].get_title().startswith("1: activation_fn: tanh")
     assert len(drawn) == 3
     assert drawn[0].get_xlim() == drawn[2].get_xlim()
+    assert [axes.texts[0].get_text() for axes in drawn] == [f"test {i}0.0%" for i in (1, 2, 3)]
     with pytest.raises(ValueError, match="n_columns must be at least 1"):
         loader.find_by_ids([1]).plot_planes(n_columns=0)
 
