@@ -28,6 +28,8 @@ exclude_patterns = ["_build", "estimator_accuracy.md"]
 html_theme = "furo"
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
+# the attributes of a named tuple are members too
+napoleon_use_ivar = True
 myst_heading_anchors = 3
 linkcheck_timeout = 20
 linkcheck_retries = 2
