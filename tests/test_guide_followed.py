@@ -53,7 +53,7 @@ def test_command_line(clone):
 
     assert (clone / "report.html").exists()
     options = re.findall(r"^\| `(--\w+)", (GUIDE / "command_line.md").read_text(), re.M)
-    printed = run(clone, ".venv/bin/python", "experiment.py", "--help")
+    printed = " ".join(run(clone, ".venv/bin/python", "experiment.py", "--help"))
     assert options
     assert all(f" {option}" in printed for option in options)
 
