@@ -26,7 +26,14 @@ from deep_bottleneck import config as hyperparameters
 from deep_bottleneck import sources, storage
 from deep_bottleneck.backend import start_keras
 from deep_bottleneck.config import Config
-from deep_bottleneck.errors import ConfigError, DataError, exit_on
+from deep_bottleneck.disk_space import disk_full_said
+from deep_bottleneck.errors import (
+    EXIT_DISK_FULL,
+    ConfigError,
+    DataError,
+    DiskFullError,
+    exit_on,
+)
 from deep_bottleneck.mongo import ENV_FILE
 from deep_bottleneck.preemption import Preemption, TimeIsUp
 from deep_bottleneck.settings import CONTINUE_VARIABLE, CONTINUES
@@ -53,7 +60,7 @@ def prepare(
     logger: logging.Logger,  # noqa: ARG001
 ) -> dict[str, Any]:
     """Find every mistake of the config before anything is stored or trained."""
-    with exit_on(ConfigError):
+    with exit_on(ConfigError, DiskFullError):
         chosen = Config.parse(config)
         start_keras(chosen.backend)
         from deep_bottleneck import pipeline
@@ -79,10 +86,10 @@ def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     with (
         tempfile.TemporaryDirectory() as scratch,
         logged_into_record(),
-        exit_on(ConfigError, DataError),
+        exit_on(ConfigError, DataError, DiskFullError),
     ):
         folder = storage.local_folder(_run.observers) or Path(scratch)
-        with preemption.heard():
+        with preemption.heard(), disk_full_said(folder):
             accuracy = pipeline.run_experiment(
                 config,
                 pipeline.make_plan(config),
@@ -125,6 +132,12 @@ def main(arguments: Sequence[str]) -> None:
         logging.shutdown()
         # everything is stored and closed; taking the backends down in order takes seconds
         os._exit(EXIT_INTERRUPTED if in_time else EXIT_TIMEOUT)
+    except SystemExit as stopped:
+        if stopped.code == EXIT_DISK_FULL:
+            logging.shutdown()
+            # HDF5 may crash when it is taken down with a file that it could not write
+            os._exit(EXIT_DISK_FULL)
+        raise
     if finished is None or finished.result is None or not finished.observers:
         return
     folder = storage.local_folder(finished.observers)
@@ -136,6 +149,8 @@ def main(arguments: Sequence[str]) -> None:
     logger.info("Record: %s", folder)
     logger.info("Pictures: %s", ", ".join(map(str, pictures)) or "none")
     logger.info("Final accuracy (mean over runs): %s", accuracy)
+    if storage.is_incomplete(finished.observers):
+        sys.exit(EXIT_DISK_FULL)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from deep_bottleneck.disk_space import require
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Activations, BoolArray, Dataset, FloatArray, IntArray, Part
 
@@ -73,7 +74,11 @@ class ActivationWriter(_OpenFile):
 
         Raises:
             RecordError: if the file cannot be created.
+            OSError: if the disk is full, here and wherever something is written: it is asked
+                before, since HDF5 crashes when it cannot write what it holds back.
         """
+        self._path = path
+        require(path, sum(getattr(dataset, part).examples.nbytes for part in PARTS))
         try:
             self._file = h5py.File(path, "x", libver="latest")
         except OSError as error:
@@ -110,6 +115,7 @@ class ActivationWriter(_OpenFile):
         Raises:
             RecordError: if it is missing or is no activation store.
         """
+        require(self._path, path.stat().st_size)
         with ActivationStore(path) as store:
             store.copy_into(self._file)
         self._file.flush()
@@ -125,6 +131,7 @@ class ActivationWriter(_OpenFile):
             activations: for each part of the data the activations of each layer, of shape (runs,
                 n_examples, n_units).
         """
+        require(self._path, sum(v.nbytes for layers in activations.values() for v in layers))
         row = self._row(epoch)
         for part, layers in activations.items():
             for layer, values in enumerate(layers):
@@ -140,6 +147,7 @@ class ActivationWriter(_OpenFile):
         self, epoch: int, runs: Sequence[int], measures: Mapping[str, FloatArray]
     ) -> None:
         """Write an epoch of all `GRADIENT_MEASURES`, each of shape (runs, layers)."""
+        require(self._path, sum(values.nbytes for values in measures.values()))
         row = self._row(epoch)
         for name, values in measures.items():
             self._grown(f"gradients/{name}", row)[row, list(runs)] = values
@@ -147,6 +155,7 @@ class ActivationWriter(_OpenFile):
 
     def write_metrics(self, first_epoch: int, metrics: Mapping[str, FloatArray]) -> None:
         """Write consecutive epochs of metrics, each of shape (epochs, runs), NaN where unknown."""
+        require(self._path, sum(values.nbytes for values in metrics.values()))
         for name, values in metrics.items():
             dataset = self._file[f"metrics/{name}"]
             rows = slice(first_epoch, first_epoch + len(values))

@@ -25,6 +25,10 @@ class RecordError(DeepBottleneckError):
     """A stored record that cannot be read or written."""
 
 
+class DiskFullError(RecordError):
+    """A record that cannot be written because there is no space left."""
+
+
 class SchedulerError(DeepBottleneckError):
     """A scheduler of a cluster that refuses what it is asked, or does not answer."""
 
@@ -38,13 +42,18 @@ class UnresolvedWarning(UserWarning):
 
 
 EXIT_STATUS = 2
+EXIT_DISK_FULL = 74
 
 
 @contextmanager
 def exit_on(*kinds: type[DeepBottleneckError]) -> Iterator[None]:
-    """End the program with one sentence and status 2 where one of these errors is raised."""
+    """End the program with one sentence where one of these errors is raised.
+
+    The exit status is 74 on a full disk, and else 2.
+    """
     try:
         yield
     except kinds as error:
         sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(EXIT_STATUS) from None
+        status = EXIT_DISK_FULL if isinstance(error, DiskFullError) else EXIT_STATUS
+        raise SystemExit(status) from None

@@ -51,9 +51,10 @@ class MongoSettings:
             socketTimeoutMS=STALL_AFTER_MS,
         )
         try:
-            client[self.database].list_collection_names()
+            with pymongo.timeout(REACH_WITHIN_MS / 1000):
+                client[self.database].list_collection_names()
         except OperationFailure as error:
-            reason = (error.details or {}).get("errmsg", "the operation was refused")
+            reason = refusal(error)
         except PyMongoError:
             reason = f"it did not answer within {REACH_WITHIN_MS / 1000:g} seconds"
         else:
@@ -62,6 +63,12 @@ class MongoSettings:
         raise RecordError(
             f'The MongoDB database "{self.database}" at {self.hosts} cannot be used ({reason})'
         )
+
+
+def refusal(error: OperationFailure) -> str:
+    """What a database says when it refuses something, without the command that it repeats."""
+    said = str((error.details or {}).get("errmsg") or "the operation was refused")
+    return said.partition(" {")[0]
 
 
 def settings_of_uri(uri: str, database: str | None = None) -> MongoSettings:

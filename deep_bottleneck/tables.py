@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from deep_bottleneck.interfaces import ArtifactRecord
+from deep_bottleneck.whole_file import write_whole
 
 
 class Tables:
@@ -38,6 +39,6 @@ class Tables:
     def add(self, name: str, table: pd.DataFrame) -> None:
         """Store a table as the artifact `name`, a CSV file, and remember it."""
         path = self._folder / f"{name}.csv"
-        table.to_csv(path, index=False)
+        write_whole(path, table.to_csv(index=False))
         self._record.add_artifact(str(path), name=name)
         self.by_name[name] = table

@@ -11,5 +11,10 @@ def write_whole(path: Path, content: str | bytes) -> None:
         content: bytes, or text for UTF-8.
     """
     unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
-    unfinished.replace(path)
+    try:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+        unfinished.replace(path)
+    except OSError:
+        # on a full disk a part of a file takes the space that others need
+        unfinished.unlink(missing_ok=True)
+        raise

@@ -16,7 +16,7 @@ import from_code
 project = "deep-bottleneck"
 author = "the deep-bottleneck authors"
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinxcontrib.bibtex",
@@ -24,7 +24,12 @@ extensions = [
 myst_enable_extensions = ["deflist", "dollarmath"]
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
-exclude_patterns = ["_build", "estimator_accuracy.md"]
+exclude_patterns = ["_build", "jupyter_execute", "estimator_accuracy.md"]
+# the notebooks of analyses/ hold no outputs: every build executes them, and fails where one does
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
+nb_output_stderr = "remove"
 html_theme = "furo"
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"

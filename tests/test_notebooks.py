@@ -1,5 +1,6 @@
 """Each notebook runs from top to bottom."""
 
+import os
 from pathlib import Path
 
 import nbclient
@@ -14,7 +15,9 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 def test_notebook_runs_from_top_to_bottom(path, data_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("DEEP_BOTTLENECK_DATA", str(data_folder))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("PYTHONPATH", str(path.parent.parent))
+    monkeypatch.setenv("DEEP_BOTTLENECK_RUNS", str(tmp_path / "runs"))
+    # the folder of a notebook is where Jupyter runs it
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (path.parent.parent, path.parent))))
     notebook = nbformat.read(path, as_version=4)
 
     nbclient.NotebookClient(

@@ -76,7 +76,7 @@ def table(store: RecordStore, view: View) -> Table:
         ValueError: if the filter cannot be read.
     """
     query = query_of(view.filter, view.status)
-    fields = Fields(store, store.ids())
+    fields = Fields(store)
     entries = fields.entries
     matching = select(query, fields)
     chosen = [id_ for id_ in entries if id_ in matching]

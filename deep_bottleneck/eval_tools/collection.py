@@ -22,13 +22,25 @@ class ExperimentCollection(Sequence[Experiment]):
     """Experiments of one store, in order; what is asked of all of them is read at once.
 
     Attributes:
-        ids: their ids.
         store: where they are.
     """
 
-    def __init__(self, store: RecordStore, ids: Iterable[ExperimentId]) -> None:
+    def __init__(self, store: RecordStore, ids: Iterable[ExperimentId] | None) -> None:
+        """Take experiments together.
+
+        Args:
+            store: where they are.
+            ids: which they are, None for all that there are when they are first needed.
+        """
         self.store = store
-        self.ids = list(ids)
+        self._ids = None if ids is None else list(ids)
+
+    @property
+    def ids(self) -> list[ExperimentId]:
+        """Their ids, in order."""
+        if self._ids is None:
+            self._ids = self.store.ids()
+        return self._ids
 
     @overload
     def __getitem__(self, index: int) -> Experiment: ...
@@ -70,15 +82,16 @@ class ExperimentCollection(Sequence[Experiment]):
             condition: a query as `select` takes it, or a function of an experiment.
             equal: what hyperparameters, metrics or fields must be, such as status="COMPLETED".
         """
-        chosen: Iterable[ExperimentId] = self.ids
+        chosen = self._ids
         if callable(condition):
             chosen = [experiment.id for experiment in self if condition(experiment)]
             condition = None
         query = {**(condition or {}), **equal}
-        if query:
-            chosen = select(query, Fields(self.store, list(chosen)))
-        kept = set(chosen)
-        return ExperimentCollection(self.store, [id_ for id_ in self.ids if id_ in kept])
+        if not query:
+            return ExperimentCollection(self.store, self.ids if chosen is None else chosen)
+        fields = Fields(self.store, chosen)
+        matching = select(query, fields)
+        return ExperimentCollection(self.store, [id_ for id_ in fields.ids if id_ in matching])
 
     def project(self, on: Iterable[str | Reductions] | None = None) -> pd.DataFrame:
         """A table with a row for each experiment, indexed by its id.
@@ -99,7 +112,8 @@ class ExperimentCollection(Sequence[Experiment]):
             ValueError: if no experiment has a value of that name, or the reduction is unknown.
         """
         keys = ["status", *self.differing_config_keys()] if on is None else list(on)
-        fields = Fields(self.store, self.ids)
+        fields = Fields(self.store, self._ids)
+        self._ids = list(fields.ids)
         wanted = list(_columns(keys))
         metrics = (fields.metric(key) for _, key, _ in wanted)
         fields.read_metrics(metric for metric in metrics if metric is not None)

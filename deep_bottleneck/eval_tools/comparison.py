@@ -1,6 +1,7 @@
 """A metric of several experiments, averaged over those that are repeats of each other."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,7 +11,9 @@ from scipy import stats
 from deep_bottleneck.eval_tools.collection import ExperimentCollection
 from deep_bottleneck.eval_tools.configs import SEED, format_config
 from deep_bottleneck.plotter.curves import scale_epochs
-from deep_bottleneck.plotter.style import styled
+from deep_bottleneck.plotter.style import CATEGORY_COLORS, styled
+
+_DASHES = ("-", "--", ":", "-.")
 
 
 @styled
@@ -38,8 +41,12 @@ def compare(
     figure = Figure(figsize=(8, 5))
     axes = figure.add_subplot(xlabel="epoch", ylabel=metric)
     last = 0
-    for label, table in repeats(experiments, metric, by).items():
-        _draw(axes, table, label, confidence)
+    # more groups than colours differ by their dashes
+    styles = [dashes for dashes in _DASHES for _ in CATEGORY_COLORS]
+    for (label, table), style in zip(
+        repeats(experiments, metric, by).items(), cycle(styles), strict=False
+    ):
+        _draw(axes, table, label, confidence, style)
         last = max(last, int(table.index.max()))
     scale_epochs(axes, last)
     axes.legend(frameon=False)
@@ -76,9 +83,9 @@ def repeats(
     return {label: pd.DataFrame(group).sort_index() for label, group in groups.items()}
 
 
-def _draw(axes: Axes, table: pd.DataFrame, label: str, confidence: float) -> None:
+def _draw(axes: Axes, table: pd.DataFrame, label: str, confidence: float, style: str) -> None:
     mean, n = table.mean(axis=1), table.count(axis=1)
-    (line,) = axes.plot(mean.index, mean, label=f"{label} (n = {table.shape[1]})")
+    (line,) = axes.plot(mean.index, mean, style, label=f"{label} (n = {table.shape[1]})")
     if table.shape[1] > 1:
         half = table.sem(axis=1) * stats.t.ppf(0.5 + confidence / 2, n - 1)
         axes.fill_between(

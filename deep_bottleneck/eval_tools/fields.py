@@ -21,6 +21,7 @@ ENTRY_FIELDS = (
     "artifacts",
     "tags",
 )
+_OF_WHOLE_ENTRIES = ("name", "commit")
 LAST = "last"
 BEST = "best"
 REDUCTIONS = (*MetricSummary._fields, BEST)
@@ -46,10 +47,22 @@ class Fields:
     It stands for one moment: make a new one for each question.
     """
 
-    def __init__(self, store: RecordStore, ids: Sequence[ExperimentId]) -> None:
-        self._store = store
-        self._ids = ids
+    def __init__(self, store: RecordStore, ids: Sequence[ExperimentId] | None = None) -> None:
+        """Ask a store.
+
+        Args:
+            store: where the experiments are.
+            ids: which of them, None for all.
+        """
+        self._whole_store = store
+        self._store = store.at_once(ids)
+        self._given = ids
         self._summaries: dict[str, dict[ExperimentId, MetricSummary]] = {}
+
+    @cached_property
+    def ids(self) -> Sequence[ExperimentId]:
+        """The experiments that are asked for, all of them in the order of their ids."""
+        return self._store.ids() if self._given is None else self._given
 
     def column(self, key: str, reduction: str = LAST) -> Column:
         """A value for each experiment, MISSING where it has none.
@@ -67,7 +80,7 @@ class Fields:
         key = _ALIASES.get(key, key)
         section, _, rest = key.partition(".")
         if key == "id":
-            return {id_: id_ for id_ in self._ids}
+            return {id_: id_ for id_ in self.ids}
         if key in ENTRY_FIELDS:
             return self._of_entries(key)
         if section == "result":
@@ -92,7 +105,7 @@ class Fields:
         """Read metrics at once that will be asked for one by one."""
         wanted = sorted(set(names) - self._summaries.keys())
         if wanted:
-            found = self._store.summaries(self._ids, wanted)
+            found = self._store.summaries(self.ids, wanted)
             for name in wanted:
                 self._summaries[name] = {
                     id_: of_one[name] for id_, of_one in found.items() if name in of_one
@@ -101,15 +114,22 @@ class Fields:
     @cached_property
     def configs(self) -> dict[ExperimentId, dict[str, Any]]:
         """The hyperparameters of each experiment."""
-        return self._store.configs(self._ids)
+        return self._store.configs(self.ids)
 
     @cached_property
     def entries(self) -> dict[ExperimentId, Entry]:
-        """What else is known of each experiment."""
-        return self._store.entries(self._ids)
+        """What else is known of each experiment, but for name, sources and commit."""
+        return self._store.entries(self.ids)
+
+    @cached_property
+    def _whole_entries(self) -> dict[ExperimentId, Entry]:
+        if self._store is self._whole_store:
+            return self.entries
+        return self._whole_store.entries(self.ids)
 
     def _of_entries(self, name: str) -> Column:
-        found = {id_: getattr(entry, name) for id_, entry in self.entries.items()}
+        entries = self._whole_entries if name in _OF_WHOLE_ENTRIES else self.entries
+        found = {id_: getattr(entry, name) for id_, entry in entries.items()}
         return {id_: MISSING if value is None else value for id_, value in found.items()}
 
     def _of_metric(self, name: str, reduction: str) -> Column:
@@ -118,7 +138,7 @@ class Fields:
         self.read_metrics([name])
         found = self._summaries[name]
         return {
-            id_: getattr(found[id_], reduction) if id_ in found else MISSING for id_ in self._ids
+            id_: getattr(found[id_], reduction) if id_ in found else MISSING for id_ in self.ids
         }
 
 

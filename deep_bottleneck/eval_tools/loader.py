@@ -110,7 +110,7 @@ class ExperimentLoader:
 
     def find_all(self) -> ExperimentCollection:
         """Every experiment, by its id."""
-        return ExperimentCollection(self.store, self.store.ids())
+        return ExperimentCollection(self.store, None)
 
 
 def _store(mongo_uri: str | None, db_name: str | None, path: str | Path | None) -> RecordStore:

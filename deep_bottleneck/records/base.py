@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 ExperimentId = int | str
@@ -16,6 +17,8 @@ LOST = "LOST"
 # what people add to an experiment, where omniboard keeps it too
 NOTES = "omniboard"
 TAGS = "tags"
+# when the tags were chosen, so that the later choice wins where two copies differ
+TAGGED = "tagged"
 # Sacred beats every 10 seconds; a long computation may hold the interpreter for some of them.
 LOST_AFTER = timedelta(minutes=2)
 
@@ -32,15 +35,18 @@ class MetricSummary(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[float]) -> "MetricSummary":
         """Summarise the values of a metric in the order of their steps."""
-        series = pd.Series(values, dtype=float)
-        if series.empty:
+        if not values:
             return cls(*[float("nan")] * len(cls._fields))
+        array = np.asarray(values, dtype=float)
+        known = array[~np.isnan(array)]
+        if not known.size:
+            known = array
         return cls(
-            float(series.iloc[0]),
-            float(series.iloc[-1]),
-            float(series.min()),
-            float(series.max()),
-            float(series.mean()),
+            float(array[0]),
+            float(array[-1]),
+            float(known.min()),
+            float(known.max()),
+            float(known.mean()),
         )
 
 
@@ -130,6 +136,17 @@ class RecordStore(ABC):
     def ids(self) -> list[ExperimentId]:
         """The ids of all experiments, in the order of `sort_key`."""
 
+    def at_once(self, ids: Sequence[ExperimentId] | None = None) -> "RecordStore":
+        """The same experiments, for one question that asks for several things.
+
+        A store may then read status, times, results, tags and hyperparameters together, and once,
+        so ask for a new one for each question. Its entries may lack name, sources and commit.
+
+        Args:
+            ids: of which experiments, None for all.
+        """
+        return self
+
     @abstractmethod
     def check(self, experiment_id: ExperimentId) -> None:
         """Make sure that an experiment is there and can be read.
@@ -218,6 +235,24 @@ def not_ended(place: object, entry: Entry, what: str) -> str:
         f"Experiment {entry.id} in {place} is {entry.status}; {what} once it has ended "
         "(storage doctor ends one that is LOST)"
     )
+
+
+def notes_with(tags: Sequence[str]) -> dict[str, Any]:
+    """Tags as they are stored, with the time of now."""
+    return {TAGS: list(tags), TAGGED: datetime.now(UTC).isoformat(timespec="microseconds")}
+
+
+def has_later_tags(stored: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether tags were chosen for a copy of an experiment after those of another copy were.
+
+    Args:
+        stored: the one, as Sacred stores it in `run.json` or the collection "runs".
+        other: the other.
+    """
+    notes, others = stored.get(NOTES) or {}, other.get(NOTES) or {}
+    if TAGGED not in others and not others.get(TAGS):
+        return bool(notes.get(TAGS))
+    return str(notes.get(TAGGED, "")) > str(others.get(TAGGED, ""))
 
 
 def as_id(text: str | int) -> ExperimentId:

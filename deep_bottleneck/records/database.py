@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,18 +17,18 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.mongo import MongoSettings
+from deep_bottleneck.mongo import MongoSettings, refusal
 from deep_bottleneck.records.base import (
     LOST,
     NOTES,
     RUNNING,
-    TAGS,
     Entry,
     ExperimentId,
     MetricSummary,
     RecordStore,
     StoredFile,
     not_ended,
+    notes_with,
     sort_key,
     utc,
 )
@@ -35,16 +36,18 @@ from deep_bottleneck.records.identity import IDENTITY, OF_IDENTITY, identity_of
 
 # Beyond so many experiments it is faster to pick from all than to ask for each by its id.
 ASK_BY_ID = 100
+# Replies are as large as MongoDB makes them, 16 MB, rather than many.
+BATCH_SIZE = 100_000
 # An experiment names a file when all of it is stored.
 UPLOADED_WITHIN = timedelta(hours=1)
-OF_SUMMARY = (
+# what tables are about; the sources of a thousand experiments would take longer than all of it
+OF_TABLE = (
     "status",
     "start_time",
     "stop_time",
     "heartbeat",
     "result",
     "artifacts",
-    "experiment",
     NOTES,
 )
 
@@ -77,13 +80,17 @@ class DatabaseStore(RecordStore):
         """The ids of all experiments."""
         return sorted((run["_id"] for run in self._find("runs", {}, ["_id"])), key=sort_key)
 
+    def at_once(self, ids: Sequence[ExperimentId] | None = None) -> RecordStore:
+        """The same experiments, of which what tables are about is read together."""
+        return _AtOnce(self, ids)
+
     def check(self, experiment_id: ExperimentId) -> None:
         """Make sure that an experiment is there."""
         self.document(experiment_id)
 
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
         """What is known of experiments."""
-        return {id_: _entry(run) for id_, run in self._runs(ids, OF_SUMMARY).items()}
+        return {id_: _entry(run) for id_, run in self._runs(ids, (*OF_TABLE, "experiment")).items()}
 
     def configs(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
         """The hyperparameters of experiments."""
@@ -94,7 +101,7 @@ class DatabaseStore(RecordStore):
     ) -> dict[ExperimentId, dict[str, pd.Series]]:
         """Metrics of experiments."""
         found: dict[ExperimentId, dict[str, pd.Series]] = {id_: {} for id_ in ids}
-        for metric in self._metrics(ids, names):
+        for metric in self._metrics(ids, names, ["run_id", "name", "steps", "values"]):
             found[metric["run_id"]][metric["name"]] = pd.Series(
                 metric["values"], pd.Index(metric["steps"], name="step"), float, metric["name"]
             )
@@ -105,7 +112,7 @@ class DatabaseStore(RecordStore):
     ) -> dict[ExperimentId, dict[str, MetricSummary]]:
         """Metrics of experiments in a few numbers."""
         found: dict[ExperimentId, dict[str, MetricSummary]] = {id_: {} for id_ in ids}
-        for metric in self._metrics(ids, names):
+        for metric in self._metrics(ids, names, ["run_id", "name", "values"]):
             found[metric["run_id"]][metric["name"]] = MetricSummary.of(metric["values"])
         return found
 
@@ -146,7 +153,7 @@ class DatabaseStore(RecordStore):
         """
         runs = self.database["runs"]
         identity, experiment_id = document[IDENTITY], document["_id"]
-        with self._errors():
+        with self.errors():
             runs.create_index(IDENTITY, unique=True, sparse=True)
             self.database["metrics"].create_index("run_id")
             self.database["metrics"].create_index("name")
@@ -171,7 +178,7 @@ class DatabaseStore(RecordStore):
         """
         address = artifact_address(experiment_id, name)
         stored = {"name": name, "file_id": _file_id(address)}
-        with self._errors():
+        with self.errors():
             if self.fs.exists(stored["file_id"]):
                 self.fs.delete(stored["file_id"])
             self.database["fs.chunks"].delete_many({"files_id": stored["file_id"]})
@@ -189,7 +196,7 @@ class DatabaseStore(RecordStore):
 
     def put_source(self, name: str, path: Path) -> ObjectId:
         """Store a source file, unless one of this name and content is there."""
-        with path.open("rb") as file, self._errors():
+        with path.open("rb") as file, self.errors():
             digest = hashlib.file_digest(file, "md5").hexdigest()
             same = self.fs.find_one({"filename": name, "metadata.md5": digest})
             if same:
@@ -201,7 +208,7 @@ class DatabaseStore(RecordStore):
         self, experiment_id: ExperimentId, metrics: Mapping[str, Mapping[str, Any]]
     ) -> None:
         """Store metrics by name, each with its steps, values and timestamps, in place of any."""
-        with self._errors():
+        with self.errors():
             for name, metric in metrics.items():
                 self.database["metrics"].update_one(
                     {"run_id": experiment_id, "name": name}, {"$set": dict(metric)}, upsert=True
@@ -215,7 +222,7 @@ class DatabaseStore(RecordStore):
 
     def update(self, experiment_id: ExperimentId, values: Mapping[str, Any]) -> None:
         """Store something else about an experiment."""
-        with self._errors():
+        with self.errors():
             self.database["runs"].update_one({"_id": experiment_id}, {"$set": dict(values)})
 
     def read(self, file_id: Any) -> bytes:
@@ -245,7 +252,7 @@ class DatabaseStore(RecordStore):
         run = self.document(experiment_id)
         if run.get("status") == RUNNING:
             raise RecordError(not_ended(self, _entry(run), "tags can be changed"))
-        self.update(experiment_id, {f"{NOTES}.{TAGS}": list(tags)})
+        self.update(experiment_id, {f"{NOTES}.{k}": v for k, v in notes_with(tags).items()})
 
     def close(self) -> None:
         """Leave the database."""
@@ -259,7 +266,7 @@ class DatabaseStore(RecordStore):
         run = self.document(experiment_id)
         others = self._find("runs", {"_id": {"$ne": experiment_id}}, ["artifacts", "experiment"])
         needed = {file_id for other in others for file_id in file_ids(other)}
-        with self._errors():
+        with self.errors():
             for file_id in file_ids(run) - needed:
                 self.fs.delete(file_id)
             self.database["metrics"].delete_many({"run_id": experiment_id})
@@ -272,7 +279,7 @@ class DatabaseStore(RecordStore):
         if status != LOST:
             raise RecordError(f"Experiment {experiment_id} in {self!r} is {status}, not {LOST}")
         end = run.get("heartbeat") or run["start_time"]
-        with self._errors():
+        with self.errors():
             self.database["runs"].update_one(
                 {"_id": experiment_id, "status": RUNNING},
                 {"$set": {"status": LOST, "stop_time": end}},
@@ -300,7 +307,7 @@ class DatabaseStore(RecordStore):
         return {id_: found[id_] for id_ in ids if id_ in found}
 
     def _metrics(
-        self, ids: Sequence[ExperimentId], names: Iterable[str] | None
+        self, ids: Sequence[ExperimentId], names: Iterable[str] | None, fields: Iterable[str]
     ) -> Iterator[dict[str, Any]]:
         query: dict[str, Any] = {}
         if names is not None:
@@ -308,7 +315,7 @@ class DatabaseStore(RecordStore):
         if len(ids) < ASK_BY_ID:
             query["run_id"] = _any_of(ids)
         wanted = set(ids)
-        for metric in self._find("metrics", query, ["run_id", "name", "steps", "values"]):
+        for metric in self._find("metrics", query, fields):
             if metric["run_id"] in wanted:
                 yield metric
 
@@ -316,28 +323,52 @@ class DatabaseStore(RecordStore):
         self, collection: str, query: Mapping[str, Any], fields: Iterable[str] | None = None
     ) -> Iterator[dict[str, Any]]:
         projection = None if fields is None else dict.fromkeys(fields, 1)
-        with self._errors():
-            yield from self.database[collection].find(query, projection)
+        with self.errors():
+            yield from self.database[collection].find(query, projection, batch_size=BATCH_SIZE)
 
     def _opener(self, file_id: Any) -> Callable[[], BinaryIO]:
         def open_file() -> BinaryIO:
-            with self._errors():
-                return io.BufferedReader(_GridReader(self.fs.get(file_id), self._errors))
+            with self.errors():
+                return io.BufferedReader(_GridReader(self.fs.get(file_id), self.errors))
 
         return open_file
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
         """Say in one sentence what the database refused, or that it is gone."""
         try:
             yield
         except gridfs.NoFile:
             raise RecordError(f"{self!r}: a file of the experiment is not there") from None
         except OperationFailure as error:
-            reason = (error.details or {}).get("errmsg", "the operation was refused")
-            raise RecordError(f"{self!r} refused: {reason}") from None
+            raise RecordError(f"{self!r} refused: {refusal(error)}") from None
         except PyMongoError as error:
             raise RecordError(f"{self!r} does not answer ({type(error).__name__})") from None
+
+
+class _AtOnce(DatabaseStore):
+    """A database as it is when it is first asked, but for metrics, files and sources."""
+
+    def __init__(self, store: DatabaseStore, ids: Sequence[ExperimentId] | None) -> None:
+        # the connection is closed with the store that has made it
+        self._store = store
+        self.settings, self.database, self.fs = store.settings, store.database, store.fs
+        self._all = ids is None or len(ids) >= ASK_BY_ID
+        self._ids = ids or ()
+
+    def ids(self) -> list[ExperimentId]:
+        """The ids of all experiments that are read at once."""
+        return sorted(self._read, key=sort_key)
+
+    @cached_property
+    def _read(self) -> dict[ExperimentId, dict[str, Any]]:
+        query = {} if self._all else {"_id": {"$in": list(self._ids)}}
+        return {run["_id"]: run for run in self._find("runs", query, (*OF_TABLE, "config"))}
+
+    def _runs(
+        self, ids: Sequence[ExperimentId], fields: Iterable[str]
+    ) -> dict[ExperimentId, dict[str, Any]]:
+        return {id_: self._read[id_] for id_ in ids if id_ in self._read}
 
 
 class _GridReader(io.RawIOBase):

@@ -10,12 +10,12 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
+from deep_bottleneck.disk_space import give_up_reserve
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.records.base import (
     LOST,
     NOTES,
     RUNNING,
-    TAGS,
     Entry,
     ExperimentId,
     MetricSummary,
@@ -23,6 +23,7 @@ from deep_bottleneck.records.base import (
     StoredFile,
     as_id,
     not_ended,
+    notes_with,
     sort_key,
     utc,
 )
@@ -147,7 +148,7 @@ class LocalStore(RecordStore):
         if entry.stored_status == RUNNING:
             raise RecordError(not_ended(self, entry, "tags can be changed"))
         stored = read_json(path)
-        stored[NOTES] = {**(stored.get(NOTES) or {}), TAGS: list(tags)}
+        stored[NOTES] = (stored.get(NOTES) or {}) | notes_with(tags)
         write_json(path, stored)
 
     def delete(self, experiment_id: ExperimentId) -> None:
@@ -163,6 +164,7 @@ class LocalStore(RecordStore):
         path = self.folder_of(experiment_id) / RUN_FILE
         if entry.status != LOST:
             raise RecordError(f"{path.parent}: the experiment is {entry.status}, not {LOST}")
+        give_up_reserve(path.parent)
         stored = read_json(path)
         stored |= {"status": LOST, "stop_time": stored.get("heartbeat") or stored["start_time"]}
         write_json(path, stored)

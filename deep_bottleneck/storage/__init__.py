@@ -1,8 +1,9 @@
 """Where experiments are stored: Sacred observers for a local folder and, if configured, MongoDB.
 
-The local record always comes first and chooses the experiment's id, so a database that is absent
-or goes away costs nothing but its own copy. `python -m deep_bottleneck.storage` brings that copy up
-to date later, moves experiments between folders and databases, and mends what a kill left behind.
+The local record always comes first and chooses the experiment's id, and the database follows in the
+background, so one that is absent, slow or goes away costs nothing but its own copy.
+`python -m deep_bottleneck.storage` brings that copy up to date later, moves experiments between
+folders and databases, and mends what a kill left behind.
 """
 
 import logging
@@ -11,13 +12,17 @@ from pathlib import Path
 
 from sacred.observers import FileStorageObserver, RunObserver
 
+from deep_bottleneck.disk_space import make_sure_of_space
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.mongo import mongo_settings
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.settings import REPORT_VARIABLE, runs_folder
+from deep_bottleneck.storage.background import InBackground
 from deep_bottleneck.storage.database import DatabaseRecord
 from deep_bottleneck.storage.local import LocalRecord
 from deep_bottleneck.storage.report import JobReport
+
+__all__ = ["is_incomplete", "local_folder", "mongo_settings", "observers"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +40,23 @@ def observers(environment: Mapping[str, str], env_file: Path) -> list[RunObserve
 
     Raises:
         ConfigError: if the settings of the database are wrong.
+        DiskFullError: if there is no space for the local record.
     """
     folder = runs_folder(environment)
-    chosen: list[RunObserver] = [LocalRecord(folder)]
+    make_sure_of_space(folder)
+    local = LocalRecord(folder)
+    chosen: list[RunObserver] = [local]
     report = environment.get(REPORT_VARIABLE)
     if report:
         chosen.append(JobReport(Path(report)))
     settings = mongo_settings(environment, env_file)
     if settings:
         try:
-            chosen.append(DatabaseRecord(DatabaseStore(settings)))
+            record = DatabaseRecord(DatabaseStore(settings), folder)
         except RecordError as error:
             logger.warning("%s; the experiment is stored in the local record only.", error)
+        else:
+            chosen.append(InBackground(record, local.stored_as))
     return chosen
 
 
@@ -56,3 +66,8 @@ def local_folder(observers: Iterable[RunObserver]) -> Path | None:
         if isinstance(observer, FileStorageObserver) and observer.dir:
             return Path(observer.dir)
     return None
+
+
+def is_incomplete(observers: Iterable[RunObserver]) -> bool:
+    """Whether the local record lacks something that could not be written."""
+    return any(isinstance(observer, LocalRecord) and observer.missing for observer in observers)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 from bson.errors import InvalidDocument
-from pymongo.errors import PyMongoError
 from sacred.observers import MongoObserver
 
 from deep_bottleneck.errors import RecordError
@@ -35,16 +34,12 @@ def while_it_lasts(
         if self.has_failed:
             return
         try:
-            event(self, *args, **kwargs)
-        except (PyMongoError, RecordError, InvalidDocument) as error:
-            self.has_failed = True
-            known = isinstance(error, RecordError)
-            logger.warning(
-                "%s; the experiment goes on in the local record, and "
-                "`python -m deep_bottleneck.storage sync` uploads what is missing.",
-                error if known else f"{self.store!r} does not answer ({type(error).__name__})",
-            )
-            self.store.close()
+            with self.store.errors():
+                event(self, *args, **kwargs)
+        except (RecordError, OSError) as error:
+            self.give_up(str(error))
+        except InvalidDocument as error:
+            self.give_up(f"{self.store!r} cannot store the experiment ({error})")
 
     return handle
 
@@ -57,11 +52,32 @@ class DatabaseRecord(MongoObserver):
         has_failed: whether it has refused something or gone away; it is left alone from then on.
     """
 
-    def __init__(self, store: DatabaseStore) -> None:
+    def __init__(self, store: DatabaseStore, local_folder: Path) -> None:
+        """Store in a database.
+
+        Args:
+            store: the database.
+            local_folder: the folder of the local record, which keeps the sources as well.
+        """
         client, name = store.database.client, store.database.name
         super().__init__(client=client, db_name=name, priority=DATABASE_PRIORITY)
         self.store = store
         self.has_failed = False
+        self._local_folder = local_folder
+        # Sacred's own boards look there for the names of the metrics
+        self._metrics_info: dict[str, Any] = {}
+
+    def give_up(self, reason: str) -> None:
+        """Leave the database alone from now on, and say so in one sentence."""
+        if self.has_failed:
+            return
+        self.has_failed = True
+        logger.warning(
+            "%s; the experiment goes on in the local record, and "
+            "`python -m deep_bottleneck.storage sync` uploads what is missing.",
+            reason,
+        )
+        self.store.close()
 
     def started_event(
         self,
@@ -96,21 +112,22 @@ class DatabaseRecord(MongoObserver):
 
     def save_sources(self, ex_info: Mapping[str, Any]) -> list[list[Any]]:
         """Store the source files that are not stored yet."""
-        root = Path(ex_info["base_dir"])
-        names = [name for name, _ in ex_info["sources"]]
-        return [[name, self.store.put_source(name, root / name)] for name in names]
+        return [
+            [name, self.store.put_source(name, self._local_folder / kept)]
+            for name, kept in ex_info["sources"]
+        ]
 
     @while_it_lasts
     def heartbeat_event(
         self, info: dict[str, Any], captured_out: str, beat_time: datetime, result: Any
     ) -> None:
         """Store that the experiment is alive."""
-        super().heartbeat_event(info, captured_out, beat_time, result)
+        super().heartbeat_event({**info, **self._metrics_info}, captured_out, beat_time, result)
 
     @while_it_lasts
     def log_metrics(self, metrics_by_name: Mapping[str, Any], info: dict[str, Any]) -> None:
         """Store new values of metrics."""
-        super().log_metrics(metrics_by_name, info)
+        super().log_metrics(metrics_by_name, self._metrics_info)
 
     @while_it_lasts
     def artifact_event(
@@ -125,6 +142,11 @@ class DatabaseRecord(MongoObserver):
         with path.open("rb") as file:
             stored = self.store.put_artifact(self.run_entry["_id"], file, name, path.suffix)
         self.run_entry["artifacts"].append(stored)
+
+    @while_it_lasts
+    def resource_event(self, filename: str) -> None:
+        """Store that a file was read."""
+        super().resource_event(filename)
 
     @while_it_lasts
     def completed_event(self, stop_time: datetime, result: Any) -> None:

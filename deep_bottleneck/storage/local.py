@@ -1,38 +1,144 @@
 """The local record: a folder for each experiment."""
 
-from collections.abc import Mapping
+import functools
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from sacred.observers import FileStorageObserver
 
-from deep_bottleneck.records.local import METRICS_FILE, artifact_file_name, read_json
+from deep_bottleneck.disk_space import give_up_reserve, keep_reserve
+from deep_bottleneck.records.local import (
+    METRICS_FILE,
+    artifact_file_name,
+    read_json,
+)
 from deep_bottleneck.records.summaries import write_summaries
 
+logger = logging.getLogger(__name__)
+
 LOCAL_PRIORITY = 40
+_PARTS = ("steps", "values", "timestamps")
+
+Arguments = ParamSpec("Arguments")
+
+
+def as_far_as_it_goes(
+    event: Callable[Concatenate["LocalRecord", Arguments], None],
+) -> Callable[Concatenate["LocalRecord", Arguments], None]:
+    """Let an experiment go on whose record cannot be written; at the first time say so."""
+
+    @functools.wraps(event)
+    def handle(self: "LocalRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        what = str(kwargs.get("name") or event.__name__)
+        try:
+            event(self, *args, **kwargs)
+        except OSError as error:
+            self.missing.add(what)
+            if not self._has_said_so:
+                self._has_said_so = True
+                logger.warning(
+                    "%s cannot be written (%s); metrics are kept until there is space again.",
+                    self.dir,
+                    error.strerror or error,
+                )
+        else:
+            self.missing.discard(what)
+
+    return handle
+
+
+def at_the_end(
+    event: Callable[Concatenate["LocalRecord", Arguments], None],
+) -> Callable[Concatenate["LocalRecord", Arguments], None]:
+    """Store how an experiment ended, if need be in the space that was kept for that."""
+
+    @functools.wraps(event)
+    def handle(self: "LocalRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        give_up_reserve(Path(self.dir))
+        self.log_metrics({}, {})
+        event(self, *args, **kwargs)
+
+    return as_far_as_it_goes(handle)
 
 
 class LocalRecord(FileStorageObserver):
-    """A folder for each experiment, readable at any moment, also after a kill."""
+    """A folder for each experiment, readable at any moment, also after a kill or on a full disk.
+
+    Attributes:
+        missing: the events and artifacts that could not be written.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, priority=LOCAL_PRIORITY)
+        self.missing: set[str] = set()
+        self._has_said_so = False
+        self._unsaved: dict[str, dict[str, list[Any]]] = {}
+
+    def started_event(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the folder, and keep some space for the end of the experiment."""
+        experiment_id = super().started_event(*args, **kwargs)
+        self._keep_reserve()
+        return experiment_id
+
+    @as_far_as_it_goes
+    def _keep_reserve(self) -> None:
+        keep_reserve(Path(self.dir))
 
     def save_json(self, obj: Any, filename: str) -> None:
         """Write to a temporary file and rename it, so that no half-written file is ever seen."""
         unfinished = f".{filename}.unfinished"
-        super().save_json(obj, unfinished)
-        folder = Path(self.dir)
-        (folder / unfinished).replace(folder / filename)
+        with self._whole(unfinished, filename):
+            super().save_json(obj, unfinished)
 
-    def log_metrics(self, metrics_by_name: Mapping[str, Any], info: dict[str, Any]) -> None:
-        """Store new values, and all metrics in a few numbers for tables of many experiments."""
-        if not metrics_by_name:
+    def save_file(self, filename: str, target_name: str | None = None) -> None:
+        """Copy a file, of which no half is ever seen."""
+        target = Path(self.dir) / (target_name or Path(filename).name)
+        if target.exists() and target.samefile(filename):
             return
-        super().log_metrics(metrics_by_name, info)
+        unfinished = f".{target.name}.unfinished"
+        with self._whole(unfinished, target.name):
+            super().save_file(filename, unfinished)
+
+    @contextmanager
+    def _whole(self, unfinished: str, name: str) -> Iterator[None]:
+        folder = Path(self.dir)
+        try:
+            yield
+            (folder / unfinished).replace(folder / name)
+        except OSError:
+            # a part of a file takes the space that others need
+            (folder / unfinished).unlink(missing_ok=True)
+            raise
+
+    @as_far_as_it_goes
+    def log_metrics(self, metrics_by_name: Mapping[str, Any], info: dict[str, Any]) -> None:
+        """Store new values, and all metrics in a few numbers for tables of many experiments.
+
+        Values that cannot be stored are kept for the next time.
+        """
+        for name, metric in metrics_by_name.items():
+            unsaved = self._unsaved.setdefault(name, {part: [] for part in _PARTS})
+            for part in _PARTS:
+                unsaved[part] += metric[part]
+        if not self._unsaved:
+            return
+        super().log_metrics(self._unsaved, info)
+        self._unsaved = {}
         path = Path(self.dir) / METRICS_FILE
         write_summaries(path, read_json(path))
 
+    @as_far_as_it_goes
+    def heartbeat_event(
+        self, info: dict[str, Any], captured_out: str, beat_time: datetime, result: Any
+    ) -> None:
+        """Store that the experiment is alive."""
+        super().heartbeat_event(info, captured_out, beat_time, result)
+
+    @as_far_as_it_goes
     def artifact_event(
         self,
         name: str,
@@ -41,6 +147,25 @@ class LocalRecord(FileStorageObserver):
         content_type: str | None = None,
     ) -> None:
         """Store an artifact under its name with the file's suffix, so that it opens by a click."""
-        self.save_file(filename, artifact_file_name(name, Path(filename).suffix))
+        self.save_file(filename, self.stored_as(name, filename).name)
         self.run_entry["artifacts"].append(name)
         self.save_json(self.run_entry, "run.json")
+
+    def stored_as(self, name: str, filename: str) -> Path:
+        """Where the file of an artifact is kept."""
+        return Path(self.dir) / artifact_file_name(name, Path(filename).suffix)
+
+    @at_the_end
+    def completed_event(self, stop_time: datetime, result: Any) -> None:
+        """Store the end."""
+        super().completed_event(stop_time, result)
+
+    @at_the_end
+    def interrupted_event(self, interrupt_time: datetime, status: str) -> None:
+        """Store the end."""
+        super().interrupted_event(interrupt_time, status)
+
+    @at_the_end
+    def failed_event(self, fail_time: datetime, fail_trace: Any) -> None:
+        """Store the end."""
+        super().failed_event(fail_time, fail_trace)

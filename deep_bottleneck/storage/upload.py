@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.records.base import RUNNING, ExperimentId, utc
+from deep_bottleneck.records.base import NOTES, RUNNING, ExperimentId, has_later_tags, utc
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.identity import IDENTITY, identity_of
 from deep_bottleneck.records.local import OUTPUT_FILE, LocalStore
@@ -22,7 +22,8 @@ def upload(source: LocalStore, target: DatabaseStore) -> Iterator[Transfer]:
     """Bring what a database lacks of the experiments of a local record.
 
     It can be repeated at will, and goes on where an earlier call was cut short: an experiment is
-    recognised by its identity, an artifact by its name, a metric by its number of values.
+    recognised by its identity, an artifact by its name, a metric by its number of values. Tags are
+    brought where they were chosen later than those in the database.
 
     Yields:
         What was done for each experiment.
@@ -50,11 +51,9 @@ def upload(source: LocalStore, target: DatabaseStore) -> Iterator[Transfer]:
             run["experiment"] = upload_one.with_sources(document.get("experiment") or {})
             stored_id = target.insert({**run, "_id": id_, "artifacts": []})
         # every part is asked for, whichever of them finds something to do
-        parts = [
-            upload_one.artifacts(stored_id),
-            upload_one.metrics(stored_id),
-            upload_one.end(stored_id, run),
-        ]
+        parts = [upload_one.artifacts(stored_id), upload_one.metrics(stored_id)]
+        stored = target.document(stored_id)
+        parts += [upload_one.end(stored, run), upload_one.tags(stored, run)]
         done = "new" if is_new else "completed" if any(parts) else "nothing"
         yield Transfer(id_, stored_id, done)
 
@@ -115,11 +114,21 @@ class _Upload:
         self._target.put_metrics(stored_id, missing)
         return bool(missing)
 
-    def end(self, stored_id: ExperimentId, run: Mapping[str, Any]) -> bool:
+    def end(self, stored: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
         """Store how the experiment ended, if the database does not know."""
-        if self._target.document(stored_id).get("status") == run.get("status"):
+        if stored.get("status") == run.get("status"):
             return False
-        self._target.update(stored_id, {name: run[name] for name in _AT_THE_END if name in run})
+        values = {name: run[name] for name in _AT_THE_END if name in run}
+        # where Sacred's own boards look for metrics
+        named = {k: v for k, v in (stored.get("info") or {}).items() if k == "metrics"}
+        self._target.update(stored["_id"], {**values, "info": {**run["info"], **named}})
+        return True
+
+    def tags(self, stored: Mapping[str, Any], run: Mapping[str, Any]) -> bool:
+        """Store the tags, if they were chosen after those of the database."""
+        if not has_later_tags(run, stored):
+            return False
+        self._target.update(stored["_id"], {f"{NOTES}.{k}": v for k, v in run[NOTES].items()})
         return True
 
 

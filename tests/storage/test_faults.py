@@ -7,18 +7,15 @@ import threading
 import time
 from datetime import timedelta
 
-import pymongo
 import pytest
-import sacred
-from pymongo.errors import OperationFailure
+from faults import DATABASE, assert_complete, said_by_storage, wait_for_copy
+from mongo_proxy import Guard, listening, port_of
 
-from benchmarks.mongo_server import mongo_server
-from deep_bottleneck import storage
 from deep_bottleneck.eval_tools import ExperimentLoader
 from deep_bottleneck.records import base
 from deep_bottleneck.storage.__main__ import main
 
-DATABASE = "faults"
+WRITING = frozenset(("insert", "update", "delete", "createIndexes", "findAndModify", "drop"))
 # the experiment of the tests below, as a process of its own
 SCRIPT = """
 import sys, warnings
@@ -44,59 +41,12 @@ for number in range(int(first), int(last)):
 """
 
 
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A database server that may be killed; the environment names it."""
-    (tmp_path / "server").mkdir()
-    with mongo_server(tmp_path / "server") as server:
-        monkeypatch.setenv("MONGO_URI", server.uri)
-        monkeypatch.setenv("MONGO_DATABASE", DATABASE)
-        monkeypatch.setenv("DEEP_BOTTLENECK_RUNS", str(tmp_path / "runs"))
-        yield server
-
-
-@pytest.fixture
-def experiment(tmp_path):
-    """Runs an experiment that meets a fault between two metrics and two artifacts."""
-
-    def run(uri, fault=lambda: None, size=1000):
-        ex = sacred.Experiment("small", save_git_info=False)
-        settings = {"MONGO_URI": uri, "MONGO_DATABASE": DATABASE}
-        settings["DEEP_BOTTLENECK_RUNS"] = str(tmp_path / "runs")
-        ex.add_config(seed=0)
-        ex.observers.extend(storage.observers(settings, tmp_path / "no such file"))
-        (tmp_path / "before.bin").write_bytes(b"a" * 1000)
-        (tmp_path / "after.bin").write_bytes(b"b" * size)
-
-        @ex.main
-        def main(_run):
-            _run.log_scalar("test.accuracy", 0.5, 0)
-            _run.add_artifact(str(tmp_path / "before.bin"), "before")
-            _run._emit_heartbeat()
-            fault()
-            _run.log_scalar("test.accuracy", 0.75, 1)
-            _run.add_artifact(str(tmp_path / "after.bin"), "after")
-            return {"test": 0.75}
-
-        return ex.run()
-
-    return run
-
-
-def assert_complete(experiment, size=1000):
-    assert experiment.status == "COMPLETED"
-    assert experiment.result == {"test": 0.75}
-    assert experiment.metrics["test.accuracy"].tolist() == [0.5, 0.75]
-    assert experiment.artifacts["before"].read() == b"a" * 1000
-    assert experiment.artifacts["after"].read() == b"b" * size
-
-
-def said_by_storage(caplog):
-    return [r.getMessage() for r in caplog.records if r.name.startswith("deep_bottleneck.storage")]
-
-
 def test_a_database_that_is_killed_in_the_middle(server, experiment, tmp_path, caplog, capsys):
-    experiment(server.uri, fault=server.kill)
+    def kill():
+        wait_for_copy(server)
+        server.kill()
+
+    experiment(server.uri, fault=kill)
 
     assert_complete(ExperimentLoader(path=tmp_path / "runs").find_by_id(1))
     (sentence,) = said_by_storage(caplog)
@@ -117,6 +67,7 @@ def test_a_database_that_is_killed_during_an_upload(server, experiment, tmp_path
     size = 30_000_000
 
     def soon():
+        wait_for_copy(server)
         threading.Timer(0.1, server.kill).start()
 
     experiment(server.uri, fault=soon, size=size)
@@ -128,36 +79,58 @@ def test_a_database_that_is_killed_during_an_upload(server, experiment, tmp_path
     assert_complete(ExperimentLoader(server.uri, DATABASE).find_by_id(1), size)
 
 
-def test_a_wrong_password_is_not_told(mongo_uri, experiment, tmp_path, monkeypatch, caplog):
-    """The server of the tests knows no users, so what MongoDB answers is played here."""
+@pytest.fixture
+def guard(server):
+    """Who asks at the server's door for a password; the server itself knows no users."""
+    with listening(Guard(port_of(server.uri))) as guard:
+        yield guard
 
-    def refuse(*args, **kwargs):
-        raise OperationFailure("failed", 18, {"errmsg": "Authentication failed."})
 
-    monkeypatch.setattr(pymongo.database.Database, "list_collection_names", refuse)
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-256"])
+def test_the_right_password_opens(guard, server, experiment, caplog, mechanism):
+    login = f"me:secret@127.0.0.1:{guard.port}/?authMechanism={mechanism}"
 
-    experiment(mongo_uri.replace("mongodb://", "mongodb://me:secret@"))
+    experiment(f"mongodb://{login}")
+
+    assert not said_by_storage(caplog)
+    assert_complete(ExperimentLoader(server.uri, DATABASE).find_by_id(1))
+
+
+def test_a_wrong_password_is_not_told(guard, experiment, tmp_path, caplog):
+    experiment(f"mongodb://me:mistaken@127.0.0.1:{guard.port}")
 
     assert_complete(ExperimentLoader(path=tmp_path / "runs").find_by_id(1))
     (sentence,) = said_by_storage(caplog)
     assert "cannot be used (Authentication failed.)" in sentence
     stored = b"".join(p.read_bytes() for p in (tmp_path / "runs" / "1").iterdir())
-    assert "secret" not in caplog.text
-    assert b"secret" not in stored
+    assert "mistaken" not in caplog.text
+    assert b"mistaken" not in stored
 
 
-def test_a_user_who_may_only_read(server, experiment, tmp_path, monkeypatch, caplog):
-    def refuse(*args, **kwargs):
-        raise OperationFailure("not authorized", 13, {"errmsg": "not authorized to execute"})
+def test_a_user_who_may_only_read(guard, server, experiment, tmp_path, caplog):
+    guard.refuses = WRITING
 
-    monkeypatch.setattr(pymongo.collection.Collection, "create_index", refuse)
-    monkeypatch.setattr(pymongo.collection.Collection, "insert_one", refuse)
-
-    experiment(server.uri)
+    experiment(f"mongodb://me:secret@127.0.0.1:{guard.port}")
 
     assert_complete(ExperimentLoader(path=tmp_path / "runs").find_by_id(1))
     (sentence,) = said_by_storage(caplog)
-    assert "refused: not authorized to execute; the experiment goes on" in sentence
+    assert "refused: not authorized on faults to execute command; the experiment" in sentence
+    assert not ExperimentLoader(server.uri, DATABASE).find_all().ids
+
+
+def test_a_database_that_is_full(guard, server, experiment, tmp_path, caplog):
+    guard.reason = (14031, "available disk space of 0 bytes is less than required minimum")
+
+    def fill():
+        guard.refuses = WRITING
+
+    experiment(f"mongodb://me:secret@127.0.0.1:{guard.port}", fault=fill)
+
+    assert_complete(ExperimentLoader(path=tmp_path / "runs").find_by_id(1))
+    (sentence,) = said_by_storage(caplog)
+    assert "refused: available disk space of 0 bytes is less than required minimum;" in sentence
+    assert main(["sync"]) == 0
+    assert_complete(ExperimentLoader(server.uri, DATABASE).find_by_id(1))
 
 
 def start(folder, uri, first, last, pause=0.0):
@@ -170,6 +143,7 @@ def test_an_experiment_that_is_killed_is_lost_and_keeps_what_it_had(
 ):
     with start(tmp_path / "runs", server.uri, 1, 2, pause=60) as process:
         process.stdout.readline()
+        wait_for_copy(server)
         process.send_signal(signal.SIGKILL)
 
     places = [{"path": tmp_path / "runs"}, {"mongo_uri": server.uri, "db_name": DATABASE}]
@@ -185,11 +159,11 @@ def test_an_experiment_that_is_killed_is_lost_and_keeps_what_it_had(
     assert all(experiment.stop_time for experiment in killed)
 
 
-def test_two_processes_at_once_mix_nothing(server, tmp_path):
-    each = 8
+@pytest.mark.parametrize("each", [8, pytest.param(50, marks=pytest.mark.slow)])
+def test_two_processes_at_once_mix_nothing(server, tmp_path, each):
     processes = [start(tmp_path / "runs", server.uri, first, first + each) for first in (0, each)]
     for process in processes:
-        process.communicate(timeout=100)
+        process.communicate(timeout=300)
         assert process.returncode == 0
 
     places = [{"path": tmp_path / "runs"}, {"mongo_uri": server.uri, "db_name": DATABASE}]

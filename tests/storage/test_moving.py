@@ -110,11 +110,34 @@ def test_what_was_stored_while_it_ran_is_not_uploaded_again(runs, database, mong
     assert "0 of 1 experiments" in capsys.readouterr().out
 
 
+def test_tags_are_brought_where_they_were_chosen_later(runs, database, mongo_uri, capsys):
+    run_experiment(runs, 1)
+    main(["sync"])
+    here = ExperimentLoader(path=runs).find_by_id(1)
+    there = ExperimentLoader(mongo_uri, database.name).find_by_id(1)
+
+    here.tag("good", "short")
+    main(["sync"])
+    assert there.tags == ("good", "short")
+
+    there.tag("bad")
+    capsys.readouterr()
+    main(["sync"])
+    assert "0 of 1 experiments" in capsys.readouterr().out
+    assert there.tags == ("bad",)
+
+    here.tag()
+    main(["sync"])
+    assert there.tags == ()
+
+
 def test_an_upload_that_was_cut_short_is_completed(runs, database, capsys):
     run_experiment(runs, 1)
     main(["sync"])
     whole = files(database)
-    database.runs.update_one({"_id": 1}, {"$set": {"artifacts": [], "status": "RUNNING"}})
+    boards_look_here = [{"name": "test.accuracy", "id": "1"}]
+    interrupted = {"artifacts": [], "status": "RUNNING", "info": {"metrics": boards_look_here}}
+    database.runs.update_one({"_id": 1}, {"$set": interrupted})
     database.metrics.delete_many({})
 
     main(["sync"])
@@ -122,6 +145,7 @@ def test_an_upload_that_was_cut_short_is_completed(runs, database, capsys):
     assert "completed" in capsys.readouterr().out
     assert len(files(database)) == len(whole)
     assert database.runs.find_one()["status"] == "COMPLETED"
+    assert database.runs.find_one()["info"]["metrics"] == boards_look_here
     assert database.metrics.find_one()["values"] == [1, 1.25, 1.5]
 
 

@@ -1,12 +1,12 @@
 """The password of the database is in no log, record, error message or stored config."""
 
 import logging
-import re
 
 import pymongo
 import pytest
 import sacred
 from bson import json_util
+from mongo_proxy import Guard, listening, port_of
 
 from deep_bottleneck import storage
 from deep_bottleneck.errors import ConfigError, RecordError
@@ -19,27 +19,20 @@ PASSWORD = "hush" * 2
 DATABASE = "passwords"
 
 
-class WithoutLogin(pymongo.MongoClient):
-    """Leaves out of an address the login that the server of the tests does not understand."""
-
-    def __init__(self, uri, **options):
-        super().__init__(re.sub("//.*@", "//", uri), **options)
-
-
 @pytest.fixture
 def login(mongo_uri, monkeypatch, tmp_path):
-    """Settings with a login in the environment."""
-    monkeypatch.setattr(pymongo, "MongoClient", WithoutLogin)
-    settings = {
-        "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"),
-        "MONGO_HOST": mongo_uri.rpartition("/")[2],
-        "MONGO_DATABASE": DATABASE,
-        "MONGO_INITDB_ROOT_USERNAME": "me",
-        "MONGO_INITDB_ROOT_PASSWORD": PASSWORD,
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    yield settings
+    """Settings with a login in the environment, which a guard before the server asks for."""
+    with listening(Guard(port_of(mongo_uri), user="me", password=PASSWORD)) as guard:
+        settings = {
+            "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"),
+            "MONGO_HOST": f"127.0.0.1:{guard.port}",
+            "MONGO_DATABASE": DATABASE,
+            "MONGO_INITDB_ROOT_USERNAME": "me",
+            "MONGO_INITDB_ROOT_PASSWORD": PASSWORD,
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        yield settings
     with pymongo.MongoClient(mongo_uri) as client:
         client.drop_database(DATABASE)
 

@@ -1,0 +1,80 @@
+"""What happens on a full disk: one sentence, and a little space that was kept for the end."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from deep_bottleneck.errors import DiskFullError
+
+RESERVE_FILE = ".reserve"
+# what is written last: metrics, output and how the experiment ended
+RESERVED_BYTES = 2**20
+# what a file takes besides its content
+MARGIN_BYTES = 2**20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def make_sure_of_space(folder: Path) -> None:
+    """Make a folder, and make sure that there is space in it for an experiment.
+
+    Raises:
+        DiskFullError: if there is none.
+    """
+    with disk_full_said(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        trial = folder / f"{RESERVE_FILE}_{os.getpid()}"
+        try:
+            trial.write_bytes(bytes(RESERVED_BYTES))
+        finally:
+            trial.unlink(missing_ok=True)
+
+
+def require(path: Path, n_bytes: int) -> None:
+    """Make sure that a file can grow, where nothing can be mended once it could not.
+
+    Args:
+        path: the file.
+        n_bytes: by how much at least; twice that and a little more must be free.
+
+    Raises:
+        OSError: as of a full disk.
+    """
+    if shutil.disk_usage(path.parent).free < 2 * n_bytes + MARGIN_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def keep_reserve(folder: Path) -> None:
+    """Keep some space in the folder of an experiment."""
+    (folder / RESERVE_FILE).write_bytes(bytes(RESERVED_BYTES))
+
+
+def give_up_reserve(folder: Path) -> None:
+    """Let the space that was kept be used."""
+    with suppress(OSError):
+        (folder / RESERVE_FILE).unlink()
+
+
+@contextmanager
+def disk_full_said(folder: Path) -> Iterator[None]:
+    """Say in one sentence that a disk is full, and give up the space that was kept.
+
+    Args:
+        folder: what is being written.
+
+    Raises:
+        DiskFullError: in place of the errors of a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        give_up_reserve(folder)
+        raise DiskFullError(
+            f"{error.filename or folder} cannot be written: {os.strerror(error.errno)}. What was "
+            "recorded until now is kept; make space, or let DEEP_BOTTLENECK_RUNS name a folder on "
+            "another disk"
+        ) from None

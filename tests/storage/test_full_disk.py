@@ -1,0 +1,104 @@
+"""A local record on a disk that is full: a small file system of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faults import DATABASE, assert_complete, said_by_storage
+
+from deep_bottleneck import storage
+from deep_bottleneck.activation_store import ActivationStore
+from deep_bottleneck.errors import DiskFullError
+from deep_bottleneck.eval_tools import ExperimentLoader
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of 12 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(disk):
+    with (disk / "filler").open("wb", buffering=0) as filler:
+        try:
+            while True:
+                filler.write(bytes(1024))
+        except OSError:
+            pass
+
+
+def test_a_disk_that_is_full_for_a_while_costs_nothing_but_artifacts(
+    disk, server, experiment, caplog
+):
+    experiment(
+        server.uri,
+        fault=lambda: fill(disk),
+        at_end=(disk / "filler").unlink,
+        runs=disk / "runs",
+    )
+
+    stored = ExperimentLoader(path=disk / "runs").find_by_id(1)
+    assert stored.status == "COMPLETED"
+    assert stored.metrics["test.accuracy"].tolist() == [0.5, 0.75]
+    assert set(stored.artifacts) == {"before"}
+    (sentence,) = said_by_storage(caplog)
+    assert "cannot be written (No space left on device)" in sentence
+    assert_complete(ExperimentLoader(server.uri, DATABASE).find_by_id(1))
+
+
+def test_on_a_disk_that_stays_full_the_record_ends_with_what_it_had(
+    disk, server, experiment, caplog
+):
+    experiment(server.uri, fault=lambda: fill(disk), runs=disk / "runs")
+
+    stored = ExperimentLoader(path=disk / "runs").find_by_id(1)
+    assert stored.status == "COMPLETED"
+    assert stored.metrics["test.accuracy"].tolist() == [0.5, 0.75]
+    assert stored.artifacts["before"].read() == b"a" * 1000
+    (sentence,) = said_by_storage(caplog)
+    assert "cannot be written (No space left on device)" in sentence
+    assert not list((disk / "runs" / "1").glob(".*.unfinished"))
+
+
+def test_nothing_starts_on_a_full_disk(disk):
+    fill(disk)
+
+    with pytest.raises(DiskFullError, match="cannot be written: No space left on device"):
+        storage.observers({"DEEP_BOTTLENECK_RUNS": str(disk / "runs")}, disk / "no such file")
+
+
+@pytest.mark.slow
+def test_training_ends_in_one_sentence_and_keeps_what_it_recorded(disk):
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MONGO")}
+    updates = ["seed=0", "epochs=2000", "n_runs=3"]
+
+    ended = subprocess.run(
+        [sys.executable, "experiment.py", "with", "configs/basic.json", *updates],
+        cwd=ROOT,
+        env={**outside, "DEEP_BOTTLENECK_RUNS": str(disk / "runs"), "KERAS_BACKEND": "torch"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 74, ended.stderr
+    (sentence,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+    assert str(disk / "runs" / "1") in sentence
+    assert "cannot be written: No space left on device" in sentence
+    assert "Traceback" not in ended.stderr
+    record = disk / "runs" / "1"
+    assert json.loads((record / "run.json").read_text())["status"] == "FAILED"
+    with ActivationStore(record / "activations.h5") as store:
+        assert len(store.part("test").epochs) > 1
