@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements/base.txt
 
-.PHONY: run test lint docs benchmark clean
+.PHONY: run test lint docs linkcheck benchmark clean
 
 run: $(VENV)/.base
 	$(BIN)/python run_experiments.py -d $(CONFIG) $(UPDATES)
@@ -22,10 +22,14 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
-docs: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet -r requirements/docs.txt
+docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W -b html docs docs/_build
+
+# needs a network; links within the project are checked by `make docs` and `make test`
+linkcheck: $(VENV)/.docs
+	$(BIN)/python -m sphinx -D nb_execution_mode=off -b linkcheck docs docs/_build/linkcheck
 
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.training
@@ -51,4 +55,8 @@ $(VENV)/.base: $(REQUIREMENTS)
 
 $(VENV)/.dev: $(VENV)/.base requirements/dev.txt requirements/notebooks.txt requirements/tensorboard.txt
 	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev requirements/docs.txt
+	$(BIN)/python -m pip install --quiet -r requirements/docs.txt
 	touch $@

@@ -1,8 +1,8 @@
 """The simple gradient noise scale: at which batch size does averaging gradients stop to pay?
 
-B_simple = tr(Sigma) / |G|^2, with G the mean gradient over the data and Sigma the covariance of the
-gradient of single examples (McCandlish et al. 2018, "An empirical model of large-batch training",
-eq. 2.9), in examples. For each parameter tensor and for all together.
+`B_simple = tr(Sigma) / |G|^2`, with G the mean gradient over the data and Sigma the covariance of
+the gradient of single examples (McCandlish et al. 2018, "An empirical model of large-batch
+training", eq. 2.9), in examples. For each parameter tensor and for all together.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ class NoiseScale:
 
     Attributes:
         noise: tr(Sigma), the variance of the gradient of one example, summed over its components.
-        signal: |G|^2, the squared norm of the mean gradient.
+        signal: `|G|^2`, the squared norm of the mean gradient.
     """
 
     noise: float
@@ -36,7 +36,7 @@ class NoiseScale:
 
     @property
     def scale(self) -> float:
-        """tr(Sigma) / |G|^2 in examples; infinite without any signal, NaN without a gradient."""
+        """`tr(Sigma) / |G|^2` in examples; infinite without any signal, NaN without a gradient."""
         if self.signal > 0:
             return self.noise / self.signal
         return float("inf") if self.noise > 0 else float("nan")
@@ -47,7 +47,7 @@ def from_two_batch_sizes(
 ) -> dict[str, NoiseScale]:
     """The noise scale from the gradient of a small and of a large batch.
 
-    E|G_B|^2 = |G|^2 + tr(Sigma)/B, solved for both unknowns (McCandlish et al. 2018, eq. A.2).
+    `E|G_B|^2 = |G|^2 + tr(Sigma)/B`, solved for both unknowns (McCandlish et al. 2018, eq. A.2).
 
     Args:
         small: the gradient of the mean loss over the small batch, by parameter; each may have a
@@ -85,7 +85,7 @@ def from_squared_norms(
     """The noise scale from the squared norms that `from_two_batch_sizes` takes from gradients.
 
     Args:
-        of_small: |G_B|^2 of a small batch, or its mean over several.
+        of_small: `|G_B|^2` of a small batch, or its mean over several.
         of_large: that of the large batch.
         small_size: how many examples a small batch has.
         large_size: how many the large one has, more than a small one.
@@ -98,7 +98,7 @@ def from_squared_norms(
 def from_per_example_gradients(gradients: Gradients) -> dict[str, NoiseScale]:
     """The noise scale from the gradient of every single example.
 
-    tr(Sigma) is the unbiased sample variance, and |G|^2 what remains of the squared norm of the
+    tr(Sigma) is the unbiased sample variance, and `|G|^2` what remains of the squared norm of the
     mean gradient when tr(Sigma)/N is taken off.
 
     Args:
@@ -133,7 +133,7 @@ def per_example_gradients(
         targets: shape (n_examples, ...).
 
     Returns:
-        By parameter that requires a gradient, shape (n_examples, *parameter's shape).
+        By parameter that requires a gradient, of shape n_examples times the parameter's.
 
     Raises:
         ValueError: if there is not one target for each input.

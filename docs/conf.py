@@ -1,8 +1,17 @@
 """The documentation's settings; `make docs` builds it."""
 
 import os
+import sys
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 
 os.environ["KERAS_BACKEND"] = "torch"
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import from_code
 
 project = "deep-bottleneck"
 author = "the deep-bottleneck authors"
@@ -12,7 +21,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinxcontrib.bibtex",
 ]
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["deflist", "dollarmath"]
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
 exclude_patterns = ["_build", "jupyter_execute", "estimator_accuracy.md"]
@@ -24,4 +33,32 @@ nb_output_stderr = "remove"
 html_theme = "furo"
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
+# the attributes of a named tuple are members too
+napoleon_use_ivar = True
 myst_heading_anchors = 3
+linkcheck_timeout = 20
+linkcheck_retries = 2
+# publishers that answer browsers only
+linkcheck_ignore = [
+    r"http://127\.0\.0\.1",
+    r"https://doi\.org/",
+    r"https://openreview\.net/",
+]
+
+
+class FromCode(SphinxDirective):
+    """Puts in what a function of `from_code` writes, given the words behind its name."""
+
+    required_arguments = 1
+    optional_arguments = 100
+
+    def run(self) -> list[nodes.Node]:
+        """Write it anew with each build, whatever has changed."""
+        self.env.note_reread()
+        function, *words = self.arguments
+        return self.parse_text_to_nodes(getattr(from_code, function)(*words))
+
+
+def setup(app: Sphinx) -> None:
+    """Tell Sphinx about the directive."""
+    app.add_directive("from-code", FromCode)

@@ -6,15 +6,17 @@
     python run_experiments.py -d configs/cohorts/cohort_05.json
     python docs/make_pictures.py cohort cohort_05
 
-where 1 is the id of the experiment.
+where 1 is the id of the experiment. `docs/guide/getting_started.md` tells how to make those that
+its pictures are drawn from.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
+from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader, compare
 from deep_bottleneck.eval_tools.planes import draw_planes
 from deep_bottleneck.plotter.compression import peak_and_final
 
@@ -55,14 +57,33 @@ def compression(experiments: ExperimentCollection) -> pd.DataFrame:
     return differing.join(pd.DataFrame(rows).T)
 
 
+def first_plane(experiment_id: str) -> None:
+    """The information plane of the test examples, as the experiment has stored it."""
+    experiment = ExperimentLoader().find_by_id(experiment_id)
+    experiment.artifacts["infoplane_test"].save(PICTURES / "first_plane.png")
+
+
+def two_planes(*experiment_ids: str) -> None:
+    """The planes of experiments side by side."""
+    planes = ExperimentLoader().find_by_ids(experiment_ids).plot_planes()
+    planes.savefig(PICTURES / "two_planes.png", bbox_inches="tight", dpi=110)
+
+
+def two_accuracies(*experiment_ids: str) -> None:
+    """The test accuracy of experiments on the same axes."""
+    curves = compare(ExperimentLoader().find_by_ids(experiment_ids), "test.accuracy")
+    curves.savefig(PICTURES / "two_accuracies.png", bbox_inches="tight", dpi=110)
+
+
 def main() -> None:
     """Draw the picture that the command names."""
-    pictures = {"five_planes": five_planes, "cohort": cohort}
+    drawn = (five_planes, cohort, first_plane, two_planes, two_accuracies)
+    pictures: dict[str, Callable[..., None]] = {picture.__name__: picture for picture in drawn}
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("picture", choices=pictures)
-    options.add_argument("of", help="id of the experiment or name of the cohort")
+    options.add_argument("of", nargs="+", help="ids of the experiments, or name of the cohort")
     chosen = options.parse_args()
-    pictures[chosen.picture](chosen.of)
+    pictures[chosen.picture](*chosen.of)
 
 
 if __name__ == "__main__":

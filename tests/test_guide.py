@@ -5,15 +5,12 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from reader import GUIDE, ROOT, blocks_of
 
 import run_experiments
-
-ROOT = Path(__file__).resolve().parent.parent
-GUIDE = ROOT / "docs" / "guide"
-FILE = re.compile(r"```{code-block} \w+\n:caption: (\S+)\n\n(.*?)```", re.DOTALL)
+from deep_bottleneck.launch_plan import LaunchPlan
 
 
 @pytest.fixture
@@ -33,7 +30,8 @@ def run(tmp_path):
 
 
 def write_files_of(page, folder):
-    for name, content in FILE.findall((GUIDE / page).read_text()):
+    files = [(name, content) for _, name, content in blocks_of(page) if name]
+    for name, content in files:
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         (path.parent / "__init__.py").touch()
@@ -70,3 +68,13 @@ def test_a_mistake_ends_in_the_sentence_of_the_guide(command, sentence, monkeypa
     assert end.value.code != 0
     printed = capsys.readouterr()
     assert sentence in printed.out + printed.err
+
+
+@pytest.mark.parametrize("page", ["config.md", "evaluation.md"])
+def test_configs_of_the_guide_have_no_mistakes(page, tmp_path):
+    write_files_of(page, tmp_path)
+
+    plan = LaunchPlan.make(tmp_path, updates=[], only=[], thorough=True)
+
+    assert plan.experiments
+    assert not plan.has_mistakes, plan.table()

@@ -29,7 +29,14 @@ Scaling = Literal["absolute", "silverman"]
 def load(
     discretization_range: float, alpha: float = 2.0, scaling: Scaling = "absolute"
 ) -> "RenyiEstimator":
-    """An estimator with Gaussian kernels of width `discretization_range`."""
+    """An estimator with Gaussian kernels of width `discretization_range`.
+
+    Args:
+        discretization_range: the standard deviation of the kernels.
+        alpha: the order of the entropy.
+        scaling: "absolute" for a width in the units of inputs and activations alike, "silverman"
+            for Silverman's rule of thumb with the width as its factor.
+    """
     return RenyiEstimator(discretization_range, alpha, scaling)
 
 

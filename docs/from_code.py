@@ -1,0 +1,205 @@
+"""What the documentation says as the code says it: Markdown made of configs, plug-ins, commands.
+
+Pages put it in with the directive `from-code` of `conf.py`, as in
+
+    ```{from-code} hyperparameters epochs batch_size
+    ```
+"""
+
+import ast
+import contextlib
+import importlib
+import inspect
+import io
+import json
+import os
+import pkgutil
+import re
+import runpy
+import sys
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import deep_bottleneck
+from deep_bottleneck import measurement, pipeline
+from deep_bottleneck.config import Config
+from deep_bottleneck.dataset_options import DatasetOptions
+
+ROOT = Path(__file__).resolve().parent.parent
+KINDS = ("datasets", "models", "mi_estimator", "callbacks", "plotter", "launchers")
+# what the framework gives to the plug-ins whose config entry may have arguments
+GIVEN = {
+    "mi_estimator": measurement.ESTIMATOR_VALUES,
+    "callbacks": pipeline.CALLBACK_VALUES,
+    "plotter": pipeline.PLOTTER_VALUES,
+}
+WIDTH = "84"
+
+
+def hyperparameters(*keys: str) -> str:
+    """A table of config keys with type, default and effect."""
+    described = Config.model_json_schema()["properties"]
+    effects = {key: described[key]["description"] for key in keys}
+    return _table(Config.model_json_schema(), Config.parse({}).model_dump(mode="json"), effects)
+
+
+def dataset_options() -> str:
+    """A table of the options of the config key of this name."""
+    effects = _section(inspect.getdoc(DatasetOptions) or "", "Attributes")
+    return _table(DatasetOptions.model_json_schema(), DatasetOptions().model_dump(), effects)
+
+
+def components(kind: str) -> str:
+    """Every plug-in of a kind, with its import path and what its docstrings say."""
+    return "\n".join(_entry(kind, module) for module in plug_ins(kind))
+
+
+def plug_ins(kind: str) -> Iterator[ModuleType]:
+    """The modules of a kind that have a `load`."""
+    package = importlib.import_module(f"{deep_bottleneck.__name__}.{kind}")
+    for found in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{found.name}")
+        if hasattr(module, "load"):
+            yield module
+
+
+def help_of(command: str, *subcommand: str) -> str:
+    """What a command of the project says about itself.
+
+    Args:
+        command: a script, seen from the root of the project, or a module.
+        subcommand: what stands before `--help`.
+    """
+    script = ROOT / command
+    name = command
+    if not script.exists():
+        module = ROOT.joinpath(*command.split("."))
+        script = module / "__main__.py" if module.is_dir() else module.with_suffix(".py")
+        name = f"python -m {command}"
+    printed = io.StringIO()
+    with (
+        # Sacred imports pkg_resources, which warns every user of its end
+        warnings.catch_warnings(action="ignore"),
+        mock.patch.object(sys, "argv", [name, *subcommand, "--help"]),
+        mock.patch.dict(os.environ, COLUMNS=WIDTH),
+        contextlib.redirect_stdout(printed),
+        contextlib.suppress(SystemExit),
+    ):
+        runpy.run_path(str(script), run_name="__main__")
+    return f"```text\n{printed.getvalue()}```\n"
+
+
+def benchmarks() -> str:
+    """Every command in `benchmarks`, with its docstring and options."""
+    commands = sorted(
+        path.stem
+        for path in (ROOT / "benchmarks").glob("*.py")
+        if "argparse.ArgumentParser(" in path.read_text(encoding="utf-8")
+    )
+    return "\n".join(_benchmark(name) for name in commands)
+
+
+def _benchmark(name: str) -> str:
+    command = f"python -m benchmarks.{name}"
+    source = (ROOT / "benchmarks" / f"{name}.py").read_text(encoding="utf-8")
+    about = (ast.get_docstring(ast.parse(source)) or "").replace(f"\n\n{command}", "")
+    _, _, options = help_of(f"benchmarks.{name}").removesuffix("```\n").partition("options:\n")
+    own = re.sub(r"  -h, --help.*\n", "", options)
+    block = f"\n\n```text\n{textwrap.dedent(own).strip()}\n```" if own.strip() else ""
+    return _definition(f"`{command}`", about + block)
+
+
+def _entry(kind: str, module: ModuleType) -> str:
+    """A definition of a plug-in: what it is, what it needs, and the options of its entry."""
+    documented = (inspect.getdoc(module.load) or "") if inspect.isfunction(module.load) else ""
+    summary = re.split(r"^(?:Args|Raises|Returns):$", documented, flags=re.MULTILINE)[0]
+    needs = [
+        f"Needs `{callback}` among the callbacks."
+        for callback in getattr(module, "NEEDED_TABLES", {}).values()
+    ]
+    if getattr(module, "NEEDS_ACTIVATIONS", False):
+        needs.append("Looks at the recorded activations themselves.")
+    path = f"`{kind}.{module.__name__.rpartition('.')[2]}`"
+    paragraphs = [inspect.getdoc(module) or "", summary.strip(), " ".join(needs)]
+    paragraphs.append(_options(kind, module.load, _section(documented, "Args")))
+    return _definition(path, "\n\n".join(filter(None, paragraphs)))
+
+
+def _options(kind: str, load: Callable[..., Any], described: Mapping[str, str]) -> str:
+    """A list of the arguments that only an entry of the config can give."""
+    if kind not in GIVEN:
+        return ""
+    given = {*Config.model_fields, *GIVEN[kind]}
+    own = [p for name, p in inspect.signature(load).parameters.items() if name not in given]
+    return "\n".join(
+        f"- `{p.name}`{_default(p)}: {described.get(p.name, 'see the source')}" for p in own
+    )
+
+
+def _default(parameter: inspect.Parameter) -> str:
+    if parameter.default is parameter.empty:
+        return ""
+    return f" (default `{json.dumps(parameter.default)}`)"
+
+
+def _definition(term: str, paragraphs: str) -> str:
+    return f"{term}\n: {textwrap.indent(paragraphs, '  ').strip()}\n"
+
+
+def _section(docstring: str, title: str) -> dict[str, str]:
+    """The items of a section of a docstring in Google's style, each in one line."""
+    _, _, after = docstring.partition(f"{title}:\n")
+    section = re.split(r"^\S", after, maxsplit=1, flags=re.MULTILINE)[0]
+    items = re.findall(r"^    (\w+): (.*\n?(?:     .*\n?)*)", section, flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in items}
+
+
+def _table(
+    schema: Mapping[str, Any], defaults: Mapping[str, Any], effects: Mapping[str, str]
+) -> str:
+    rows = ["| key | type | default | effect |", "|---|---|---|---|"]
+    for key, effect in effects.items():
+        shown = json.dumps(defaults[key])
+        type_ = in_words(schema["properties"][key], schema.get("$defs", {}))
+        rows.append(f"| `{key}` | {type_} | `{shown}` | {effect} |")
+    return "\n".join(rows) + "\n"
+
+
+def in_words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """What values a JSON schema allows."""
+    match schema:
+        case {"$ref": reference}:
+            about = definitions[reference.rpartition("/")[2]]["description"].partition("\n")[0]
+            forms = re.findall(r"`.*`", about)
+            return forms[0] if forms else "object"
+        case {"anyOf": alternatives}:
+            null_first = sorted(alternatives, key=lambda one: one != {"type": "null"})
+            return " or ".join(in_words(one, definitions) for one in null_first)
+        case {"enum": values}:
+            *others, last = (f"`{json.dumps(value)}`" for value in values)
+            return f"{', '.join(others)} or {last}"
+        case {"const": value}:
+            return f"`{json.dumps(value)}`"
+        case {"type": "array", "items": items}:
+            return f"list, each {in_words(items, definitions)}"
+        case {"type": "integer"}:
+            return "whole number" + _limits(schema, 1)
+        case {"type": "number"}:
+            return "number" + _limits(schema, 0)
+    return {"null": "`null`", "boolean": "`true` or `false`", "string": "string"}[schema["type"]]
+
+
+def _limits(schema: Mapping[str, Any], step: int) -> str:
+    """The smallest and the largest number; with a step of 0 between numbers that are allowed."""
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if above is not None and not step:
+        return f" above {above}"
+    lowest = schema.get("minimum", None if above is None else above + step)
+    highest = schema.get("maximum", None if below is None else below - step)
+    start = "" if lowest is None else f" from {lowest}"
+    return start if highest is None else f"{start} to {highest}"

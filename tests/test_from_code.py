@@ -1,0 +1,125 @@
+"""What the documentation takes from the code is all of it, and reads as it should."""
+
+import json
+import pkgutil
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from deep_bottleneck.config import Config
+from deep_bottleneck.dataset_options import DatasetOptions
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+GUIDE = DOCS / "guide"
+
+
+@pytest.fixture
+def from_code(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    return import_module("from_code")
+
+
+def directives(page: str, function: str) -> list[list[str]]:
+    """The words behind a function's name, wherever a page puts in what it writes."""
+    found = re.findall(rf"^```{{from-code}} {function}\b(.*)$", (GUIDE / page).read_text(), re.M)
+    return [words.split() for words in found]
+
+
+def test_each_hyperparameter_is_in_one_table_of_the_guide():
+    shown = [key for keys in directives("config.md", "hyperparameters") for key in keys]
+
+    assert sorted(shown) == sorted(Config.model_fields)
+
+
+def test_tables_say_types_defaults_and_effects(from_code):
+    table = from_code.hyperparameters(*Config.model_fields).splitlines()[2:]
+
+    rows = dict(re.match(r"\| `(\w+)` \| .* \| `(.*)` \| .+ \|$", row).groups() for row in table)
+    defaults = {"seed": None, **Config.parse({}).defaults()}
+    assert {key: json.loads(default) for key, default in rows.items()} == defaults
+    assert '| `optimizer` | `"sgd"` or `"adam"` | `"adam"` | the training algorithm |' in table
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("epochs", "whole number from 1"),
+        ("seed", "`null` or whole number from 0 to 4294967295"),
+        ("quantize_bits", "`null` or whole number from 1 to 16"),
+        ("max_norm_weights", "`false` or number above 0"),
+        ("keep_activations", "`true` or `false` or string"),
+        ("calculate_mi_for", 'list, each `"train"`, `"test"` or `"full"`'),
+        ("callbacks", 'list, each `"path"` or `["path", [arguments], {"name": argument}]`'),
+    ],
+)
+def test_types_are_said_in_words(from_code, key, words):
+    schema = Config.model_json_schema()
+
+    assert from_code.in_words(schema["properties"][key], schema["$defs"]) == words
+
+
+def test_every_option_of_data_sets_is_explained(from_code):
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (\S.*) \|$", from_code.dataset_options(), re.M)
+
+    assert [key for key, _ in rows] == list(DatasetOptions.model_fields)
+
+
+def test_every_plug_in_is_in_the_guide(from_code):
+    kinds = [kind for (kind,) in directives("components.md", "components")]
+    assert kinds == list(from_code.KINDS)
+
+    for kind in kinds:
+        package = import_module(f"deep_bottleneck.{kind}")
+        sources = {
+            f"{kind}.{module.name}": Path(package.__path__[0]) / f"{module.name}.py"
+            for module in pkgutil.iter_modules(package.__path__)
+        }
+        has_load = re.compile(r"^(?:def )?load\b", re.MULTILINE)
+        loadable = {path for path, file in sources.items() if has_load.search(file.read_text())}
+        paragraphs = re.findall(r"^`(.+)`\n: (.+)$", from_code.components(kind), re.M)
+        assert {path for path, _ in paragraphs} == loadable
+
+
+def test_plug_ins_say_what_they_need_and_take(from_code):
+    plotters, callbacks = from_code.components("plotter"), from_code.components("callbacks")
+
+    assert "Needs `callbacks.gradient_logger` among the callbacks." in plotters
+    assert '- `measure` (default `"cka"`): "cka", "cka_rbf", "svcca" or "pwcca".' in plotters
+    assert "- `monitor`: " in callbacks
+    assert "see the source" not in plotters + callbacks + from_code.components("mi_estimator")
+
+
+def test_help_is_that_of_the_command(from_code):
+    shown = from_code.help_of("deep_bottleneck.storage", "doctor")
+
+    assert shown.startswith(
+        "```text\nusage: python -m deep_bottleneck.storage doctor [-h] [--mend]"
+    )
+
+
+def test_every_command_with_options_is_in_the_guide():
+    shown = {words[0] for words in directives("command_line.md", "help_of")}
+    root = DOCS.parent
+    found = {
+        path.relative_to(root)
+        for path in (*root.glob("*.py"), *(root / "deep_bottleneck").rglob("*.py"))
+        if "argparse.ArgumentParser(" in path.read_text()
+    }
+
+    commands = {
+        str(path) if path.parent == Path() else ".".join(path.with_suffix("").parts)
+        for path in found
+    }
+    assert {command.removesuffix(".__main__") for command in commands} <= shown
+
+
+def test_every_target_of_the_makefile_is_in_the_guide():
+    makefile = (DOCS.parent / "Makefile").read_text()
+    page = (GUIDE / "command_line.md").read_text()
+
+    (targets,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.M)
+    assert re.findall(r"^\| `make (\w+)` \|", page, re.M) == targets.split()
+    for variable in re.findall(r"^(\w+) \?=", makefile, re.M):
+        assert f"`{variable}`" in page

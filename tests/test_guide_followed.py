@@ -1,0 +1,80 @@
+"""Whoever follows a page of the guide from top to bottom gets what it promises."""
+
+import importlib.util
+import re
+import subprocess
+
+import pytest
+from reader import GUIDE, ROOT, clone, follow, run
+
+__all__ = ["clone"]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def make_pictures(tmp_path, monkeypatch):
+    """The command that draws the documentation's pictures, into a folder of the test."""
+    specification = importlib.util.spec_from_file_location(
+        "make_pictures", ROOT / "docs" / "make_pictures.py"
+    )
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    monkeypatch.setattr(module, "PICTURES", tmp_path)
+    return module
+
+
+def test_getting_started(clone, make_pictures, tmp_path, monkeypatch):
+    follow("getting_started.md", clone)
+
+    assert (clone / "two_planes.png").exists()
+    assert (clone / "two_accuracies.png").exists()
+    assert (clone / "runs" / "1" / "trust_plot_test.png").exists()
+    monkeypatch.chdir(clone)
+    for picture, ids in (("first_plane", "1"), ("two_planes", "12"), ("two_accuracies", "12")):
+        getattr(make_pictures, picture)(*ids)
+    page = (GUIDE / "getting_started.md").read_text()
+    shown = set(re.findall(r"\(\.\./pictures/(\w+\.png)\)", page))
+    assert shown == {path.name for path in tmp_path.glob("*.png")}
+
+
+def test_config(clone):
+    follow("config.md", clone)
+
+    measured = {path.name for path in (clone / "runs" / "2").glob("information_measures_*.csv")}
+    assert {
+        f"information_measures_{name}_test.csv"
+        for name in ("binning", "upper", "upper_0.1", "kraskov")
+    } <= measured
+
+
+def test_command_line(clone):
+    follow("command_line.md", clone)
+
+    assert (clone / "report.html").exists()
+    options = re.findall(r"^\| `(--\w+)", (GUIDE / "command_line.md").read_text(), re.M)
+    printed = " ".join(run(clone, ".venv/bin/python", "experiment.py", "--help"))
+    assert options
+    assert all(f" {option}" in printed for option in options)
+
+
+def test_evaluation(clone):
+    follow("evaluation.md", clone)
+
+    pictures = {path.name for path in clone.glob("*.png")}
+    assert pictures == {"plane.png", "planes.png", "comparison.png", "by_activation.png"}
+
+
+def test_the_board_of_getting_started_answers(clone):
+    (clone / "runs").mkdir()
+    (command,) = re.findall(
+        r"^    (.*deep_bottleneck\.board)$", (GUIDE / "getting_started.md").read_text(), re.M
+    )
+
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {command} --port 0"], cwd=clone, stderr=subprocess.PIPE, text=True
+    ) as board:
+        first_line = board.stderr.readline()
+        board.terminate()
+
+    assert "http://127.0.0.1:" in first_line
