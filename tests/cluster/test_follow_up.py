@@ -219,6 +219,7 @@ def test_only_what_may_still_run_is_left_alone_by_a_resume(scheduler, tell, jobs
         (f"{os.uname().nodename}:{2**22 + 1}", ["completed", "running", "lost", "lost"]),
         ("elsewhere:1", ["completed", "running", "queued", "queued"]),
     ],
+    ids=["this process", "ended", "elsewhere"],
 )
 def test_a_local_launch_lives_as_long_as_its_process(submission, tell, states, process, expected):
     replace(submission, launcher="launchers.local", job=process).write()
@@ -228,7 +229,9 @@ def test_a_local_launch_lives_as_long_as_its_process(submission, tell, states, p
     assert [state for state, _ in states()[0]] == expected
 
 
-@pytest.mark.parametrize("process", [this_process(), "elsewhere:1"])
+@pytest.mark.parametrize(
+    "process", [this_process(), "elsewhere:1"], ids=["this process", "elsewhere"]
+)
 def test_a_local_launch_that_is_not_heard_of_is_lost(submission, tell, states, process, tmp_path):
     replace(submission, launcher="launchers.local", job=process).write()
     tell(2, "RUNNING")
