@@ -57,10 +57,10 @@ def compression(experiments: ExperimentCollection) -> pd.DataFrame:
     return differing.join(pd.DataFrame(rows).T)
 
 
-def first_plane(experiment_id: str) -> None:
+def plane(experiment_id: str, name: str) -> None:
     """The information plane of the test examples, as the experiment has stored it."""
     experiment = ExperimentLoader().find_by_id(experiment_id)
-    experiment.artifacts["infoplane_test"].save(PICTURES / "first_plane.png")
+    experiment.artifacts["infoplane_test"].save(PICTURES / f"{name}.png")
 
 
 def two_planes(*experiment_ids: str) -> None:
@@ -77,11 +77,13 @@ def two_accuracies(*experiment_ids: str) -> None:
 
 def main() -> None:
     """Draw the picture that the command names."""
-    drawn = (five_planes, cohort, first_plane, two_planes, two_accuracies)
+    drawn = (five_planes, cohort, plane, two_planes, two_accuracies)
     pictures: dict[str, Callable[..., None]] = {picture.__name__: picture for picture in drawn}
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("picture", choices=pictures)
-    options.add_argument("of", nargs="+", help="ids of the experiments, or name of the cohort")
+    options.add_argument(
+        "of", nargs="+", help="ids, or a cohort; after the id for a plane the name of its picture"
+    )
     chosen = options.parse_args()
     pictures[chosen.picture](*chosen.of)
 

@@ -31,8 +31,9 @@ def test_getting_started(clone, make_pictures, tmp_path, monkeypatch):
     assert (clone / "two_accuracies.png").exists()
     assert (clone / "runs" / "1" / "trust_plot_test.png").exists()
     monkeypatch.chdir(clone)
-    for picture, ids in (("first_plane", "1"), ("two_planes", "12"), ("two_accuracies", "12")):
-        getattr(make_pictures, picture)(*ids)
+    make_pictures.plane("1", "first_plane")
+    make_pictures.two_planes("1", "2")
+    make_pictures.two_accuracies("1", "2")
     page = (GUIDE / "getting_started.md").read_text()
     shown = set(re.findall(r"\(\.\./pictures/(\w+\.png)\)", page))
     assert shown == {path.name for path in tmp_path.glob("*.png")}
