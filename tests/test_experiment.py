@@ -351,7 +351,7 @@ def test_a_mistaken_command_is_one_sentence(call, arguments, sentence):
 def running(environment, tmp_path):
     """An experiment that would train for hours, once it has recorded some epochs."""
     command = [sys.executable, ROOT / "experiment.py", "with", "configs/basic.json"]
-    command += ["epochs=1000000", "n_runs=2", "architecture=[3]"]
+    command += ["epochs=1000000", "n_runs=2", "architecture=[3]", "keep_activations=True"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=log, stderr=log, preexec_fn=_hear_ctrl_c
