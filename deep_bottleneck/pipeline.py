@@ -177,24 +177,14 @@ def run_experiment(
     plotters = [_loaded(component, values, BasePlotter) for component in plan.plotters]
     models = list(_models(plan.model, values, config))
     store_path = _store_path(config, folder)
-    stream = None
-    callbacks = plan.callbacks
-    if (
-        not plan.draws_activations
-        and not config.keep_activations
-        and all(map(can_stream, estimators))
-    ):
+    stream, callbacks = None, plan.callbacks
+    wanted_later = config.keep_activations or plan.draws_activations
+    if not wanted_later and all(map(can_stream, estimators)):
+        parts, schedule = config.calculate_mi_for, default_schedule
         stream = InformationStream(
-            named,
-            values,
-            dataset,
-            config.calculate_mi_for,
-            default_schedule,
-            config.epochs,
-            stored,
-            where,
+            named, values, dataset, parts, schedule, config.epochs, stored, where
         )
-        callbacks = [one for one in callbacks if one.path != ACTIVITY_RECORDER]
+        callbacks = [callback for callback in callbacks if callback.path != ACTIVITY_RECORDER]
     _train(config, callbacks, stream, models, values, store_path, checkpoints)
     with ActivationStore(store_path) as store:
         metrics = store.metrics()

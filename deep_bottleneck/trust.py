@@ -143,7 +143,7 @@ def _middle(first: int, last: int) -> float:
 
 
 def may_be_telling(before: int | None, at_most: int) -> bool:
-    """Whether a recorded epoch may be the first or the middle one, before it is known which is last.
+    """Whether a recorded epoch may be the first or the middle one, whichever will be the last.
 
     The middle one is the nearest, so none that comes after an epoch beyond the middle.
 
