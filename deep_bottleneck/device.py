@@ -57,7 +57,7 @@ def description(device: torch.device) -> dict[str, Any]:
         "device" and "torch"; of a CUDA device also its "name", its "memory_bytes", the version of
         "cuda" that torch was built with, and the "driver" where the system tells it.
     """
-    found: dict[str, Any] = {"device": str(device), "torch": torch.__version__}
+    found: dict[str, Any] = {"device": str(device), "torch": str(torch.__version__)}
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         found |= {

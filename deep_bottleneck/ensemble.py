@@ -153,6 +153,7 @@ class Ensemble:
                 with threads_for(group.multiplications):
                     _fit_together(group, callbacks, recorders, epochs, keeper, before, waiting)
             group.release()
+            del group  # and its memory, which the next one may need
             begun = []
         if reason is not None:
             logger.info("Training the runs one after the other with model.fit, since %s.", reason)

@@ -211,6 +211,7 @@ class LockstepGroup:
             detach(model, self._home)
         # they know the group, which would keep its memory
         self._launchers.clear()
+        self._graphs.clear()
 
     def activations(self, examples: FloatArray) -> list[FloatArray]:
         """The output of each layer with a kernel, shape (runs, n_examples, n_units)."""

@@ -264,6 +264,7 @@ def _train(
         }
         recorders, of_runs = _loaded_callbacks(callbacks, values, config.n_runs)
         if stream is not None:
+            stream.may_stop_early = any(of_runs)
             recorders.append(stream)
         where = torch.device(values["device"]) if config.backend == "torch" else None
         Ensemble(models, config.seed or 0, where).fit(

@@ -7,7 +7,7 @@ of the first, the middle and the last epoch is measured at every epoch that may 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, cast
 
 import numpy as np
@@ -73,7 +73,12 @@ class _Measure:
 
 
 class InformationStream(Recorder):
-    """Measures the scheduled epochs of a training, and the last of each run."""
+    """Measures the scheduled epochs of a training, and the last of each run.
+
+    Attributes:
+        may_stop_early: whether a callback may stop a run. If none can, it is known beforehand which
+            epochs the trust report tells of, and the others are measured once.
+    """
 
     def __init__(
         self,
@@ -102,6 +107,7 @@ class InformationStream(Recorder):
         self._dataset = dataset
         self._schedule = schedule
         self._last_possible = epochs - 1
+        self.may_stop_early = True
         self._tables = tables
         # as before training, which may take fewer
         self._with_threads = partial(n_threads, torch.get_num_threads())
@@ -121,8 +127,8 @@ class InformationStream(Recorder):
         before = self._epoch_before
         if before is not None and before >= epoch:
             before = None  # the first of another group
-        telling = stopping.any() or trust.may_be_telling(before, self._last_possible)
         self._epoch_before = epoch
+        telling = self._may_be_telling(epoch, before, bool(stopping.any()))
         runs = np.array(group.runs)[due]
         with self._with_threads():
             outputs = _Outputs(group, self._dataset, due)
@@ -153,6 +159,17 @@ class InformationStream(Recorder):
             store_measured(name, table, report, self._tables)
             found[name] = table
         return found
+
+    def _may_be_telling(self, epoch: int, before: int | None, stops: bool) -> bool:
+        if self.may_stop_early:
+            return stops or trust.may_be_telling(before, self._last_possible)
+        return epoch in self._telling_of_all
+
+    @cached_property
+    def _telling_of_all(self) -> list[int]:
+        """The telling epochs of a training to its end."""
+        scheduled = filter(self._schedule, range(self._last_possible))
+        return trust.telling_epochs([*scheduled, self._last_possible])
 
     def _measure(self, measure: _Measure, epoch: int, runs: IntArray, outputs: "_Outputs") -> None:
         layers = outputs.of(measure.part, measure.estimator.takes_tensors)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.errors import RecordError
@@ -71,6 +72,7 @@ def test_an_experiment_stores_tables_pictures_and_metrics(call, tmp_path):
     assert set(metrics) == {"training.loss", "training.accuracy", "test.loss", "test.accuracy"}
     assert metrics["test.accuracy"]["steps"] == [0, 1, 2]
     assert "deep_bottleneck/ensemble.py" in {name for name, _ in run["experiment"]["sources"]}
+    assert json.loads((record / "info.json").read_text())["device"]["torch"] == torch.__version__
     assert not (record / "activations.h5").exists()
 
 
