@@ -84,6 +84,12 @@ def epoch(
         return 1e3 * seconds(lambda: group.train_epoch(next(numbers)), where, repeats)
 
 
+def drawing(dataset: Dataset, n_runs: int, repeats: int) -> float:
+    """Milliseconds in which the host draws an epoch's order of examples, while the device works."""
+    batches = Batches(len(dataset.train), CONFIG.batch_size, None, seed=0)
+    return 1e3 * seconds(lambda: batches.orders(range(n_runs), 0), torch.device("cpu"), repeats)
+
+
 def bounds(where: torch.device, n_examples: int, n_runs: int, repeats: int) -> float:
     """Seconds of both pairwise bounds of a layer at an epoch, for all runs."""
     activations, labels = _layer(where, n_examples, n_runs)
@@ -117,10 +123,16 @@ def print_training(where: torch.device, n_runs: Sequence[int], repeats: int) -> 
     with device.chosen(where):
         alone = model_fit(dataset, repeats + 1)
     print(f"model.fit, 1 run: {alone:.2f} ms an epoch")
-    print(f"{'runs':>6}{'with graph':>14}{'without':>12}{'times faster a run than fit':>30}")
+    print(
+        f"{'runs':>6}{'with graph':>14}{'without':>12}{'orders':>12}{'times faster than fit':>24}"
+    )
     for number in n_runs:
         graph, eager = (epoch(where, dataset, number, way, repeats) for way in (True, False))
-        print(f"{number:6d}{graph:11.2f} ms{eager:9.2f} ms{alone * number / graph:30.0f}")
+        orders = drawing(dataset, number, repeats)
+        print(
+            f"{number:6d}{graph:11.2f} ms{eager:9.2f} ms{orders:9.2f} ms"
+            f"{alone * number / graph:24.0f}"
+        )
 
 
 def print_measuring(where: torch.device, sizes: Sequence[int], n_runs: int, repeats: int) -> None:

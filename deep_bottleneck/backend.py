@@ -20,6 +20,8 @@ def start_keras(backend: str) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = backend
+        # what is made without saying where is made there, also beside a GPU
+        os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
     try:
         keras = importlib.import_module("keras")
     except ImportError as error:
