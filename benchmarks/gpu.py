@@ -123,15 +123,13 @@ def print_training(where: torch.device, n_runs: Sequence[int], repeats: int) -> 
     with device.chosen(where):
         alone = model_fit(dataset, repeats + 1)
     print(f"model.fit, 1 run: {alone:.2f} ms an epoch")
-    print(
-        f"{'runs':>6}{'with graph':>14}{'without':>12}{'orders':>12}{'times faster than fit':>24}"
-    )
+    print(f"{'runs':>6}{'with graph':>14}{'without':>12}{'orders':>12}{'over fit':>14}")
     for number in n_runs:
         graph, eager = (epoch(where, dataset, number, way, repeats) for way in (True, False))
         orders = drawing(dataset, number, repeats)
         print(
             f"{number:6d}{graph:11.2f} ms{eager:9.2f} ms{orders:9.2f} ms"
-            f"{alone * number / graph:24.0f}"
+            f"{alone * number / graph:13.0f}x"
         )
 
 

@@ -182,12 +182,13 @@ class LockstepGroup:
             if listener is not None:
                 logs = self._logs(self._totals / seen, "loss", "accuracy")
                 listener.on_train_batch_end(first, logs)
-        test = (self._test_examples, self._test_targets)
-        tested = self._call(self._evaluated, shared=test)
+        if self._launch_test is None:
+            self._launch_test = self._launcher(self._test, [self._tested], self._device)
+        self._launch_test()
         if self._device.type == "cuda":
             # while the device works; on a CPU there is nobody else to do it
             self._drawn = (epoch + 1, self._new_order(epoch + 1))
-        measured = torch.cat([self._totals / seen, tested], dim=1)
+        measured = torch.cat([self._totals / seen, self._tested], dim=1)
         return self._logs(measured, "loss", "accuracy", "val_loss", "val_accuracy")
 
     def stop(self, stopping: BoolArray) -> None:
@@ -211,6 +212,7 @@ class LockstepGroup:
             detach(model, self._home)
         # they know the group, which would keep its memory
         self._launchers.clear()
+        self._launch_test = None
         self._graphs.clear()
 
     def activations(self, examples: FloatArray) -> list[FloatArray]:
@@ -243,9 +245,12 @@ class LockstepGroup:
         self._models, self._runs = list(models), list(runs)
         self._trains = np.ones(len(runs), dtype=bool)
         self._stack = Stack(models, self._device)
+        # loss and accuracy: added up over examples, and on the test examples
         self._totals = torch.zeros(len(runs), 2, device=self._device)
+        self._tested = torch.zeros(len(runs), 2, device=self._device)
         self._graphs: dict[Any, Any] = {}
         self._launchers: dict[tuple[int, ...], tuple[torch.Tensor, Work]] = {}
+        self._launch_test: Work | None = None
         self._drawn = None
 
     def _order(self, epoch: int) -> torch.Tensor:
@@ -279,6 +284,10 @@ class LockstepGroup:
             )
             self._stack.update(*state)
             self._totals.add_(measured * indices.shape[1])
+
+    def _test(self) -> None:
+        test = (self._test_examples, self._test_targets)
+        self._tested.copy_(self._call(self._evaluated, shared=test))
 
     def _call(
         self, function: Callable[..., Any], stacked: Sequence[Any] = (), shared: Sequence[Any] = ()
