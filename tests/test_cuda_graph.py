@@ -1,3 +1,6 @@
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +29,80 @@ def test_copies_between_devices_hold_the_same():
 
     np.testing.assert_array_equal(back, values)
     assert to_host([]) == []
+
+
+class Graphs:
+    """Stands for `torch.cuda`: what is captured is done again by `replay`."""
+
+    def __init__(self, error=None):
+        self.error = error
+        self.said = []
+
+    def Stream(self):  # noqa: N802
+        return SimpleNamespace(wait_stream=lambda other: None)
+
+    current_stream = Stream
+
+    def CUDAGraph(self):  # noqa: N802
+        return SimpleNamespace(replay=lambda: self.said.append("replay"))
+
+    @contextmanager
+    def device(self, device):
+        yield
+
+    @contextmanager
+    def stream(self, stream):
+        self.said.append("warm up")
+        self.side_stream = stream
+        yield
+
+    @contextmanager
+    def graph(self, graph, stream):
+        self.said.append("capture")
+        assert stream is self.side_stream
+        yield
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    def graphs(error=None):
+        stand_in = Graphs(error)
+        for name in ("Stream", "current_stream", "CUDAGraph", "device", "stream", "graph"):
+            monkeypatch.setattr(torch.cuda, name, getattr(stand_in, name))
+        return stand_in
+
+    return graphs
+
+
+def test_work_is_tried_out_on_a_side_stream_then_captured_there_and_changes_nothing(graphs):
+    stand_in = graphs()
+    total, _, work = counter(CPU)
+
+    launch = launcher(work, [total], torch.device("cuda:0"))
+    launch()
+
+    assert stand_in.said == ["warm up", "capture", "replay"]
+    assert total.item() == 0.0
+
+
+def test_what_cannot_be_captured_is_done_as_it_is_with_a_warning(graphs, caplog):
+    graphs(RuntimeError("operation not permitted when stream is capturing\nmore"))
+    total, _, work = counter(CPU)
+
+    assert launcher(work, [total], torch.device("cuda:0")) is work
+    assert total.item() == 0.0
+    assert caplog.messages[0].endswith("operation not permitted when stream is capturing")
+
+
+def test_too_little_memory_is_an_error(graphs):
+    graphs(torch.OutOfMemoryError("too little"))
+    total, _, work = counter(CPU)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        launcher(work, [total], torch.device("cuda:0"))
+    assert total.item() == 0.0
 
 
 @pytest.mark.gpu
