@@ -120,6 +120,7 @@ class LockstepGroup:
         self._train_targets = self._tensor(dataset.train.one_hot_labels)
         self._test_targets = self._tensor(dataset.test.one_hot_labels)
         self._drawn: tuple[int, torch.Tensor] | None = None
+        self._launch_test: Work | None = None
         self._restack(models, runs)
 
     @property
@@ -250,7 +251,7 @@ class LockstepGroup:
         self._tested = torch.zeros(len(runs), 2, device=self._device)
         self._graphs: dict[Any, Any] = {}
         self._launchers: dict[tuple[int, ...], tuple[torch.Tensor, Work]] = {}
-        self._launch_test: Work | None = None
+        self._launch_test = None
         self._drawn = None
 
     def _order(self, epoch: int) -> torch.Tensor:
