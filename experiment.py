@@ -38,7 +38,7 @@ from deep_bottleneck.errors import (
 from deep_bottleneck.mongo import ENV_FILE
 from deep_bottleneck.preemption import Preemption, TimeIsUp
 from deep_bottleneck.processes import this_process
-from deep_bottleneck.settings import CONTINUE_VARIABLE, CONTINUES
+from deep_bottleneck.settings import CONTINUE_VARIABLE, CONTINUES, DEVICE
 from deep_bottleneck.sweep import is_sweep
 
 ROOT = Path(__file__).resolve().parent
@@ -69,8 +69,9 @@ def prepare(
     with exit_on(ConfigError, DiskFullError):
         chosen = Config.parse(config)
         start_keras(chosen.backend)
-        from deep_bottleneck import pipeline
+        from deep_bottleneck import device, pipeline
 
+        device.choose(chosen.device, chosen.backend)
         plan = pipeline.make_plan(chosen)
         if command_name == ex.default_command and not ex.observers:
             ex.observers.extend(storage.observers(os.environ, ENV_FILE))
@@ -82,9 +83,10 @@ def prepare(
 @ex.main
 def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     """Run the experiment; the result is the final accuracy, averaged over runs."""
-    from deep_bottleneck import pipeline
+    from deep_bottleneck import device, pipeline
 
     config = Config.parse(_config)
+    _run.info[DEVICE] = device.description(device.choose(config.device, config.backend))
     before = os.environ.get(CONTINUE_VARIABLE)
     if before:
         _run.info[CONTINUES] = Path(before).name

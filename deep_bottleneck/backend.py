@@ -22,6 +22,8 @@ def start_keras(backend: str) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = backend
+        # what is made without saying where is made there, also beside a GPU
+        os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
     try:
         keras = sys.modules.get("keras") or _imported_for_good("keras")
     except ImportError as error:

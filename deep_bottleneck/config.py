@@ -2,11 +2,13 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -41,6 +43,7 @@ Backend = Literal["torch", "tensorflow", "jax"]
 Part = Literal["train", "test", "full"]
 PositiveFinite = Annotated[FiniteFloat, Field(strict=True, gt=0)]
 
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _OLD_PART_NAMES = {"training": "train", "full_dataset": "full"}
 
 
@@ -51,6 +54,12 @@ def _as_parts(value: Any) -> Any:
     return tuple(
         _OLD_PART_NAMES.get(part, part) if isinstance(part, str) else part for part in parts
     )
+
+
+def _as_device(value: str) -> str:
+    if not _DEVICE.fullmatch(value):
+        raise ValueError('should be "auto", "cpu", "cuda" or one of several such as "cuda:1"')
+    return value
 
 
 def _as_entry(value: Any) -> Any:
@@ -213,6 +222,9 @@ class Config(BaseModel):
     svg: bool = Field(False, strict=True, description="store each picture as SVG as well")
     n_runs: PositiveInt = Field(1, strict=True, description="networks to train")
     backend: Backend = Field("torch", description="what Keras trains on")
+    device: Annotated[str, AfterValidator(_as_device)] = Field(
+        "auto", description="where to train and measure; auto for a visible GPU, else the CPU"
+    )
     keep_activations: Annotated[bool, Field(strict=True)] | Annotated[str, Field(min_length=1)] = (
         Field(False, description="keep the recorded activations; a folder for them, or true")
     )

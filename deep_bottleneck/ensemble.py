@@ -1,18 +1,19 @@
 """n_runs Keras models trained as one."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import keras
 import numpy as np
+import torch
 
-from deep_bottleneck import lockstep
+from deep_bottleneck import device, lockstep, memory
 from deep_bottleneck.batches import Batches
-from deep_bottleneck.checkpoint import Checkpoints
+from deep_bottleneck.checkpoint import Checkpoint, Checkpoints
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, RunGroup
 from deep_bottleneck.keeper import Keeper
 from deep_bottleneck.sequential import EndOfEpoch, SequentialGroup
-from deep_bottleneck.stacking import detach
 from deep_bottleneck.threads import threads_for
 
 logger = logging.getLogger(__name__)
@@ -49,15 +50,28 @@ class Ensemble:
     a run starts from its own weights and sees the same batches either way.
     """
 
-    def __init__(self, models: Sequence[keras.Model], seed: int) -> None:
+    def __init__(
+        self,
+        models: Sequence[keras.Model],
+        seed: int,
+        device: torch.device | None = None,
+        memory: int | None = None,
+    ) -> None:
         """Wrap compiled models.
 
         Args:
             models: one compiled model for each run.
             seed: decides the order of examples for each run and epoch.
+            device: where to train, on the torch backend; None for where the models lie, which is
+                also where they are afterwards.
+            memory: how many bytes to use there, by the estimate of `memory`; where all runs would
+                take more, they train in groups, one after the other. None for most of what is free
+                on a CUDA device, and for no limit on a CPU.
         """
         self.models = list(models)
         self.seed = seed
+        self.device = device
+        self.memory = memory
 
     def fit(
         self,
@@ -90,18 +104,60 @@ class Ensemble:
         keeper = Keeper(checkpoints, self.models, callbacks, recorders)
         last = keeper.last
         try:
-            if last is not None and last.is_complete:
-                return
-            rows = last.rows if last is not None else range(len(self.models))
-            group = self._in_lockstep(dataset, batches, rows)
-            if group is not None:
-                with threads_for(group.multiplications):
-                    _fit_together(group, callbacks, recorders, epochs, batches, keeper)
-            else:
-                self._fit_each(dataset, batches, callbacks, recorders, epochs, keeper)
+            if last is None or not last.is_complete:
+                with self._on_device():
+                    self._fit(dataset, batches, callbacks, recorders, epochs, keeper)
         finally:
             for recorder in recorders:
                 recorder.on_train_end()
+
+    @contextmanager
+    def _on_device(self) -> Iterator[None]:
+        """Let Keras make what it makes where the runs train."""
+        if keras.backend.backend() != "torch":
+            yield
+            return
+        with device.chosen(self._where):
+            yield
+
+    @property
+    def _where(self) -> torch.device:
+        return self.device or device.of(self.models[0])
+
+    def _fit(
+        self,
+        dataset: Dataset,
+        batches: Batches,
+        callbacks: Sequence[Sequence[keras.callbacks.Callback]],
+        recorders: Sequence[Recorder],
+        epochs: int,
+        keeper: Keeper,
+    ) -> None:
+        last = keeper.last
+        begun = list(last.rows) if last is not None and last.training else []
+        waiting = list(last.waiting) if last is not None else list(range(len(self.models)))
+        reason = lockstep.obstacle(self.models)
+        size = len(self.models)
+        if reason is None:
+            limit = memory.budget(self._where) if self.memory is None else self.memory
+            size = memory.runs_at_a_time(self.models, dataset, batches, limit)
+        while reason is None and (begun or waiting):
+            rows, waiting = (begun, waiting) if begun else (waiting[:size], waiting[size:])
+            models = [self.models[run] for run in rows]
+            group = lockstep.LockstepGroup(models, rows, dataset, batches, self._where)
+            reason = group.obstacle()
+            if reason is None:
+                if waiting:
+                    logger.info("Training %d runs; %d others follow.", len(rows), len(waiting))
+                before = last if begun else None
+                with threads_for(group.multiplications):
+                    _fit_together(group, callbacks, recorders, epochs, keeper, before, waiting)
+            group.release()
+            del group  # and its memory, which the next one may need
+            begun = []
+        if reason is not None:
+            logger.info("Training the runs one after the other with model.fit, since %s.", reason)
+            self._fit_each(dataset, batches, callbacks, recorders, epochs, keeper)
 
     def _fit_each(
         self,
@@ -117,23 +173,23 @@ class Ensemble:
             waiting = [*keeper.last.training, *keeper.last.waiting]
         while waiting:
             run, *waiting = waiting
-            single = SequentialGroup(self.models[run], run, dataset, batches)
-            _fit_alone(single, callbacks[run], recorders, epochs, keeper, waiting)
+            with _moved(self.models[run], self.device):
+                single = SequentialGroup(self.models[run], run, dataset, batches)
+                _fit_alone(single, callbacks[run], recorders, epochs, keeper, waiting)
 
-    def _in_lockstep(
-        self, dataset: Dataset, batches: Batches, rows: Sequence[int]
-    ) -> lockstep.LockstepGroup | None:
-        reason = lockstep.obstacle(self.models)
-        if reason is None:
-            models = [self.models[run] for run in rows]
-            group = lockstep.LockstepGroup(models, rows, dataset, batches)
-            reason = group.obstacle()
-            if reason is None:
-                return group
-            for model in models:
-                detach(model)
-        logger.info("Training the runs one after the other with model.fit, since %s.", reason)
-        return None
+
+@contextmanager
+def _moved(model: keras.Model, there: torch.device | None) -> Iterator[None]:
+    """Let a model lie on a device, if one is named and the backend is torch."""
+    if there is None or keras.backend.backend() != "torch":
+        yield
+        return
+    home = device.of(model)
+    device.place(model, there)
+    try:
+        yield
+    finally:
+        device.place(model, home)
 
 
 def _fit_together(
@@ -141,16 +197,18 @@ def _fit_together(
     callbacks: Sequence[Sequence[keras.callbacks.Callback]],
     recorders: Sequence[Recorder],
     epochs: int,
-    batches: Batches,
     keeper: Keeper,
+    before: Checkpoint | None,
+    waiting: Sequence[int],
 ) -> None:
-    if keeper.last is not None:
-        group.stop(~np.isin(group.runs, keeper.last.training))
+    """Train a group, from the checkpoint before, in which it had begun, or from the beginning."""
+    if before is not None:
+        group.stop(~np.isin(group.runs, before.training))
     own = [callbacks[run] for run in group.runs]
-    members = _Members(group, own, epochs, len(batches.slices))
-    for run in group.runs:
+    members = _Members(group, own, epochs, group.n_batches)
+    for run in group.runs if before is not None else ():
         keeper.restore_callbacks(run)
-    for epoch in range(keeper.last.epoch if keeper.last else 0, epochs):
+    for epoch in range(before.epoch if before is not None else 0, epochs):
         members.on_epoch_begin(epoch)
         logs = group.train_epoch(epoch, members if members.want_batches else None)
         members.on_epoch_end(epoch, logs)
@@ -160,7 +218,7 @@ def _fit_together(
             recorder.on_group_epoch_end(epoch, group, logs, stopping)
         members.on_stop(stopping, logs)
         group.stop(stopping)
-        keeper.keep(epoch + 1, group.rows, group.runs)
+        keeper.keep(epoch + 1, group.rows, group.runs, waiting)
         if stopping.all():
             break
 

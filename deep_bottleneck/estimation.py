@@ -1,8 +1,7 @@
 """From recorded activations to one tidy table of mutual information."""
 
 import logging
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from deep_bottleneck.interfaces import (
     FloatArray,
     IntArray,
     LayerInformation,
+    Method,
     MutualInformationEstimator,
     Part,
 )
@@ -39,8 +39,12 @@ COLUMNS = (
     "ceiling",
     "violates_dpi",
 )
+NUMBERS = ("run", "epoch", "layer", "MI_XM", "MI_YM", "error_XM", "error_YM", "ceiling")
 # Numerical differences of equal informations stay far below this, in bits.
 TOLERANCE = 1e-3
+
+Failures = dict[str, list[tuple[int, int]]]
+"""For each reason why a value is NaN the epochs and layers."""
 
 
 def estimate(
@@ -76,64 +80,108 @@ def estimate(
           which contradicts the data processing inequality.
     """
     frames = []
-    failures: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    failures: Failures = {}
     labels = activations.labels if labels is None else labels
-    fitted = _fitted(estimator, activations)
+    estimator = fitted(estimator, activations)
     for epoch in activations.epochs if epochs is None else epochs:
-        runs = activations.runs(epoch)
-        for layer in range(activations.n_layers):
-            values = activations.layer(epoch, layer)
-            of_layer = fitted.for_layer(layer)
-            try:
-                information = of_layer.estimate(values, labels)
-            except EstimationError:
-                information = _run_by_run(of_layer, values, labels)
-            for reason in information.reasons:
-                failures[reason].append((epoch, layer))
-            frames.append(_frame(runs, epoch, layer, information))
+        layers = (activations.layer(epoch, layer) for layer in range(activations.n_layers))
+        frames.append(
+            estimate_layers(estimator, epoch, activations.runs(epoch), layers, labels, failures)
+        )
         progress.advance(epoch=str(epoch))
+    say_what_failed(failures, estimator.method, part)
+    return tidy(frames, estimator.method, part, len(labels), activations.n_layers)
+
+
+def estimate_layers(
+    estimator: MutualInformationEstimator,
+    epoch: int,
+    runs: IntArray,
+    layers: Iterable[FloatArray],
+    labels: IntArray,
+    failures: Failures,
+) -> pd.DataFrame:
+    """Estimate the mutual information of every layer at one epoch.
+
+    Args:
+        estimator: as `fitted` gives it.
+        epoch: the epoch.
+        runs: the numbers of the runs.
+        layers: the activations of each layer, shape (runs, n_examples, n_units).
+        labels: shape (n_examples,).
+        failures: why a value is NaN, with every epoch and layer; added to.
+
+    Returns:
+        One row for each layer and run, with the columns `NUMBERS`.
+    """
+    frames = []
+    for layer, values in enumerate(layers):
+        of_layer = estimator.for_layer(layer)
+        try:
+            information = of_layer.estimate(values, labels)
+        except EstimationError:
+            information = _run_by_run(of_layer, values, labels)
+        for reason in information.reasons:
+            failures.setdefault(reason, []).append((epoch, layer))
+        frames.append(_frame(runs, epoch, layer, information))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=NUMBERS)
+
+
+def say_what_failed(failures: Failures, method: Method, part: Part) -> None:
+    """Log each reason why values are NaN, once."""
     for reason, places in failures.items():
         epoch, layer = places[0]
         logger.warning(
             "The estimator %s left NaN in %d places of the %s data, the first at epoch %d, "
             "layer %d: %s",
-            estimator.method,
+            method,
             len(places),
             part,
             epoch,
             layer,
             reason,
         )
-    table = pd.concat(frames) if frames else pd.DataFrame(columns=COLUMNS)
+
+
+def tidy(
+    frames: Sequence[pd.DataFrame], method: Method, part: Part, n_examples: int, n_layers: int
+) -> pd.DataFrame:
+    """One table, as `estimate` describes it, of what `estimate_layers` gave for some epochs."""
+    table = pd.concat(frames) if frames else pd.DataFrame(columns=NUMBERS)
     table = table.sort_values(["run", "epoch", "layer"], ignore_index=True)
-    method = estimator.method
     table = table.assign(
         estimator=method.name,
         parameter=method.parameter,
         bounds=method.bounds,
         geometric=method.geometric,
         part=part,
-        n_examples=len(labels),
+        n_examples=n_examples,
         unit="bits",
-        violates_dpi=_violations(table, activations.n_layers),
+        violates_dpi=_violations(table, n_layers),
     )
     return table[list(COLUMNS)]
 
 
-def _fitted(
+def fitted(
     estimator: MutualInformationEstimator, activations: Activations
 ) -> MutualInformationEstimator:
+    """The estimator for a recording; one that leaves NaN where the recording does not fit it."""
     try:
         return estimator.fitted(activations)
     except EstimationError as error:
-        return _Undefined(str(error))
+        return _Undefined(estimator.method, str(error))
 
 
 class _Undefined(MutualInformationEstimator):
     """Stands for an estimator that a whole recording does not fit."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, method: Method, reason: str) -> None:
+        self._method = method
         self._reason = reason
+
+    @property
+    def method(self) -> Method:
+        return self._method
 
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         raise EstimationError(self._reason)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 if TYPE_CHECKING:
     # each takes longer to import than most commands take to run
     import keras
+    import torch
     from matplotlib.figure import Figure
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
@@ -100,6 +101,10 @@ class RunGroup(Protocol):
 
     def activations(self, examples: FloatArray) -> list[FloatArray]:
         """The output of each layer with a kernel, shape (runs, n_examples, n_units)."""
+        ...
+
+    def outputs(self, examples: FloatArray) -> "Sequence[torch.Tensor | FloatArray]":
+        """The same, as tensors on the device that computed them where the backend is torch."""
         ...
 
     def gradients(self, epoch: int) -> Iterator[list[FloatArray]]:
@@ -192,7 +197,17 @@ class Method:
 
 
 class MutualInformationEstimator(ABC):
-    """Estimates how much a layer's representation M says about the input X and the label Y."""
+    """Estimates how much a layer's representation M says about the input X and the label Y.
+
+    Attributes:
+        fitted_to_inputs: whether `fitted` looks at no more of a recording than its examples and
+            labels, so that an epoch can be measured before the next is there.
+        takes_tensors: whether activations and examples may be torch tensors as well, on any device,
+            on which the estimator then works; one that does not gets arrays.
+    """
+
+    fitted_to_inputs: ClassVar[bool] = False
+    takes_tensors: ClassVar[bool] = False
 
     @property
     def method(self) -> Method:

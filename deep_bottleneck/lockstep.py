@@ -2,7 +2,9 @@
 
 One training step of one run is written as a pure function with Keras' stateless API, vectorised
 over runs with `torch.vmap`, and traced once for each batch size: every later step costs neither
-Keras' Python overhead nor a loop over runs.
+Keras' Python overhead nor a loop over runs. Data, weights and the order of examples lie on one
+device. On a CUDA device many steps are launched at once, and the host waits for it once an epoch,
+for the metrics.
 """
 
 import re
@@ -12,12 +14,17 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from deep_bottleneck.batches import Batches
+from deep_bottleneck.cuda_graph import Work, launcher, to_device, to_host
+from deep_bottleneck.device import of, select
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray
 from deep_bottleneck.layers import feature_extractor, layer_outputs, layers_with_kernel
 from deep_bottleneck.stacking import Stack, Tensors, detach
+from deep_bottleneck.tracing import vectorised
+
+# More steps in a launch save little, and take memory and time to capture.
+STEPS_PER_LAUNCH = 32
 
 # Optimizers that treat every weight by itself, so that all weights may lie in one vector.
 ELEMENTWISE_OPTIMIZERS = frozenset(
@@ -80,8 +87,24 @@ class LockstepGroup:
         runs: Sequence[int],
         dataset: Dataset,
         batches: Batches,
+        device: torch.device | None = None,
+        launcher: Callable[[Work, Sequence[torch.Tensor], torch.device], Work] = launcher,
     ) -> None:
+        """Stack the models.
+
+        Args:
+            models: one for each run.
+            runs: their numbers.
+            dataset: what to train and test on.
+            batches: which examples a run sees.
+            device: where to train, None for where the models lie; what leaves the group goes back
+                there.
+            launcher: makes a launch of many steps, as `cuda_graph.launcher` does.
+        """
+        self._launcher = launcher
         self._template = models[0]
+        self._home = of(models[0])
+        self._device = self._home if device is None else device
         self._loss = keras.losses.get(self._template.loss)
         self._extractor = feature_extractor(self._template)
         self._batches = batches
@@ -90,15 +113,15 @@ class LockstepGroup:
         self.layer_outputs = layer_outputs(self._template)
         weights = [id(variable) for variable in self._template.trainable_variables]
         self._kernel_positions = [weights.index(id(layer.kernel)) for layer in layers]
+        self._examples = [
+            (part.examples, self._tensor(part.examples)) for part in (dataset.train, dataset.test)
+        ]
+        (_, self._train_examples), (_, self._test_examples) = self._examples
+        self._train_targets = self._tensor(dataset.train.one_hot_labels)
+        self._test_targets = self._tensor(dataset.test.one_hot_labels)
+        self._drawn: tuple[int, torch.Tensor] | None = None
+        self._launch_test: Work | None = None
         self._restack(models, runs)
-        self._train = (
-            self._tensor(dataset.train.examples),
-            self._tensor(dataset.train.one_hot_labels),
-        )
-        self._test = (
-            self._tensor(dataset.test.examples),
-            self._tensor(dataset.test.one_hot_labels),
-        )
 
     @property
     def runs(self) -> list[int]:
@@ -116,13 +139,18 @@ class LockstepGroup:
         return [model for model, trains in zip(self._models, self._trains, strict=True) if trains]
 
     @property
+    def n_batches(self) -> int:
+        """How many steps an epoch has."""
+        return len(self._batches.slices)
+
+    @property
     def multiplications(self) -> int:
         """About how many one step takes forward: each weight meets each example of a batch."""
         return self._stack.parameters.numel() * self._batches.batch_size
 
     def obstacle(self) -> str | None:
         """Why a step of these models cannot be vectorised over runs, None if it can."""
-        batch = next(self._epoch(0))
+        batch = self._batch(self._order(0)[:, self._batches.slices[0]])
         try:
             self._call(self._updated, (self._stack.optimizer_state, *batch))
         except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
@@ -142,21 +170,27 @@ class LockstepGroup:
             Mean "loss" and "accuracy" over the epoch's batches, and after it "val_loss" and
             "val_accuracy" on the test examples, each of shape (runs,).
         """
-        totals, seen = torch.zeros(()), 0
-        for index, (examples, targets) in enumerate(self._epoch(epoch)):
+        self._totals.zero_()
+        seen, order = 0, self._order(epoch)
+        slices = self._batches.slices
+        steps_per_launch = STEPS_PER_LAUNCH if listener is None else 1
+        for first in range(0, len(slices), steps_per_launch):
+            some = slices[first : first + steps_per_launch]
             if listener is not None:
-                listener.on_train_batch_begin(index)
-            measured = self._step(examples, targets)
-            totals = totals + measured * targets.shape[1]
-            seen += targets.shape[1]
+                listener.on_train_batch_begin(first)
+            self._launch(order[:, some[0].start : some[-1].stop], [s.stop - s.start for s in some])
+            seen = some[-1].stop
             if listener is not None:
-                logs = self._logs(totals / seen, "loss", "accuracy")
-                listener.on_train_batch_end(index, logs)
-        tested = self._call(self._evaluated, shared=self._test)
-        return {
-            **self._logs(totals / seen, "loss", "accuracy"),
-            **self._logs(tested, "val_loss", "val_accuracy"),
-        }
+                logs = self._logs(self._totals / seen, "loss", "accuracy")
+                listener.on_train_batch_end(first, logs)
+        if self._launch_test is None:
+            self._launch_test = self._launcher(self._test, [self._tested], self._device)
+        self._launch_test()
+        if self._device.type == "cuda":
+            # while the device works; on a CPU there is nobody else to do it
+            self._drawn = (epoch + 1, self._new_order(epoch + 1))
+        measured = torch.cat([self._totals / seen, self._tested], dim=1)
+        return self._logs(measured, "loss", "accuracy", "val_loss", "val_accuracy")
 
     def stop(self, stopping: BoolArray) -> None:
         """Freeze the runs marked here (one mark for each run in `runs`); the others go on.
@@ -166,13 +200,32 @@ class LockstepGroup:
         """
         for row in np.flatnonzero(self._trains)[stopping]:
             self._trains[row] = False
-            detach(self._models[row])
+            detach(self._models[row], self._home)
         if 0 < 2 * self._trains.sum() <= len(self._trains):
             self._restack(self.models, self.runs)
 
+    def release(self) -> None:
+        """Give every model that still trains storage of its own, where it came from.
+
+        The group is of no use afterwards.
+        """
+        for model in self.models:
+            detach(model, self._home)
+        # they know the group, which would keep its memory
+        self._launchers.clear()
+        self._launch_test = None
+        self._graphs.clear()
+
     def activations(self, examples: FloatArray) -> list[FloatArray]:
         """The output of each layer with a kernel, shape (runs, n_examples, n_units)."""
-        outputs = self._call(self._features, shared=(self._tensor(examples),))
+        return to_host(self.outputs(examples))
+
+    def outputs(self, examples: FloatArray) -> list[torch.Tensor]:
+        """The same as tensors on the group's device."""
+        inputs = next((there for here, there in self._examples if here is examples), None)
+        if inputs is None:
+            inputs = self._tensor(examples)
+        outputs = self._call(self._features, shared=(inputs,))
         return [self._rows(output.flatten(start_dim=2)) for output in outputs]
 
     def gradients(self, epoch: int) -> Iterator[list[FloatArray]]:
@@ -181,31 +234,61 @@ class LockstepGroup:
         Yields:
             For each layer with a kernel the kernel's gradient, shape (runs, n_weights).
         """
-        for batch in self._epoch(epoch):
-            yield self._kernels_of(self._call(self._gradient, batch))
+        order = self._order(epoch)
+        for batch in self._batches.slices:
+            yield self._kernels_of(self._call(self._gradient, self._batch(order[:, batch])))
 
     def kernels(self) -> list[FloatArray]:
         """The kernel of each layer that has one, shape (runs, n_weights)."""
-        return self._kernels_of(self._stack.parameters)
+        return self._kernels_of(self._stack.parameters.clone())
 
     def _restack(self, models: Sequence[keras.Model], runs: Sequence[int]) -> None:
         self._models, self._runs = list(models), list(runs)
         self._trains = np.ones(len(runs), dtype=bool)
-        self._stack = Stack(models)
+        self._stack = Stack(models, self._device)
+        # loss and accuracy: added up over examples, and on the test examples
+        self._totals = torch.zeros(len(runs), 2, device=self._device)
+        self._tested = torch.zeros(len(runs), 2, device=self._device)
         self._graphs: dict[Any, Any] = {}
+        self._launchers: dict[tuple[int, ...], tuple[torch.Tensor, Work]] = {}
+        self._launch_test = None
+        self._drawn = None
 
-    def _epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        orders = self._tensor(self._batches.orders(self._runs, epoch))
-        examples, targets = (part[orders] for part in self._train)
-        for batch in self._batches.slices:
-            yield examples[:, batch], targets[:, batch]
+    def _order(self, epoch: int) -> torch.Tensor:
+        """Which examples each run sees in an epoch, shape (runs, examples in an epoch)."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            self._drawn = (epoch, self._new_order(epoch))
+        return self._drawn[1]
 
-    def _step(self, examples: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        measured, *state = self._call(
-            self._updated, (self._stack.optimizer_state, examples, targets)
-        )
-        self._stack.update(*state)
-        return measured
+    def _new_order(self, epoch: int) -> torch.Tensor:
+        order = torch.from_numpy(self._batches.orders(self._runs, epoch))
+        return to_device(order, self._device)
+
+    def _batch(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._train_examples[chosen], self._train_targets[chosen]
+
+    def _launch(self, order: torch.Tensor, sizes: Sequence[int]) -> None:
+        """Take consecutive steps on the examples in this order, so many in each step."""
+        if tuple(sizes) not in self._launchers:
+            chosen = torch.zeros_like(order, memory_format=torch.contiguous_format)
+            changed = [*self._stack.tensors, self._totals]
+            work = self._launcher(lambda: self._steps(chosen, sizes), changed, self._device)
+            self._launchers[tuple(sizes)] = chosen, work
+        chosen, work = self._launchers[tuple(sizes)]
+        chosen.copy_(order)
+        work()
+
+    def _steps(self, chosen: torch.Tensor, sizes: Sequence[int]) -> None:
+        for indices in chosen.split(list(sizes), dim=1):
+            measured, *state = self._call(
+                self._updated, (self._stack.optimizer_state, *self._batch(indices))
+            )
+            self._stack.update(*state)
+            self._totals.add_(measured * indices.shape[1])
+
+    def _test(self) -> None:
+        test = (self._test_examples, self._test_targets)
+        self._tested.copy_(self._call(self._evaluated, shared=test))
 
     def _call(
         self, function: Callable[..., Any], stacked: Sequence[Any] = (), shared: Sequence[Any] = ()
@@ -221,25 +304,25 @@ class LockstepGroup:
         batch_shapes = tuple(a.shape for a in arguments if isinstance(a, torch.Tensor))
         graph = self._graphs.get((function, batch_shapes))
         if graph is None:
-            axes = (0,) * (2 + len(stacked)) + (None,) * len(shared)
-            # a lambda, since make_fx counts the parameters of what vmap wraps
-            vectorised = torch.vmap(lambda *one_run: function(*one_run), in_dims=axes)
-            graph = make_fx(vectorised)(*arguments)
+            graph = vectorised(function, arguments, n_stacked=2 + len(stacked))
             self._graphs[function, batch_shapes] = graph
         with torch.no_grad():
             return graph(*arguments)
 
     def _tensor(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
-        return torch.as_tensor(array, device=self._stack.parameters.device)
+        return torch.as_tensor(array, device=self._device)
 
-    def _rows(self, values: torch.Tensor) -> FloatArray:
-        return values.cpu().numpy()[self._trains]
+    def _rows(self, values: torch.Tensor) -> torch.Tensor:
+        """Of the runs that still train."""
+        return select(values, np.flatnonzero(self._trains))
 
     def _logs(self, values: torch.Tensor, *names: str) -> dict[str, FloatArray]:
-        return dict(zip(names, self._rows(values).T, strict=True))
+        (measured,) = to_host([self._rows(values)])
+        return dict(zip(names, measured.T, strict=True))
 
     def _kernels_of(self, matrix: torch.Tensor) -> list[FloatArray]:
-        return [self._rows(self._stack.columns(index, matrix)) for index in self._kernel_positions]
+        kernels = [self._stack.columns(index, matrix) for index in self._kernel_positions]
+        return to_host([self._rows(kernel) for kernel in kernels])
 
     # What follows are pure functions of one run's weights, for `_call`.
 

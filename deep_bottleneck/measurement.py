@@ -131,6 +131,20 @@ def measure(
     return measured
 
 
+def store_measured(name: str, table: pd.DataFrame, report: pd.DataFrame, tables: Tables) -> None:
+    """Store a table of information that was measured while networks trained.
+
+    Args:
+        name: as `measure` names tables.
+        table: as `estimate` gives it.
+        report: its trust report.
+        tables: where both go.
+    """
+    tables.add(f"information_measures_{name}", table)
+    _say_if_saturated(table)
+    tables.add(f"trust_{name}", report)
+
+
 def _say_if_saturated(table: pd.DataFrame) -> None:
     known = table.dropna(subset="MI_XM")
     share = at_ceiling(known).mean()

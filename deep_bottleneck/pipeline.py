@@ -3,14 +3,16 @@
 import logging
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import torch
 
-from deep_bottleneck import components
+from deep_bottleneck import components, device
 from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.checkpoint import Checkpoints
 from deep_bottleneck.components import Component
@@ -33,6 +35,7 @@ from deep_bottleneck.preemption import Preemption
 from deep_bottleneck.progress import progress
 from deep_bottleneck.schedule import default_schedule
 from deep_bottleneck.settings import STORE_NAME
+from deep_bottleneck.streaming import InformationStream, can_stream
 from deep_bottleneck.tables import Tables
 
 logger = logging.getLogger(__name__)
@@ -67,6 +70,11 @@ class Plan:
     estimators: Mapping[str, EstimatorPlugIn]
     callbacks: Sequence[Component]
     plotters: Sequence[Component]
+
+    @property
+    def draws_activations(self) -> bool:
+        """Whether a plotter reads recorded activations."""
+        return any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in self.plotters)
 
     @property
     def all(self) -> list[Component]:
@@ -151,8 +159,10 @@ def run_experiment(
     loaded = _loaded(plan.dataset, config.hyperparameters, Dataset)
     dataset = changed(loaded, config.dataset_options)
     stored = Tables(record, folder)
+    where = device.choose(config.device, config.backend)
     values = {
         **config.hyperparameters,
+        "device": str(where),
         "run": record,
         "tables": stored,
         "dataset": dataset,
@@ -161,17 +171,27 @@ def run_experiment(
         "input_shape": dataset.input_shape,
         "output_size": dataset.n_classes,
     }
-    for plug_in in plan.estimators.values():
-        plug_in.load(values)
+    several = len(plan.estimators) > 1
+    named = {name if several else "": plug_in for name, plug_in in plan.estimators.items()}
+    estimators = [plug_in.load(values) for plug_in in named.values()]
     plotters = [_loaded(component, values, BasePlotter) for component in plan.plotters]
     models = list(_models(plan.model, values, config))
     store_path = _store_path(config, folder)
-    _train(config, plan.callbacks, models, values, store_path, checkpoints)
+    stream, callbacks = None, plan.callbacks
+    wanted_later = config.keep_activations or plan.draws_activations
+    if not wanted_later and all(map(can_stream, estimators)):
+        parts, schedule = config.calculate_mi_for, default_schedule
+        stream = InformationStream(
+            named, values, dataset, parts, schedule, config.epochs, stored, where
+        )
+        callbacks = [callback for callback in callbacks if callback.path != ACTIVITY_RECORDER]
+    _train(config, callbacks, stream, models, values, store_path, checkpoints)
     with ActivationStore(store_path) as store:
         metrics = store.metrics()
-        several = len(plan.estimators) > 1
-        named = {name if several else "": plug_in for name, plug_in in plan.estimators.items()}
-        tables = measure(named, values, store, config.calculate_mi_for, stored)
+        if stream is not None:
+            tables = stream.store(metrics)
+        else:
+            tables = measure(named, values, store, config.calculate_mi_for, stored)
         gradients = store.gradients()
         if not gradients.empty:
             stored.add("gradients", gradients)
@@ -208,15 +228,19 @@ def _store_path(config: Config, folder: Path) -> Path:
 
 def _models(component: Component, values: Mapping[str, Any], config: Config) -> Iterator[Any]:
     """One model for each run; a run's weights depend on the seed and its number alone."""
-    for run in range(config.n_runs):
-        (weight_seed,) = np.random.SeedSequence([config.seed or 0, run]).generate_state(1)
-        keras.utils.set_random_seed(int(weight_seed))
-        yield _loaded(component, values, keras.Model)
+    # on the CPU, so that the weights are the same wherever they train
+    on_torch = config.backend == "torch"
+    with device.chosen(torch.device("cpu")) if on_torch else nullcontext():
+        for run in range(config.n_runs):
+            (weight_seed,) = np.random.SeedSequence([config.seed or 0, run]).generate_state(1)
+            keras.utils.set_random_seed(int(weight_seed))
+            yield _loaded(component, values, keras.Model)
 
 
 def _train(
     config: Config,
     callbacks: Sequence[Component],
+    stream: InformationStream | None,
     models: Sequence[keras.Model],
     values: Mapping[str, Any],
     store_path: Path,
@@ -239,7 +263,11 @@ def _train(
             "training_progress": bar,
         }
         recorders, of_runs = _loaded_callbacks(callbacks, values, config.n_runs)
-        Ensemble(models, config.seed or 0).fit(
+        if stream is not None:
+            stream.may_stop_early = any(of_runs)
+            recorders.append(stream)
+        where = torch.device(values["device"]) if config.backend == "torch" else None
+        Ensemble(models, config.seed or 0, where).fit(
             dataset,
             config.epochs,
             config.batch_size,

@@ -56,6 +56,10 @@ class SequentialGroup:
         outputs = self._extractor.predict(examples, batch_size=PREDICTION_BATCH, verbose=0)
         return [output.reshape(1, len(examples), -1) for output in outputs[: len(self.layer_names)]]
 
+    def outputs(self, examples: FloatArray) -> list[FloatArray]:
+        """The same: `predict` gives arrays."""
+        return self.activations(examples)
+
     def gradients(self, epoch: int) -> Iterator[list[FloatArray]]:
         """The gradients of an epoch's batches at the current weights, batch by batch.
 

@@ -12,6 +12,8 @@ STORE_NAME = "activations.h5"
 CHECKPOINT = "checkpoint.pickle"
 # in the info of an experiment: the id of the one that it goes on from
 CONTINUES = "continues"
+# in the info of an experiment: where it trained and measured
+DEVICE = "device"
 CONTINUE_VARIABLE = "DEEP_BOTTLENECK_CONTINUE"
 
 

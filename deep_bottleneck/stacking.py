@@ -24,23 +24,24 @@ class Stack:
         optimizer_state: its variables, each of shape (models, ...).
     """
 
-    def __init__(self, models: Sequence[keras.Model]) -> None:
+    def __init__(self, models: Sequence[keras.Model], device: torch.device) -> None:
         template = models[0]
         for model in models:
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
         self._shapes = [variable.value.shape for variable in template.trainable_variables]
         self._sizes = [shape.numel() for shape in self._shapes]
-        self.parameters = torch.stack([_flat(model.trainable_variables) for model in models])
+        self.parameters = _stacked([_flat(model.trainable_variables) for model in models], device)
         self.others = [
-            torch.stack([variable.value.detach() for variable in same])
+            _stacked([variable.value.detach() for variable in same], device)
             for same in zip(*(model.non_trainable_variables for model in models), strict=True)
         ]
         self.optimizer = _for_one_vector(template.optimizer, self.parameters[0])
         names = [_attribute(self.optimizer, variable) for variable in self.optimizer.variables]
         self.optimizer_state = [
-            torch.stack(
-                [_flat(_variables(model.optimizer, name)).view(variable.shape) for model in models]
+            _stacked(
+                [_flat(_variables(model.optimizer, name)).view(variable.shape) for model in models],
+                device,
             )
             for name, variable in zip(names, self.optimizer.variables, strict=True)
         ]
@@ -60,18 +61,27 @@ class Stack:
         """What a matrix like `parameters` holds of one weight, shape (models, size of weight)."""
         return matrix.split(self._sizes, dim=1)[index]
 
+    @property
+    def tensors(self) -> Tensors:
+        """All state, as `update` writes it."""
+        return [self.parameters, *self.others, *self.optimizer_state]
+
     def update(self, parameters: torch.Tensor, others: Tensors, optimizer_state: Tensors) -> None:
         """Write new values into the stack, in place."""
-        self.parameters.copy_(parameters)
-        current = self.others + self.optimizer_state
-        for target, value in zip(current, others + optimizer_state, strict=True):
+        new = [parameters, *others, *optimizer_state]
+        for target, value in zip(self.tensors, new, strict=True):
             target.copy_(value)
 
 
-def detach(model: keras.Model) -> None:
-    """Give a model's variables storage of their own again."""
+def detach(model: keras.Model, device: torch.device) -> None:
+    """Give a model's variables storage of their own again, on a device."""
     for variables in (model.variables, model.optimizer.variables):
-        _point(variables, [variable.value.detach().clone() for variable in variables])
+        own = [variable.value.detach().clone().to(device) for variable in variables]
+        _point(variables, own)
+
+
+def _stacked(values: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
+    return torch.stack(list(values)).to(device)
 
 
 def _point(variables: Sequence[Any], values: Sequence[torch.Tensor]) -> None:

@@ -17,9 +17,18 @@ def threads_for(multiplications: int) -> Iterator[None]:
     Args:
         multiplications: about how many one step takes.
     """
+    with n_threads(1 if multiplications < WORTH_SHARING else torch.get_num_threads()):
+        yield
+
+
+@contextmanager
+def n_threads(number: int) -> Iterator[None]:
+    """Let torch use so many CPU threads while the context lasts."""
     before = torch.get_num_threads()
-    if multiplications < WORTH_SHARING:
-        torch.set_num_threads(1)
+    if number == before:
+        yield
+        return
+    torch.set_num_threads(number)
     try:
         yield
     finally:

@@ -15,6 +15,7 @@ from deep_bottleneck.interfaces import (
 )
 from deep_bottleneck.progress import progress
 
+SHUFFLED = "labels shuffled"
 VARIATIONS = {"parameter halved": 0.5, "parameter doubled": 2.0}
 COLUMNS = (
     "estimator",
@@ -78,9 +79,7 @@ def trust_report(
     if table.empty:
         return pd.DataFrame(columns=COLUMNS)
     labels = recording.labels
-    epochs = _telling(recording.epochs)
-    shuffled = np.random.default_rng(_SHUFFLE_SEED).permutation(labels)
-    label_entropy = float(entropy(count_keys(torch.from_numpy(labels)[None]))[0])
+    epochs = telling_epochs(recording.epochs)
 
     with progress("Checking", len(epochs) * (len(variants) + 1)) as bar:
 
@@ -88,11 +87,32 @@ def trust_report(
             return estimate(method, recording, table["part"].iloc[0], bar, epochs, against)
 
         varied = {name: again(variant) for name, variant in variants.items()}
-        without_relation = again(estimator, shuffled)
+        without_relation = again(estimator, shuffled(labels))
+    return report(table, varied, without_relation, labels, metrics)
+
+
+def report(
+    table: pd.DataFrame,
+    varied: Mapping[str, pd.DataFrame],
+    without_relation: pd.DataFrame,
+    labels: IntArray,
+    metrics: pd.DataFrame,
+) -> pd.DataFrame:
+    """The same from estimates that are there already.
+
+    Args:
+        table: as `estimate` gives it.
+        varied: such tables with other parameters at the telling epochs, by the name of the check.
+        without_relation: such a table of shuffled labels at the telling epochs.
+        labels: the labels, shape (n_examples,).
+        metrics: columns run, epoch, accuracy, val_accuracy.
+    """
+    epochs = telling_epochs(sorted(table["epoch"].unique()))
+    label_entropy = float(entropy(count_keys(torch.from_numpy(labels)[None]))[0])
     checks = [
         _values("estimate", table[table["epoch"].isin(epochs)], INFORMATION),
         *(_values(name, values, INFORMATION) for name, values in varied.items()),
-        _values("labels shuffled", without_relation, ["MI_YM"]),
+        _values(SHUFFLED, without_relation, ["MI_YM"]),
         _shares("at the ceiling", "MI_XM", table, at_ceiling(table)),
         _shares("above H(Y)", "MI_YM", table, table["MI_YM"] > label_entropy + TOLERANCE),
         _shares("violates the data processing inequality", "", table, table["violates_dpi"]),
@@ -101,16 +121,37 @@ def trust_report(
         _accuracy(metrics, table["run"].unique()),
     ]
     context = {column: table[column].iloc[0] for column in _CONTEXT}
-    report = pd.concat(checks).assign(**context, n_runs=table["run"].nunique())
-    for name, variant in variants.items():
-        report.loc[report["check"] == name, "parameter"] = variant.method.parameter
-    return report.reindex(columns=list(COLUMNS)).reset_index(drop=True)
+    found = pd.concat(checks).assign(**context, n_runs=table["run"].nunique())
+    for name, values in varied.items():
+        found.loc[found["check"] == name, "parameter"] = values["parameter"].iloc[0]
+    return found.reindex(columns=list(COLUMNS)).reset_index(drop=True)
 
 
-def _telling(epochs: Sequence[int]) -> list[int]:
+def shuffled(labels: IntArray) -> IntArray:
+    """The labels in an order that has nothing to do with the examples, always the same."""
+    return np.random.default_rng(_SHUFFLE_SEED).permutation(labels)
+
+
+def telling_epochs(epochs: Sequence[int]) -> list[int]:
     """The first, the last, and one about as far from both on a logarithmic axis."""
-    middle = np.sqrt((epochs[0] + 1) * (epochs[-1] + 1)) - 1
+    middle = _middle(epochs[0], epochs[-1])
     return sorted({epochs[0], min(epochs, key=lambda epoch: abs(epoch - middle)), epochs[-1]})
+
+
+def _middle(first: int, last: int) -> float:
+    return float(np.sqrt((first + 1) * (last + 1)) - 1)
+
+
+def may_be_telling(before: int | None, at_most: int) -> bool:
+    """Whether a recorded epoch may be the first or the middle one, whichever will be the last.
+
+    The middle one is the nearest, so none that comes after an epoch beyond the middle.
+
+    Args:
+        before: the recorded epoch before it, None if it is the first.
+        at_most: the last epoch that there can be.
+    """
+    return before is None or before < _middle(0, at_most)
 
 
 def _values(check: str, table: pd.DataFrame, measures: Sequence[str]) -> pd.DataFrame:

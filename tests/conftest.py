@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"
+# also beside a GPU: a test that wants one says so
+os.environ["KERAS_TORCH_DEVICE"] = "cpu"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(processes))))
@@ -15,6 +17,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.mongo_server import mongo_server
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
@@ -33,10 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # first, so that no process is left with them while the others have nothing to do
         long = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in long)
-        return
     for item in items:
-        if item.get_closest_marker("slow"):
+        if item.get_closest_marker("slow") and not config.getoption("--run-slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
 @pytest.fixture(scope="session")

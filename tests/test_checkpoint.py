@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 
 from deep_bottleneck import lockstep, pipeline
+from deep_bottleneck.batches import Batches
 from deep_bottleneck.checkpoint import Checkpoint, Checkpoints, gathered, give_back
 from deep_bottleneck.config import Config
 from deep_bottleneck.ensemble import Ensemble, Recorder
+from deep_bottleneck.memory import bytes_of_data, bytes_per_run
 from deep_bottleneck.preemption import Preemption, TimeIsUp
 
 
@@ -55,7 +57,7 @@ class Falling(keras.callbacks.Callback):
 def fit(make_models, tiny_dataset, tmp_path):
     """Trains five runs, of which some stop early, perhaps in two pieces."""
 
-    def fit(end_after=None):
+    def fit(end_after=None, memory=None):
         models, notes, folder = None, None, None
         for ends in [end_after, None] if end_after else [None]:
             models = make_models(5)
@@ -66,7 +68,7 @@ def fit(make_models, tiny_dataset, tmp_path):
             notes = Notes(preemption, ends)
             callbacks = [[Falling(stop_at)] for stop_at in (3, 9, 4, 3, 9)]
             arguments = {"callbacks": callbacks, "recorders": [notes], "checkpoints": checkpoints}
-            ensemble = Ensemble(models, seed=1)
+            ensemble = Ensemble(models, seed=1, memory=memory)
             if ends:
                 with pytest.raises(TimeIsUp):
                     ensemble.fit(tiny_dataset, 8, 16, **arguments)
@@ -88,6 +90,15 @@ def same(first, second):
 @pytest.mark.parametrize("end_after", [(4, 0), (4, 3), (4, 5), (4, 7)])
 def test_lockstep_goes_on_bit_for_bit(fit, end_after):
     same(fit(end_after), fit())
+
+
+@pytest.mark.parametrize("end_after", [(1, 1), (1, 6), (3, 3), (2, 4), (4, 2)])
+def test_groups_go_on_bit_for_bit(fit, end_after, make_models, tiny_dataset):
+    batches = Batches(len(tiny_dataset.train), 16, None, seed=1)
+    of_run = bytes_per_run(make_models(1)[0], tiny_dataset, batches)
+    two_at_a_time = bytes_of_data(tiny_dataset) + 2 * of_run
+
+    same(fit(end_after, two_at_a_time), fit(None, two_at_a_time))
 
 
 @pytest.mark.parametrize("end_after", [(0, 1), (0, 3), (2, 2), (4, 7)])
@@ -154,33 +165,41 @@ def every_epoch(monkeypatch):
     monkeypatch.setattr(Checkpoints, "due", lambda self, at_end: True)
 
 
-def test_tables_and_metrics_of_a_resumed_experiment_are_those_of_a_whole_one(tmp_path, every_epoch):
-    whole = experiment(tmp_path / "whole")
+@pytest.mark.parametrize("keep", [True, False], ids=["recorded", "measured while it trained"])
+def test_tables_and_metrics_of_a_resumed_experiment_are_those_of_a_whole_one(
+    tmp_path, every_epoch, keep
+):
+    whole = experiment(tmp_path / "whole", keep_activations=keep)
     with pytest.raises(TimeIsUp):
-        experiment(tmp_path / "first", preemption=Impatient())
+        experiment(tmp_path / "first", preemption=Impatient(), keep_activations=keep)
 
-    resumed = experiment(tmp_path / "second", before=tmp_path / "first")
+    resumed = experiment(tmp_path / "second", before=tmp_path / "first", keep_activations=keep)
 
     assert len(tables(whole)) == 6
     assert tables(resumed) == tables(whole)
     assert resumed.metrics == whole.metrics
     assert not list(tmp_path.glob("*/checkpoint*"))
-    assert not list(tmp_path.glob("second/*.h5"))
+    assert bool(list(tmp_path.glob("second/*.h5"))) is keep
 
 
+@pytest.mark.parametrize(
+    ("place", "name", "keep"),
+    [(pipeline, "measure", True), (pipeline.InformationStream, "store", False)],
+    ids=["from a recording", "while it trained"],
+)
 def test_an_experiment_that_only_needs_to_be_measured_is_not_trained_again(
-    tmp_path, every_epoch, monkeypatch
+    tmp_path, every_epoch, monkeypatch, place, name, keep
 ):
-    whole = experiment(tmp_path / "whole")
+    whole = experiment(tmp_path / "whole", keep_activations=keep)
 
     def too_late(*arguments):
         raise TimeIsUp
 
     with monkeypatch.context() as patch, pytest.raises(TimeIsUp):
-        patch.setattr(pipeline, "measure", too_late)
-        experiment(tmp_path / "first")
+        patch.setattr(place, name, too_late)
+        experiment(tmp_path / "first", keep_activations=keep)
     monkeypatch.setattr(lockstep.LockstepGroup, "train_epoch", too_late)
-    resumed = experiment(tmp_path / "second", before=tmp_path / "first")
+    resumed = experiment(tmp_path / "second", before=tmp_path / "first", keep_activations=keep)
 
     assert tables(resumed) == tables(whole)
 

@@ -107,6 +107,8 @@ def test_parts_of_the_data_have_old_names_too(value, parts):
         ({"callbacks": [3]}, 'should be "path" or ["path", [arguments], {"name": argument}]'),
         ({"n_runs": True}, '"n_runs" is true but should be a valid integer'),
         ({"seed": -1}, '"seed" is -1'),
+        ({"device": "gpu"}, '"device" is "gpu" but should be "auto", "cpu", "cuda" or one of'),
+        ({"device": "cuda:x"}, '"device" is "cuda:x" but should be "auto"'),
     ],
 )
 def test_a_mistake_is_one_sentence_with_key_and_value(values, sentence):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.errors import RecordError
@@ -72,6 +73,7 @@ def test_an_experiment_stores_tables_pictures_and_metrics(call, tmp_path):
     assert set(metrics) == {"training.loss", "training.accuracy", "test.loss", "test.accuracy"}
     assert metrics["test.accuracy"]["steps"] == [0, 1, 2]
     assert "deep_bottleneck/ensemble.py" in {name for name, _ in run["experiment"]["sources"]}
+    assert json.loads((record / "info.json").read_text())["device"]["torch"] == torch.__version__
     assert not (record / "activations.h5").exists()
 
 
@@ -352,7 +354,7 @@ def test_a_mistaken_command_is_one_sentence(call, arguments, sentence):
 def running(environment, tmp_path):
     """An experiment that would train for hours, once it has recorded some epochs."""
     command = [sys.executable, ROOT / "experiment.py", "with", "configs/basic.json"]
-    command += ["epochs=1000000", "n_runs=2", "architecture=[3]"]
+    command += ["epochs=1000000", "n_runs=2", "architecture=[3]", "keep_activations=True"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=log, stderr=log, preexec_fn=_hear_ctrl_c

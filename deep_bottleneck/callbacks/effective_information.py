@@ -46,6 +46,7 @@ def load(
     outside: str = "clip",
     correction: str | None = "shuffle",
     others: str = "zero",
+    device: str = "cpu",
 ) -> "EffectiveInformationRecorder":
     """A recorder that leaves the table `effective_information` and logs its means as metrics.
 
@@ -68,6 +69,7 @@ def load(
             "grassberger", "miller-madow", or None.
         others: where inputs that are not perturbed are held for the sensitivity: "zero" or
             "random".
+        device: where to measure: the experiment's. The same seed gives other noise on a GPU.
 
     Raises:
         ConfigError: if an option is not one that the measures can work with.
@@ -75,7 +77,7 @@ def load(
     examples = dataset.train.examples
     limits = (examples.min(), examples.max()) if input_range is None else input_range
     (noise_seed,) = np.random.SeedSequence(seed, spawn_key=(_NOISE_KEY,)).generate_state(1)
-    of_channel = {
+    of_channel: dict[str, Any] = {
         "in_bins": in_bins,
         "out_bins": out_bins,
         "out_range": out_range,
@@ -88,6 +90,7 @@ def load(
         "others": others,
     }
     _check(limits, of_channel, of_measures)
+    of_channel["device"] = device
     return EffectiveInformationRecorder(run, tables, schedule, limits, of_channel, of_measures)
 
 
@@ -164,7 +167,7 @@ class EffectiveInformationRecorder(MeasureRecorder):
             reason = f"layer {index} is NaN at epoch {epoch}, perhaps at others too: {error}"
             self.tell_once((index, type(error)), reason)
             return {measure: np.full(1, np.nan) for measure in MEASURES}
-        values = {measure: found[measure].numpy() for measure in MEASURES}
+        values = {measure: found[measure].cpu().numpy() for measure in MEASURES}
         for warning in caught:
             if issubclass(warning.category, UnresolvedWarning):
                 values["ei"] = np.full(len(models), np.nan)

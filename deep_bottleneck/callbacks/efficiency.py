@@ -129,7 +129,7 @@ class EfficiencyRecorder(Recorder):
         states = [[_LayerStates(layer) for layer in layers] for _ in due]
         for start in range(0, len(self._examples), EXAMPLES_PER_BATCH):
             batch = self._examples[start : start + EXAMPLES_PER_BATCH]
-            of_group = group.activations(batch)
+            of_group = group.outputs(batch)
             for row, of_layers in zip(due, states, strict=True):
                 for layer, activations in zip(of_layers, of_group, strict=False):
                     layer.observe(activations[row])
@@ -145,8 +145,11 @@ class _LayerStates(AbstractStateCapture):
         axis = layer.neuron_axis
         self._set_up_capture(None, axis if axis < 0 else axis + 1)
 
-    def observe(self, activations: FloatArray) -> None:
-        """Count the states of a batch of activations, shape (n_examples, n_units)."""
+    def observe(self, activations: Any) -> None:
+        """Count the states of a batch of activations, shape (n_examples, n_units).
+
+        A tensor on a GPU is packed into bits there.
+        """
         self.record(activations.reshape(-1, *self._shape))
 
 

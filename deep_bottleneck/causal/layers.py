@@ -82,7 +82,8 @@ def channel_of(
         activation: applied to the outputs in place of the one in the topology.
         outside: what becomes of outputs outside the range, see `Channel`.
         batch_size: at least so many samples go through the layer at once.
-        device: where to measure.
+        device: where to measure, and where torch modules lie; what is read out of Keras layers is
+            copied there.
         replicas: the same layer of other runs, to share the channel as further runs; only for
             a single layer.
 
@@ -104,7 +105,7 @@ def channel_of(
         raise ValueError(f'outside must be "drop" or "clip", got {outside!r}')
     chain = _chain(in_layer if in_layer is not None else layer, layer, topology)
     device = torch.device(device)
-    modules = [_measurable(node) for node in chain]
+    modules = [_measurable(node, device) for node in chain]
     first, last = topology.nodes[chain[0]], topology.nodes[chain[-1]]
     if activation is None:
         activation = last["output"]["activation"]
@@ -121,7 +122,7 @@ def channel_of(
     if replicas:
         if len(modules) > 1:
             raise ValueError("replicas are for a single layer, not for a stretch of layers")
-        others = [_measurable(layer) for layer in replicas]
+        others = [_measurable(layer, device) for layer in replicas]
         if shapes is None:
             others = [_without_padding(getattr(module, "inner", module)) for module in others]
         function = stacked([modules[0], *others])
@@ -174,11 +175,11 @@ def _chain(first: Any, last: Any, topology: "nx.DiGraph[Any]") -> list[Any]:
     return list(chain)
 
 
-def _measurable(node: Any) -> nn.Module:
+def _measurable(node: Any, device: torch.device) -> nn.Module:
     if is_keras(node):
         from deep_bottleneck.causal.keras_layers import as_module
 
-        return as_module(node)
+        return as_module(node).to(device)
     if not isinstance(node, SUPPORTED):
         kinds = ", ".join(sorted({kind.__name__ for kind in SUPPORTED}))
         raise TypeError(f"{node} cannot be measured; modules that can are: {kinds}")

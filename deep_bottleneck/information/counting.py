@@ -37,6 +37,11 @@ def count_closer(points: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
     """
     if points.device.type == "cpu":
         return torch.from_numpy(_count_by_bits(points.numpy(), radii.numpy()))
+    return count_by_distances(points, radii)
+
+
+def count_by_distances(points: torch.Tensor, radii: torch.Tensor) -> torch.Tensor:
+    """The same by computing all distances, in tiles: the way of a GPU."""
     tiles = zip(
         *(values.split(max(1, _GPU_TILE // len(points))) for values in (points, radii)),
         strict=True,

@@ -38,6 +38,9 @@ _SMALLEST_EXPONENT = -40.0
 # A tile of this many examples by as many stays near a core, for up to this many runs at a time.
 _TILE = 192
 _RUNS = 8
+# A GPU wants more work at a time: so many by as many, up to so many exponents over all runs.
+_GPU_TILE = 2048
+_GPU_EXPONENTS = 2**26
 # A larger error of an exponent, in float64, is avoided by computing differences first.
 _LARGEST_ERROR = 1e-6
 
@@ -58,7 +61,7 @@ def pairwise_bounds(
     matrix product and once for all bounds; tiles of examples that are too far apart to matter are
     left out. Besides three float64 copies of the activations, memory is
     bounded by 8 x (4 x n_examples x (n_units + 2) + 3 x 192^2) float64 numbers, for any number of
-    runs.
+    runs; on a GPU tiles are larger, and take about 3 x 2^26 numbers, 1.5 GiB.
 
     Args:
         activations: floats, shape (runs, n_examples, n_units).
@@ -86,12 +89,23 @@ def pairwise_bounds(
         )
     ordered = _ordered(scaled, classes)
     classes = classes.sort().values
-    sums = [_kernel_sums(some, classes, widths) for some in ordered.split(_RUNS)]
+    runs = ordered.split(_runs_at_a_time(ordered))
+    sums = [_kernel_sums(some, classes, widths) for some in runs]
     total, own = (torch.cat(parts, dim=1) for parts in zip(*sums, strict=True))
     mi_xm = -torch.log2(total / len(classes)).mean(dim=2)
     within = torch.log2(own / torch.bincount(classes)[classes]).mean(dim=2)
     about_input, about_label = mi_xm.clamp(min=0.0), (mi_xm + within).clamp(min=0.0)
     return [Bound(*both) for both in zip(about_input, about_label, strict=True)]
+
+
+def _tile(points: torch.Tensor) -> int:
+    return _TILE if points.device.type == "cpu" else _GPU_TILE
+
+
+def _runs_at_a_time(points: torch.Tensor) -> int:
+    if points.device.type == "cpu":
+        return _RUNS
+    return max(1, _GPU_EXPONENTS // min(_GPU_TILE, points.shape[1]) ** 2)
 
 
 def _kernel_sums(
@@ -178,7 +192,8 @@ def _exponent_tiles(
     unit_roundoff = torch.finfo(points.dtype).eps / 2
     error = 4.0 * (left.shape[2] + 2) * unit_roundoff * float(half_norms.max())
     n_examples = points.shape[1]
-    ranges = [slice(first, min(first + _TILE, n_examples)) for first in range(0, n_examples, _TILE)]
+    tile = _tile(points)
+    ranges = [slice(first, min(first + tile, n_examples)) for first in range(0, n_examples, tile)]
     near = _near(points, ranges, smallest)
     for index, rows in enumerate(ranges):
         for columns in itertools.compress(ranges[index:], near[index][index:]):

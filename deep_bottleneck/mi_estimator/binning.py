@@ -22,6 +22,8 @@ def load(discretization_range: float) -> "BinningEstimator":
 class BinningEstimator(MutualInformationEstimator):
     """Plug-in MI of the binned representation, see `information_of_bins`."""
 
+    takes_tensors = True
+
     def __init__(self, bin_width: float) -> None:
         self.bin_width = bin_width
 

@@ -35,6 +35,8 @@ class AdaptiveBinningEstimator(MutualInformationEstimator):
     all units and examples.
     """
 
+    takes_tensors = True
+
     def __init__(self, n_bins: int) -> None:
         self.n_bins = n_bins
 

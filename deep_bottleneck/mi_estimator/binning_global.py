@@ -46,6 +46,8 @@ class EqualBinsEstimator(MutualInformationEstimator):
     Activations beyond the range are counted in the bins at its ends.
     """
 
+    takes_tensors = True
+
     def __init__(self, n_bins: int, limits: Range) -> None:
         self.n_bins = n_bins
         self.limits = limits

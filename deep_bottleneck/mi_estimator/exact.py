@@ -42,6 +42,8 @@ class ExactEstimator(MutualInformationEstimator):
     examples, so over a full data set ("full") it is that of the network.
     """
 
+    takes_tensors = True
+
     def __init__(self, bits: int) -> None:
         self.bits = bits
 

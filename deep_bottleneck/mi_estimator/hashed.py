@@ -4,7 +4,7 @@ The plug-ins are `mi_estimator.edge` and `mi_estimator.edge_published`.
 """
 
 from deep_bottleneck.errors import EstimationError
-from deep_bottleneck.information.arrays import as_labels
+from deep_bottleneck.information.arrays import as_labels, as_tensor
 from deep_bottleneck.information.dependence_graph import dependence
 from deep_bottleneck.information.hash_ensembles import Ensemble
 from deep_bottleneck.information.hashing import Hashed, hash_labels, hash_points
@@ -32,6 +32,9 @@ class EdgeEstimator(MutualInformationEstimator):
         name: what tables call it.
         inputs: the hashed inputs, once they are known.
     """
+
+    fitted_to_inputs = True
+    takes_tensors = True
 
     def __init__(
         self, bandwidth: float, ensemble: Ensemble, name: str, inputs: Hashed | None = None
@@ -61,12 +64,11 @@ class EdgeEstimator(MutualInformationEstimator):
                 f"{self.name} measures information about the inputs, so it needs them: call "
                 "fitted(recording) first"
             )
-        with threads_for(activations.size):
+        points = as_tensor(activations)
+        with threads_for(points.numel()):
             try:
-                layer = hash_points(
-                    activations, self.ensemble, self.bandwidth, self.inputs.n_columns
-                )
-                classes = as_labels(labels, activations.shape[1]).to(layer.keys.device)
+                layer = hash_points(points, self.ensemble, self.bandwidth, self.inputs.n_columns)
+                classes = as_labels(labels, points.shape[1]).to(layer.keys.device)
                 known = hash_labels(classes, layer.n_columns)
                 about_input = dependence(self.inputs, layer, self.ensemble)
                 about_label = dependence(layer, known, self.ensemble)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from deep_bottleneck.errors import ConfigError, EstimationError
+from deep_bottleneck.information.arrays import Array, as_tensor
 from deep_bottleneck.information.neighbors import (
     Algorithm,
     check_continuous,
@@ -58,6 +59,9 @@ class KraskovEstimator(MutualInformationEstimator):
     saturated or dead units do, both are NaN. For a deterministic network with continuous inputs
     the true I(X;M) is infinite, and the estimate says how well the layer keeps apart what is near.
     """
+
+    fitted_to_inputs = True
+    takes_tensors = True
 
     def __init__(
         self,
@@ -113,7 +117,7 @@ class KraskovEstimator(MutualInformationEstimator):
             reasons=reasons,
         )
 
-    def _about_input(self, layer: Bits) -> torch.Tensor:
+    def _about_input(self, layer: torch.Tensor) -> torch.Tensor:
         if self._examples is None or self._obstacle:
             raise ValueError(self._obstacle)
         return ksg(self._examples, layer, self.k, self.algorithm, names=("the input", "the layer"))
@@ -128,15 +132,16 @@ class KraskovEstimator(MutualInformationEstimator):
             return str(error)
         return ""
 
-    def _jittered(self, values: FloatArray, stream: int) -> Bits:
-        exact = np.asarray(values, dtype=np.float64)
+    def _jittered(self, values: Array, stream: int) -> torch.Tensor:
+        exact = as_tensor(values).to(torch.float64)
         if not self.jitter:
             return exact
-        return exact + self.jitter * np.random.default_rng(stream).standard_normal(exact.shape)
+        noise = np.random.default_rng(stream).standard_normal(tuple(exact.shape))
+        return exact + self.jitter * torch.from_numpy(noise).to(exact.device)
 
 
 def _of_each_run(
-    measure: Callable[[Bits], torch.Tensor], layer: Bits
+    measure: Callable[[torch.Tensor], torch.Tensor], layer: torch.Tensor
 ) -> tuple[Bits, tuple[str, ...]]:
     """A measure of each run, NaN where it is undefined, and the reasons why."""
     found = np.full(len(layer), np.nan)

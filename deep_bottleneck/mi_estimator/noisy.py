@@ -26,6 +26,8 @@ def load(discretization_range: float) -> "NoisyEstimator":
 class NoisyEstimator(MutualInformationEstimator):
     """I(X;M+Z) and I(Y;M+Z) with Gaussian noise Z."""
 
+    takes_tensors = True
+
     def __init__(self, noise_variance: float) -> None:
         self.noise_variance = noise_variance
 

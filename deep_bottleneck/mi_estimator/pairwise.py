@@ -19,6 +19,8 @@ from deep_bottleneck.interfaces import (
 class PairwiseEstimator(MutualInformationEstimator):
     """The bound of Kolchinsky & Tracey for one divergence."""
 
+    takes_tensors = True
+
     def __init__(self, noise_variance: float, width: float) -> None:
         self.noise_variance = noise_variance
         self.width = width

@@ -49,6 +49,9 @@ class RenyiEstimator(MutualInformationEstimator):
     10 s for each layer and epoch.
     """
 
+    fitted_to_inputs = True
+    takes_tensors = True
+
     def __init__(
         self,
         width: float,
@@ -97,13 +100,14 @@ class RenyiEstimator(MutualInformationEstimator):
             width = self._width_for(layer)
             own = kernel_entropy([layer], [width], self.alpha)
             with_label = kernel_entropy([layer], [width], self.alpha, labels)
-            about_label = own + label_entropy(labels, self.alpha) - with_label
+            of_label = label_entropy(labels, self.alpha).to(own.device)
+            about_label = own + of_label - with_label
             about_input, reasons = self._about_input(layer, width, own)
         except ValueError as error:
             raise EstimationError(str(error)) from error
         return LayerInformation(
-            about_input.numpy(),
-            about_label.numpy(),
+            about_input.cpu().numpy(),
+            about_label.cpu().numpy(),
             ceiling=math.log2(len(labels)),
             reasons=reasons,
         )

@@ -267,3 +267,15 @@ def test_mistaken_options_are_one_sentence_before_training(tiny_dataset, options
         effective_information.load(
             Notes(), Notes(), tiny_dataset, lambda epoch: True, 0, **{**OPTIONS, **options}
         )
+
+
+@pytest.mark.gpu
+def test_a_gpu_measures_the_same_with_noise_of_its_own(make_models, tiny_dataset):
+    options = {"epochs": 1, "samples": 20_000}
+    on_cpu, on_gpu = (
+        train(make_models(2), tiny_dataset, device=device, **options)
+        for device in ("cpu", "cuda:0")
+    )
+
+    expected, found = (notes.tables["effective_information"] for notes in (on_cpu, on_gpu))
+    np.testing.assert_allclose(found["value"], expected["value"], atol=0.1)

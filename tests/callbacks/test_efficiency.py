@@ -98,7 +98,7 @@ def test_channels_first_are_neurons_too():
             efficiency.LayerOutput("pred", (2,), -1),
         )
 
-        def activations(self, examples):
+        def outputs(self, examples):
             return [activations[:, : len(examples)].reshape(1, len(examples), -1)]
 
     notes = Notes()

@@ -4,7 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deep_bottleneck.information.counting import count_closer
+from deep_bottleneck.information import counting
+from deep_bottleneck.information.counting import count_by_distances, count_closer
 
 
 def by_definition(points, radii):
@@ -57,8 +58,17 @@ def test_tiny_values_beside_large_ones():
     assert counted(points, radii) == by_definition(points, radii).tolist()
 
 
+@pytest.mark.parametrize("tile", [2**25, 4000])
+def test_distances_in_tiles_count_the_same(monkeypatch, tile):
+    """The way of a GPU."""
+    monkeypatch.setattr(counting, "_GPU_TILE", tile)
+    points = torch.from_numpy(np.random.default_rng(0).standard_normal((1000, 3)))
+    radii = torch.full((1000,), 0.4, dtype=torch.float64)
+
+    assert torch.equal(count_by_distances(points, radii), count_closer(points, radii))
+
+
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_gives_what_a_cpu_gives():
     points = torch.from_numpy(np.random.default_rng(0).standard_normal((3000, 3)))
     radii = torch.full((3000,), 0.4, dtype=torch.float64)

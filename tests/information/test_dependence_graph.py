@@ -184,7 +184,6 @@ def test_an_adjusted_estimate_has_no_bound():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("ensemble", [PUBLISHED, CALIBRATED])
 def test_a_gpu_gives_the_same(ensemble):
     x, y = (torch.from_numpy(points) for points in gaussians(3, 0.7, 1000))

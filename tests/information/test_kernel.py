@@ -198,7 +198,6 @@ def test_too_large_a_matrix_is_refused_before_it_is_made():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("alpha", [1.01, 2.0])
 def test_a_gpu_gives_what_a_cpu_gives(alpha):
     x, y = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 2, 700, 3)))

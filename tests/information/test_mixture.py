@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import entropy as scipy_entropy
 
+from deep_bottleneck.information import mixture
 from deep_bottleneck.information.mixture import LOWER, UPPER, Bound, pairwise_bounds
 
 
@@ -204,8 +205,22 @@ def test_bad_input_is_named(points, labels, variance, sentence):
         pairwise_bound(points, np.array(labels, np.int64), variance)
 
 
+@pytest.mark.parametrize(("tile", "runs"), [(2048, 1), (16, 3)])
+def test_the_size_of_tiles_does_not_matter(monkeypatch, tile, runs):
+    """A GPU takes larger ones."""
+    points = np.random.default_rng(0).standard_normal((4, 300, 3)).astype(np.float32)
+    labels = np.arange(300) % 3
+    (expected,) = pairwise_bounds(points, labels, 0.1, [UPPER])
+
+    monkeypatch.setattr(mixture, "_TILE", tile)
+    monkeypatch.setattr(mixture, "_RUNS", runs)
+    (found,) = pairwise_bounds(points, labels, 0.1, [UPPER])
+
+    np.testing.assert_allclose(found.mi_xm, expected.mi_xm, atol=1e-6)
+    np.testing.assert_allclose(found.mi_ym, expected.mi_ym, atol=1e-6)
+
+
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_gives_what_a_cpu_gives():
     generator = np.random.default_rng(0)
     points = torch.from_numpy(np.tanh(generator.standard_normal((3, 600, 4))))

@@ -274,7 +274,6 @@ def test_bad_labels_are_named(labels, k, sentence):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("algorithm", [1, 2])
 def test_a_gpu_gives_what_a_cpu_gives(algorithm):
     x, y, _ = gaussians(700, 3, 0.7)

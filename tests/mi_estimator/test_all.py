@@ -6,7 +6,8 @@ import pkgutil
 
 import numpy as np
 import pytest
-from recordings import of_layer
+import torch
+from recordings import Recording, of_layer
 
 from deep_bottleneck import mi_estimator
 from deep_bottleneck.errors import EstimationError
@@ -80,6 +81,39 @@ def test_one_number_for_each_run_in_bits(estimator, labels):
     assert information.mi_xm.shape == information.mi_ym.shape == (4,)
     assert np.all(information.mi_xm <= np.log2(60) + 1e-4)
     assert np.all(information.mi_ym <= information.mi_xm + 1e-4)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_our_estimators_take_tensors_and_answer_the_same(module, labels):
+    generator = np.random.default_rng(0)
+    activations = generator.standard_normal((2, 60, 2)).astype(np.float32)
+    tensor = torch.from_numpy(activations)
+    recording = of_layer(activations, labels)
+    on_device = Recording({0: [activations]}, labels, tensor[0])
+
+    of_arrays = loaded(module).fitted(recording).for_layer(0)
+    of_tensors = loaded(module).fitted(on_device).for_layer(0)
+
+    assert of_tensors.takes_tensors
+    expected, found = of_arrays.estimate(activations, labels), of_tensors.estimate(tensor, labels)
+    np.testing.assert_array_equal(found.mi_xm, expected.mi_xm)
+    np.testing.assert_array_equal(found.mi_ym, expected.mi_ym)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_a_gpu_answers_what_a_cpu_answers(module, labels):
+    generator = np.random.default_rng(0)
+    activations = generator.standard_normal((2, 60, 2)).astype(np.float32)
+    there = torch.from_numpy(activations).to("cuda:0")
+    recording = of_layer(activations, labels)
+    on_device = Recording({0: [activations]}, labels, there[0])
+
+    on_cpu = loaded(module).fitted(recording).for_layer(0).estimate(activations, labels)
+    on_gpu = loaded(module).fitted(on_device).for_layer(0).estimate(there, labels)
+
+    np.testing.assert_allclose(on_gpu.mi_xm, on_cpu.mi_xm, atol=1e-6)
+    np.testing.assert_allclose(on_gpu.mi_ym, on_cpu.mi_ym, atol=1e-6)
 
 
 def test_a_layer_that_shows_the_label_knows_the_label(discrete_estimator, labels):

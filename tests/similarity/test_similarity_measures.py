@@ -267,7 +267,6 @@ def test_bad_input(call, message):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("measure", ALL)
 def test_a_gpu_gives_what_a_cpu_gives(measure):
     x, y = map(torch.from_numpy, related())

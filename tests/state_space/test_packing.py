@@ -56,7 +56,6 @@ def test_memory_order_makes_no_difference(n_neurons):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("n_neurons", [20, 64, 300])
 def test_a_gpu_packs_the_same(n_neurons):
     values = torch.randn(8, n_neurons, 6, 6)

@@ -1,0 +1,58 @@
+import pytest
+import torch
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from deep_bottleneck.tracing import fold_constants, vectorised
+
+
+def operations(traced):
+    return [str(node.target) for node in traced.graph.nodes if node.op == "call_function"]
+
+
+def test_a_function_of_one_run_is_one_of_all_runs():
+    def scaled(weights, factor):
+        return weights.sum() * factor
+
+    stacked, factor = torch.arange(6.0).view(3, 2), torch.tensor(2.0)
+    traced = vectorised(scaled, (stacked, factor), n_stacked=1)
+
+    assert traced(stacked, factor).tolist() == [2.0, 10.0, 18.0]
+    assert traced(stacked + 1, factor).tolist() == [6.0, 14.0, 22.0]
+
+
+def test_what_depends_on_no_argument_is_computed_once():
+    def function(weights):
+        return weights * (torch.as_tensor(3.0) + 1) + torch.ones(2).sum()
+
+    traced = vectorised(function, (torch.ones(4, 2),), n_stacked=1)
+
+    assert operations(traced) == ["aten.mul.Tensor", "aten.add.Tensor"]
+    torch.testing.assert_close(traced(torch.ones(4, 2)), torch.full((4, 2), 6.0))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda values: torch.zeros(2).add_(1) + values,
+        lambda values: torch.zeros(2).add_(values),
+        lambda values: torch.rand(2) + values,
+    ],
+    ids=["written into", "written into from outside", "drawn at random"],
+)
+def test_what_changes_from_call_to_call_is_not_folded(function):
+    traced = make_fx(function)(torch.ones(2))
+    before = operations(traced)
+
+    fold_constants(traced)
+
+    assert operations(traced) == before
+
+
+def test_a_written_value_starts_anew_each_time():
+    def function(values):
+        return torch.zeros(2).add_(values)
+
+    traced = make_fx(function)(torch.ones(2))
+    fold_constants(traced)
+
+    assert traced(torch.ones(2)).tolist() == traced(torch.ones(2)).tolist() == [1.0, 1.0]
