@@ -14,7 +14,7 @@ import pytest
 from deep_bottleneck.cluster import follow_up
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_SECONDS = 1800
+PATIENCE_SECONDS = 600
 ASK = {"sge": ["qstat", "-f"], "slurm": ["sinfo"]}
 DAEMONS = {"sge": Path("/run/gridengine/execd.pid"), "slurm": Path("/run/slurmd.pid")}
 OF_A_NODE = ("sge_execd", "sge_shepherd", "slurmd", "slurmstepd")
@@ -117,7 +117,15 @@ class Node:
 
     def come_back(self):
         """Start the execution daemon as it was started before."""
-        subprocess.run(self._command, env=self._environment, cwd="/", check=True, timeout=60)
+        # in a session of its own, so that it outlives the tests
+        subprocess.run(
+            self._command,
+            env=self._environment,
+            cwd="/",
+            check=True,
+            timeout=60,
+            start_new_session=True,
+        )
         self.is_up = True
 
 
