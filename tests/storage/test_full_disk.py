@@ -82,7 +82,7 @@ def test_nothing_starts_on_a_full_disk(disk):
 @pytest.mark.slow
 def test_training_ends_in_one_sentence_and_keeps_what_it_recorded(disk):
     outside = {name: value for name, value in os.environ.items() if not name.startswith("MONGO")}
-    updates = ["seed=0", "epochs=2000", "n_runs=3"]
+    updates = ["seed=0", "epochs=2000", "n_runs=3", "keep_activations=True"]
 
     ended = subprocess.run(
         [sys.executable, "experiment.py", "with", "configs/basic.json", *updates],
