@@ -149,6 +149,7 @@ def test_plug_ins_do_not_depend_on_other_keys():
         "svg": True,
         "n_runs": 2,
         "backend": "tensorflow",
+        "device": "cpu",
         "keep_activations": True,
         "seed": 3,
     }
