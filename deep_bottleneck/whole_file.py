@@ -1,5 +1,7 @@
 """Files that are replaced at once, so that nobody sees them half-written, also after a kill."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -10,9 +12,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
         path: the file, which need not exist.
         content: bytes, or text for UTF-8.
     """
+    with in_place_of(path) as unfinished:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def in_place_of(path: Path) -> Iterator[Path]:
+    """A path beside a file; what is written there takes the file's place when the context ends."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+        yield unfinished
         unfinished.replace(path)
     except OSError:
         # on a full disk a part of a file takes the space that others need

@@ -2,8 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -17,6 +16,7 @@ from deep_bottleneck.records.local import (
     read_json,
 )
 from deep_bottleneck.records.summaries import write_summaries
+from deep_bottleneck.whole_file import in_place_of
 
 logger = logging.getLogger(__name__)
 
@@ -89,30 +89,17 @@ class LocalRecord(FileStorageObserver):
         keep_reserve(Path(self.dir))
 
     def save_json(self, obj: Any, filename: str) -> None:
-        """Write to a temporary file and rename it, so that no half-written file is ever seen."""
-        unfinished = f".{filename}.unfinished"
-        with self._whole(unfinished, filename):
-            super().save_json(obj, unfinished)
+        """Write a file, of which no half is ever seen."""
+        with in_place_of(Path(self.dir) / filename) as unfinished:
+            super().save_json(obj, unfinished.name)
 
     def save_file(self, filename: str, target_name: str | None = None) -> None:
         """Copy a file, of which no half is ever seen."""
         target = Path(self.dir) / (target_name or Path(filename).name)
         if target.exists() and target.samefile(filename):
             return
-        unfinished = f".{target.name}.unfinished"
-        with self._whole(unfinished, target.name):
-            super().save_file(filename, unfinished)
-
-    @contextmanager
-    def _whole(self, unfinished: str, name: str) -> Iterator[None]:
-        folder = Path(self.dir)
-        try:
-            yield
-            (folder / unfinished).replace(folder / name)
-        except OSError:
-            # a part of a file takes the space that others need
-            (folder / unfinished).unlink(missing_ok=True)
-            raise
+        with in_place_of(target) as unfinished:
+            super().save_file(filename, unfinished.name)
 
     @as_far_as_it_goes
     def log_metrics(self, metrics_by_name: Mapping[str, Any], info: dict[str, Any]) -> None:
