@@ -120,28 +120,29 @@ def measure(
     for part in parts:
         recording = store.part(part)
         for estimator_name, estimator in loaded.items():
-            name = f"{estimator_name}_{part}" if estimator_name else part
+            name = table_name(estimator_name, part)
             with progress(f"Estimating ({name})", len(recording.epochs)) as bar:
                 measured[name] = estimate(estimator, recording, part, bar)
-            tables.add(f"information_measures_{name}", measured[name])
-            _say_if_saturated(measured[name])
+            store_information(name, measured[name], tables)
             variants = plug_ins[estimator_name].varied(values, VARIATIONS)
             report = trust_report(measured[name], estimator, variants, recording, store.metrics())
-            tables.add(f"trust_{name}", report)
+            store_trust(name, report, tables)
     return measured
 
 
-def store_measured(name: str, table: pd.DataFrame, report: pd.DataFrame, tables: Tables) -> None:
-    """Store a table of information that was measured while networks trained.
+def table_name(estimator_name: str, part: Part) -> str:
+    """What a table of information is called: its part, after the estimator's name if it has one."""
+    return f"{estimator_name}_{part}" if estimator_name else part
 
-    Args:
-        name: as `measure` names tables.
-        table: as `estimate` gives it.
-        report: its trust report.
-        tables: where both go.
-    """
+
+def store_information(name: str, table: pd.DataFrame, tables: Tables) -> None:
+    """Store a table of information, as `estimate` gives it, and say if it is saturated."""
     tables.add(f"information_measures_{name}", table)
     _say_if_saturated(table)
+
+
+def store_trust(name: str, report: pd.DataFrame, tables: Tables) -> None:
+    """Store the trust report of a table of information."""
     tables.add(f"trust_{name}", report)
 
 

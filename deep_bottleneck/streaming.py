@@ -29,7 +29,12 @@ from deep_bottleneck.interfaces import (
     Part,
     RunGroup,
 )
-from deep_bottleneck.measurement import EstimatorPlugIn, store_measured
+from deep_bottleneck.measurement import (
+    EstimatorPlugIn,
+    store_information,
+    store_trust,
+    table_name,
+)
 from deep_bottleneck.schedule import Schedule, due_runs
 from deep_bottleneck.tables import Tables
 from deep_bottleneck.threads import n_threads
@@ -155,8 +160,8 @@ class InformationStream(Recorder):
                 self._failures.get(measure.key, {}), measure.estimator.method, measure.part
             )
             table = self._table(measure)
-            report = self._report(table, of_table, measure.labels, metrics)
-            store_measured(name, table, report, self._tables)
+            store_information(name, table, self._tables)
+            store_trust(name, self._report(table, of_table, measure.labels, metrics), self._tables)
             found[name] = table
         return found
 
@@ -247,7 +252,7 @@ def _measures(
         inputs = _Inputs(labelled.labels, examples)
         inputs_there = _Inputs(labelled.labels, torch.as_tensor(examples).to(device))
         for estimator_name, plug_in in plug_ins.items():
-            name = f"{estimator_name}_{part}" if estimator_name else part
+            name = table_name(estimator_name, part)
             found += _of_plug_in(plug_in, values, name, part, inputs, inputs_there)
     return found
 
