@@ -23,9 +23,11 @@ OF_A_NODE = ("sge_execd", "sge_shepherd", "slurmd", "slurmstepd")
 class Place:
     """Where experiments are launched, and what became of them."""
 
-    def __init__(self, launcher, folder):
+    def __init__(self, launcher, folder, plug_ins=None):
+        folder.mkdir(exist_ok=True)
         self.launcher = launcher
         self.folder = folder
+        self.plug_ins = plug_ins or folder
         self.output = folder / "output"
 
     def call(self, *arguments):
@@ -33,6 +35,7 @@ class Place:
             "DEEP_BOTTLENECK_RUNS": str(self.folder / "runs"),
             "DEEP_BOTTLENECK_OUTPUT": str(self.output),
             "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(self.plug_ins),
         }
         return subprocess.run(
             [sys.executable, ROOT / "run_experiments.py", *arguments],

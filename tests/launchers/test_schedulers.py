@@ -16,10 +16,37 @@ COHORT = {
 }
 
 
+PACE = """
+import time
+from pathlib import Path
+
+import keras
+
+
+def load():
+    return SlowWhileTold()
+
+
+class SlowWhileTold(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if Path("slow").exists():
+            time.sleep(1)
+"""
+
+
 @pytest.fixture
 def config(tmp_path):
     path = tmp_path / "cohort.json"
     path.write_text(json.dumps(COHORT))
+    return path
+
+
+@pytest.fixture
+def slow(tmp_path):
+    """A file; while it exists, the callback `pace` lets no epoch take less than a second."""
+    (tmp_path / "pace.py").write_text(PACE)
+    path = tmp_path / "slow"
+    path.touch()
     return path
 
 
@@ -37,8 +64,6 @@ def test_a_cohort_has_the_same_tables_everywhere_and_keeps_to_its_cap(tmp_path, 
     places = [
         Place(name, tmp_path / name) for name in (scheduler("sge"), scheduler("slurm"), "local")
     ]
-    for place in places:
-        place.folder.mkdir()
 
     for place in places:
         # the last one runs here, beside the others
@@ -78,21 +103,21 @@ def test_what_is_cancelled_is_resumed_and_nothing_else(place, config):
 
 
 @pytest.mark.slow
-def test_a_task_that_is_ended_goes_on_to_the_same_tables(place, tmp_path):
-    long = {"epochs": 4000, "dataset": "datasets.iris", "architecture": [4], "batch_size": 32}
+def test_a_task_that_is_ended_goes_on_to_the_same_tables(place, slow, tmp_path):
+    long = {"epochs": 600, "dataset": "datasets.iris", "architecture": [4], "callbacks": ["pace"]}
     config = tmp_path / "long.json"
     config.write_text(json.dumps({**long, "grid": {"activation_fn": ["tanh"]}}))
-    (tmp_path / "whole").mkdir()
-    whole = Place("local", tmp_path / "whole")
-    whole.launch(config)
 
     place.launch(config)
     place.wait_until(lambda states: place.trained_epochs() > 0)
     place.call("--cancel")
     place.wait_until(has_ended)
     statuses = [json.loads(p.read_text())["status"] for p in place.folder.glob("runs/1/run.json")]
+    slow.unlink()
     place.launch(config, "--resume")
     place.wait_until(lambda states: "completed" in states)
+    whole = Place("local", tmp_path / "whole", plug_ins=tmp_path)
+    whole.launch(config)
 
     assert statuses == ["TIMEOUT"]
     assert json.loads((place.folder / "runs/2/info.json").read_text())["continues"] == "1"
@@ -121,9 +146,9 @@ def test_what_a_time_limit_has_ended_goes_on_from_its_last_epoch(place, tmp_path
 
 
 @pytest.mark.slow
-def test_a_node_that_dies_costs_what_ran_there_and_a_resume_brings_it(place, node, tmp_path):
+def test_a_node_that_dies_costs_what_ran_there_and_a_resume_brings_it(place, node, slow, tmp_path):
     config = tmp_path / "sweep.json"
-    some = {"epochs": 1000, "dataset": "datasets.iris", "architecture": [4], "plotters": []}
+    some = {"epochs": 600, "dataset": "datasets.iris", "architecture": [4], "callbacks": ["pace"]}
     config.write_text(json.dumps({**some, "grid": {"seed": [0, 1, 2]}}))
     # Slurm itself would start a task again when its node is back, after two minutes
     for_good = {"sge": [], "slurm": ["--submit-args=--no-requeue"]}[place.launcher]
@@ -131,6 +156,7 @@ def test_a_node_that_dies_costs_what_ran_there_and_a_resume_brings_it(place, nod
     place.wait_until(lambda states: place.report() is not None)
 
     node.die(place.report().process)
+    slow.unlink()
     place.wait_until(lambda states: "running" not in states)
     meanwhile = place.states()
     # Slurm takes it that a task of the last twenty seconds is still to be started
