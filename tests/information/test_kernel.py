@@ -197,6 +197,17 @@ def test_too_large_a_matrix_is_refused_before_it_is_made():
         kernel_entropy([points], [1.0], memory_limit=2**20)
 
 
+@pytest.mark.parametrize("n_examples", [100, 600])
+def test_runs_measured_together_are_measured_as_if_alone(n_examples):
+    points = np.random.default_rng(0).standard_normal((30, n_examples, 2))
+    labels = np.arange(n_examples) % 3
+
+    together = kernel_entropy([points], [0.5], 2, labels)
+
+    alone = torch.cat([kernel_entropy([run[None]], [0.5], 2, labels) for run in points])
+    torch.testing.assert_close(together, alone, atol=1e-12, rtol=0)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("alpha", [1.01, 2.0])
 def test_a_gpu_gives_what_a_cpu_gives(alpha):
