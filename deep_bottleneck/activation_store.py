@@ -17,6 +17,7 @@ A run is marked in /recorded only after its activations have reached the file. W
 takes no space and reads as NaN.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,7 +59,10 @@ class _OpenFile:
 
 
 class ActivationWriter(_OpenFile):
-    """Writes a new store; use it as a context manager."""
+    """Writes a new store; use it as a context manager.
+
+    Several threads may write.
+    """
 
     def __init__(
         self, path: Path, dataset: Dataset, layer_units: Sequence[int], n_runs: int, epochs: int
@@ -78,6 +82,7 @@ class ActivationWriter(_OpenFile):
                 before, since HDF5 crashes when it cannot write what it holds back.
         """
         self._path = path
+        self._one_at_a_time = threading.Lock()
         require(path, sum(getattr(dataset, part).examples.nbytes for part in PARTS))
         try:
             self._file = h5py.File(path, "x", libver="latest")
@@ -131,36 +136,39 @@ class ActivationWriter(_OpenFile):
             activations: for each part of the data the activations of each layer, of shape (runs,
                 n_examples, n_units).
         """
-        require(self._path, sum(v.nbytes for layers in activations.values() for v in layers))
-        row = self._row(epoch)
-        for part, layers in activations.items():
-            for layer, values in enumerate(layers):
-                dataset = self._grown(f"{part}/activations/{layer}", row)
-                for run, one_run in zip(runs, values, strict=True):
-                    dataset[row, run] = one_run
-        self._file.flush()
-        recorded = self._grown("recorded", row)
-        recorded[row, list(runs)] = True
-        self._file.flush()
+        with self._one_at_a_time:
+            require(self._path, sum(v.nbytes for layers in activations.values() for v in layers))
+            row = self._row(epoch)
+            for part, layers in activations.items():
+                for layer, values in enumerate(layers):
+                    dataset = self._grown(f"{part}/activations/{layer}", row)
+                    for run, one_run in zip(runs, values, strict=True):
+                        dataset[row, run] = one_run
+            self._file.flush()
+            recorded = self._grown("recorded", row)
+            recorded[row, list(runs)] = True
+            self._file.flush()
 
     def write_gradients(
         self, epoch: int, runs: Sequence[int], measures: Mapping[str, FloatArray]
     ) -> None:
         """Write an epoch of all `GRADIENT_MEASURES`, each of shape (runs, layers)."""
-        require(self._path, sum(values.nbytes for values in measures.values()))
-        row = self._row(epoch)
-        for name, values in measures.items():
-            self._grown(f"gradients/{name}", row)[row, list(runs)] = values
-        self._file.flush()
+        with self._one_at_a_time:
+            require(self._path, sum(values.nbytes for values in measures.values()))
+            row = self._row(epoch)
+            for name, values in measures.items():
+                self._grown(f"gradients/{name}", row)[row, list(runs)] = values
+            self._file.flush()
 
     def write_metrics(self, first_epoch: int, metrics: Mapping[str, FloatArray]) -> None:
         """Write consecutive epochs of metrics, each of shape (epochs, runs), NaN where unknown."""
-        require(self._path, sum(values.nbytes for values in metrics.values()))
-        for name, values in metrics.items():
-            dataset = self._file[f"metrics/{name}"]
-            rows = slice(first_epoch, first_epoch + len(values))
-            dataset[rows] = np.where(np.isnan(values), dataset[rows], values)
-        self._file.flush()
+        with self._one_at_a_time:
+            require(self._path, sum(values.nbytes for values in metrics.values()))
+            for name, values in metrics.items():
+                dataset = self._file[f"metrics/{name}"]
+                rows = slice(first_epoch, first_epoch + len(values))
+                dataset[rows] = np.where(np.isnan(values), dataset[rows], values)
+            self._file.flush()
 
     def _row(self, epoch: int) -> int:
         epochs = self._file["epochs"]

@@ -65,8 +65,8 @@ def _captured(work: Work) -> Work:
             work()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    # the work is noted down here, not done
-    with torch.cuda.graph(graph, stream=stream):
+    # the work is noted down here, not done; another thread may be copying what was recorded
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         work()
     return graph.replay
 

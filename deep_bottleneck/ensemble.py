@@ -41,6 +41,9 @@ class Recorder(keras.callbacks.Callback):
             stopping: which of the runs end with this epoch, shape (runs,).
         """
 
+    def settle(self) -> None:
+        """Finish what was left to be done meanwhile: a checkpoint is stored next."""
+
 
 class Ensemble:
     """Trains several Keras models of one architecture.

@@ -1,10 +1,16 @@
 """Keeps checkpoints of an ensemble while it trains, and gives back what the last one holds."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 
 from deep_bottleneck.checkpoint import Checkpoint, Checkpoints, gathered, give_back, state_of
+
+if TYPE_CHECKING:
+    from deep_bottleneck.ensemble import Recorder
 
 
 class Keeper:
@@ -19,7 +25,7 @@ class Keeper:
         checkpoints: Checkpoints | None,
         models: Sequence[keras.Model],
         callbacks: Sequence[Sequence[keras.callbacks.Callback]],
-        recorders: Sequence[keras.callbacks.Callback],
+        recorders: Sequence[Recorder],
     ) -> None:
         """Take the models and recorders to where the last checkpoint has them."""
         self._checkpoints = checkpoints
@@ -62,6 +68,8 @@ class Keeper:
         """
         if self._checkpoints is None or not self._checkpoints.due(not (training or waiting)):
             return
+        for recorder in self._recorders:
+            recorder.settle()
         self._checkpoints.store(
             Checkpoint(
                 epoch,

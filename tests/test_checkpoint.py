@@ -20,18 +20,28 @@ from deep_bottleneck.preemption import Preemption, TimeIsUp
 
 
 class Notes(Recorder):
-    """Adds up what it is told, and asks for the end after an epoch."""
+    """Adds up what it is told, an epoch late, and asks for the end after an epoch."""
 
     def __init__(self, preemption=None, end_after=None):
         super().__init__()
         self.preemption, self.end_after = preemption, end_after
         self.seen = []
+        self.left_to_do = list
 
     def on_group_epoch_end(self, epoch, group, logs, stopping):
-        for run, loss in zip(group.runs, logs["loss"], strict=True):
-            self.seen.append((run, epoch, float(loss)))
+        self.settle()
+        losses = zip(group.runs, logs["loss"], strict=True)
+        new = [(run, epoch, float(loss)) for run, loss in losses]
+        self.left_to_do = lambda: self.seen.extend(new)
         if self.preemption and (group.runs[-1], epoch) == self.end_after:
             self.preemption.requested = True
+
+    def settle(self):
+        self.left_to_do()
+        self.left_to_do = list
+
+    def on_train_end(self, logs=None):
+        self.settle()
 
 
 class Falling(keras.callbacks.Callback):

@@ -57,7 +57,7 @@ class Graphs:
         yield
 
     @contextmanager
-    def graph(self, graph, stream):
+    def graph(self, graph, stream, capture_error_mode):
         self.said.append("capture")
         assert stream is self.side_stream
         yield

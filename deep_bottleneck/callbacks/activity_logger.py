@@ -1,9 +1,18 @@
 """Records the activations of every layer with a kernel at the scheduled epochs."""
 
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+
 from deep_bottleneck.activation_store import ActivationWriter
 from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
-from deep_bottleneck.interfaces import Dataset, IntArray, RunGroup
+from deep_bottleneck.cuda_graph import to_host
+from deep_bottleneck.device import select
+from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray, RunGroup
 from deep_bottleneck.schedule import Schedule
+
+Layers = Sequence[torch.Tensor | FloatArray]
 
 
 def load(writer: ActivationWriter, dataset: Dataset, schedule: Schedule) -> "ActivityLogger":
@@ -12,22 +21,48 @@ def load(writer: ActivationWriter, dataset: Dataset, schedule: Schedule) -> "Act
 
 
 class ActivityLogger(ScheduledRecorder):
-    """Writes activations of the train and test examples, for all runs of a group at once."""
+    """Writes activations of the train and test examples, for all runs of a group at once.
+
+    A thread copies them from the device, compresses and writes them while training goes on. It has
+    one epoch at a time.
+    """
 
     def __init__(self, writer: ActivationWriter, dataset: Dataset, schedule: Schedule) -> None:
         super().__init__(schedule)
         self._writer = writer
         self._dataset = dataset
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="activations")
+        self._being_written: Future[None] | None = None
 
     def record(self, epoch: int, group: RunGroup, due: IntArray) -> None:
-        """Write the activations of the runs that are due."""
-        self._writer.write_activations(
-            epoch,
-            [group.runs[row] for row in due],
-            {
-                part: [
-                    layer[due] for layer in group.activations(getattr(self._dataset, part).examples)
-                ]
-                for part in ("train", "test")
-            },
-        )
+        """Write the activations of the runs that are due.
+
+        Raises:
+            OSError: if those before could not be written, since the disk is full.
+        """
+        runs = [group.runs[row] for row in due]
+        outputs: dict[str, Layers] = {}
+        for part in ("train", "test"):
+            layers = group.outputs(getattr(self._dataset, part).examples)
+            outputs[part] = [select(layer, due) for layer in layers]
+        self.settle()
+        self._being_written = self._thread.submit(self._write, epoch, runs, outputs)
+
+    def settle(self) -> None:
+        """Wait until all is written.
+
+        Raises:
+            OSError: if it cannot be, since the disk is full.
+        """
+        written, self._being_written = self._being_written, None
+        if written is not None:
+            written.result()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Write what is left."""
+        with self._thread:
+            self.settle()
+
+    def _write(self, epoch: int, runs: Sequence[int], outputs: Mapping[str, Layers]) -> None:
+        activations = {part: to_host(layers) for part, layers in outputs.items()}
+        self._writer.write_activations(epoch, runs, activations)

@@ -1,3 +1,6 @@
+import threading
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -70,6 +73,51 @@ def test_activations_of_the_last_epoch_are_the_models_outputs(trained, tiny_data
         row = test.runs(last).tolist().index(run)
         outputs = models[run].predict(tiny_dataset.test.examples, verbose=0)
         np.testing.assert_allclose(test.layer(last, 2)[row], outputs, atol=1e-5)
+
+
+class SlowDisk:
+    """A writer that writes nothing before it is told to go on."""
+
+    def __init__(self, error=None):
+        self.goes_on = threading.Event()
+        self.written = []
+        self._error = error
+
+    def write_activations(self, epoch, runs, activations):
+        assert self.goes_on.wait(timeout=60)
+        if self._error:
+            raise self._error
+        self.written.append(epoch)
+
+
+GROUP = SimpleNamespace(runs=[0], outputs=lambda examples: [np.zeros((1, 2, 3), np.float32)])
+
+
+def test_training_goes_on_while_activations_are_written(tiny_dataset):
+    disk = SlowDisk()
+    logger = activity_logger.load(disk, tiny_dataset, lambda epoch: True)
+
+    logger.record(0, GROUP, np.array([0]))
+    at_once = list(disk.written)
+    disk.goes_on.set()
+    logger.record(1, GROUP, np.array([0]))
+    logger.settle()
+
+    assert at_once == []
+    assert disk.written == [0, 1]
+    logger.on_train_end()
+
+
+def test_what_cannot_be_written_ends_training_at_the_next_epoch(tiny_dataset):
+    disk = SlowDisk(OSError("no space"))
+    disk.goes_on.set()
+    logger = activity_logger.load(disk, tiny_dataset, lambda epoch: True)
+
+    logger.record(0, GROUP, np.array([0]))
+
+    with pytest.raises(OSError, match="no space"):
+        logger.record(1, GROUP, np.array([0]))
+    logger.on_train_end()
 
 
 def test_gradients_are_summarised_over_the_epochs_batches(trained, tiny_dataset):
