@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from deep_bottleneck.tracing import fold_constants, vectorised
+from deep_bottleneck.tracing import drop_idle, fold_constants, vectorised
 
 
 def operations(traced):
@@ -28,6 +28,33 @@ def test_what_depends_on_no_argument_is_computed_once():
 
     assert operations(traced) == ["aten.mul.Tensor", "aten.add.Tensor"]
     torch.testing.assert_close(traced(torch.ones(4, 2)), torch.full((4, 2), 6.0))
+
+
+def test_what_changes_no_shape_and_what_nobody_uses_is_left_out():
+    def layer(weights, examples):
+        weights.sum()
+        return torch.tanh(examples @ weights)
+
+    stacked, examples = torch.randn(3, 4, 2), torch.randn(6, 4)
+    traced = vectorised(layer, (stacked, examples), n_stacked=1)
+
+    assert operations(traced) == ["aten.expand.default", "aten.bmm.default", "aten.tanh.default"]
+    torch.testing.assert_close(traced(stacked, examples), torch.tanh(examples @ stacked))
+
+
+def test_a_change_of_shape_or_strides_is_kept():
+    def function(values):
+        columns = values.expand(2, 3)
+        return columns.view(3, 2), columns.expand(2, 3).view(2, 3)
+
+    values = torch.arange(6.0).view(2, 3)
+    traced = make_fx(function)(values)
+    drop_idle(traced)
+
+    assert operations(traced) == ["aten.view.default"]
+    reshaped, same = traced(values)
+    assert reshaped.tolist() == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+    assert same is values
 
 
 @pytest.mark.parametrize(
