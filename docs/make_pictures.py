@@ -37,7 +37,7 @@ def five_planes(experiment_id: str) -> None:
 
 def cohort(name: str) -> None:
     """The planes of all experiments of a cohort, mean over runs, and what each layer compresses."""
-    experiments = ExperimentLoader().find({"name": {"$regex": f"^{name}(_|$)"}}, status="COMPLETED")
+    experiments = ExperimentLoader().find_sweep(name)
     figure = experiments.plot_planes(part="full", n_columns=4)
     figure.savefig(PICTURES / f"{name}.png", dpi=110)
     compression(experiments).to_csv(DOCS / "results" / f"{name}.csv")

@@ -11,8 +11,7 @@ import pandas as pd
 
 import deep_bottleneck
 from deep_bottleneck import sweep
-from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.eval_tools.collection import ExperimentCollection
+from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
 from deep_bottleneck.plotter.compression import peak_and_final
 from deep_bottleneck.settings import RUNS_VARIABLE
 
@@ -35,10 +34,10 @@ def experiments_of(name: str, every: int = 1) -> ExperimentCollection:
     runs = Path(os.environ.setdefault(RUNS_VARIABLE, str(PROJECT / "runs")))
     runs.mkdir(parents=True, exist_ok=True)
     loader = ExperimentLoader(path=runs)
-    found = _completed(loader, name)
+    found = loader.find_sweep(name)
     if not found:
         _run_short(PROJECT / "configs" / "cohorts" / f"{name}.json", every)
-        found = _completed(loader, name)
+        found = loader.find_sweep(name)
     return found
 
 
@@ -67,15 +66,11 @@ def compression_of(
     for experiment in experiments:
         measures = experiment.information_measures(estimator, part)
         mean = peak_and_final(measures).groupby("layer").mean().drop(columns="run").reset_index()
-        tables.append(mean.assign(**{key: experiment.config[key] for key in by}))
+        # as objects, since pandas makes numbers of False beside numbers
+        own = {key: pd.Series(experiment.config[key], mean.index, object) for key in by}
+        tables.append(mean.assign(**own))
     columns = [*by, "layer", "peak", "final", "compression"]
     return pd.concat(tables, ignore_index=True)[columns]
-
-
-def _completed(loader: ExperimentLoader, name: str) -> ExperimentCollection:
-    completed = loader.find({"name": {"$regex": f"^{name}_"}}, status="COMPLETED")
-    last = {experiment.name: experiment.id for experiment in completed}
-    return ExperimentCollection(loader.store, last.values())
 
 
 def _run_short(cohort: Path, every: int) -> None:

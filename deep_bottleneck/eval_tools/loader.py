@@ -74,6 +74,18 @@ class ExperimentLoader:
         """The experiments in whose name a regular expression is found."""
         return self.find({"name": re.compile(pattern)})
 
+    def find_sweep(self, name: str) -> ExperimentCollection:
+        """The completed experiments of a sweep; of those with equal names the last.
+
+        Args:
+            name: of its config file without ".json", such as "cohort_05".
+        """
+        query = {"name": re.compile(f"^{re.escape(name)}(_|$)")}
+        completed = self.find(query, status="COMPLETED").ids
+        entries = self.store.entries(completed)
+        last = {entries[id_].name: id_ for id_ in completed}
+        return ExperimentCollection(self.store, last.values())
+
     def find_by_config_key(self, key: str, pattern: str) -> ExperimentCollection:
         """The experiments in one of whose hyperparameters a regular expression is found.
 

@@ -28,6 +28,11 @@ def test_experiments_are_found_by_name_and_hyperparameter(loader):
     assert loader.find_by_config_key("nested.depth", "1").ids == [1, 2]
 
 
+def test_of_a_sweep_the_last_completed_experiment_of_each_name_is_found(loader):
+    assert loader.find_sweep("deep-bottleneck").ids == [3]
+    assert loader.find_sweep("deep").ids == []
+
+
 def test_the_latest_come_first(loader):
     assert loader.find_latest().ids == [4]
     assert loader.find_latest(2).ids == [4, 3]
