@@ -1,60 +1,114 @@
 """Draws pictures of the documentation from stored experiments, and writes tables to them.
 
     python run_experiments.py -d configs/estimators/tishby.json
-    python docs/make_pictures.py five_planes 1
+    python -m docs.make_pictures five_planes 1
 
     python run_experiments.py -d configs/cohorts/cohort_05.json
-    python docs/make_pictures.py cohort cohort_05
+    python -m docs.make_pictures cohort cohort_05 4
 
 where 1 is the id of the experiment. `docs/guide/getting_started.md` tells how to make those that
 its pictures are drawn from.
 """
 
 import argparse
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader, compare
+from deep_bottleneck import sweep
+from deep_bottleneck.eval_tools import (
+    ExperimentCollection,
+    ExperimentLoader,
+    compare,
+    format_config,
+)
 from deep_bottleneck.eval_tools.planes import draw_planes
 from deep_bottleneck.plotter.compression import peak_and_final
 
 DOCS = Path(__file__).resolve().parent
 PICTURES = DOCS / "pictures"
+COHORTS = DOCS.parent / "configs" / "cohorts"
 
 
 def five_planes(experiment_id: str) -> None:
     """One training through several estimators, a plane for each, mean over runs."""
-    measured = ExperimentLoader().find_by_id(experiment_id).information_measures(part="full")
-    named = measured.assign(title=measured["estimator"] + ", " + measured["parameter"].fillna(""))
-    means = named.groupby(["title", "epoch", "layer"], sort=False)[["MI_XM", "MI_YM"]].mean()
-    tables = {
-        str(title): table.reset_index() for title, table in means.groupby(level=0, sort=False)
-    }
-    draw_planes(tables, n_columns=3).savefig(PICTURES / "five_planes.png", dpi=110)
+    experiments = ExperimentLoader().find_by_ids([experiment_id])
+    figure = planes(by_title(experiments), n_columns=3)
+    figure.savefig(PICTURES / "five_planes.png", dpi=110)
 
 
-def cohort(name: str) -> None:
-    """The planes of all experiments of a cohort, mean over runs, and what each layer compresses."""
-    experiments = ExperimentLoader().find_sweep(name)
-    figure = experiments.plot_planes(part="full", n_columns=4)
+def cohort(name: str, n_columns: str = "4") -> None:
+    """The planes of all experiments of a cohort, and a table of what each layer compresses.
+
+    Experiments that differ in nothing but the seed are taken together.
+    """
+    order = [combination.name for combination in sweep.expand(COHORTS / f"{name}.json")]
+    found = ExperimentLoader().find_sweep(name)
+    ids = {experiment.name: experiment.id for experiment in found}
+    experiments = ExperimentCollection(found.store, [ids[of_one] for of_one in order])
+    measured = by_title(experiments)
+    median = bool(experiments[0].config["plot_median"])
+    figure = planes(measured, int(n_columns), median=median, notes=test_accuracies(experiments))
     figure.savefig(PICTURES / f"{name}.png", dpi=110)
-    compression(experiments).to_csv(DOCS / "results" / f"{name}.csv")
+    compression(measured).to_csv(DOCS / "results" / f"{name}.csv")
 
 
-def compression(experiments: ExperimentCollection) -> pd.DataFrame:
-    """For each experiment the bits by which its layers compress, mean and deviation over runs."""
+def by_title(experiments: ExperimentCollection) -> dict[str, pd.DataFrame]:
+    """The information on all examples, by what tells experiments and estimators apart."""
+    measured: dict[str, list[pd.DataFrame]] = defaultdict(list)
+    for experiment, title in zip(experiments, titles(experiments), strict=True):
+        table = experiment.information_measures(part="full")
+        methods = table.groupby(["estimator", "parameter"], sort=False, dropna=False)
+        for (estimator, parameter), of_one in methods:
+            method = f"{estimator}, {parameter}" if parameter else str(estimator)
+            key = ", ".join(filter(None, [title, method if len(methods) > 1 else ""]))
+            measured[key].append(of_one.assign(experiment=experiment.id))
+    return {title: pd.concat(tables) for title, tables in measured.items()}
+
+
+def titles(experiments: ExperimentCollection) -> list[str]:
+    """What tells each experiment from those that differ in more than the seed."""
+    keys = [key for key in experiments.differing_config_keys() if key != "seed"]
+    return [format_config(one.config, *keys) if keys else "" for one in experiments]
+
+
+def test_accuracies(experiments: ExperimentCollection) -> dict[str, str]:
+    """What is written into each plane: the share of test examples that are right in the end."""
+    accuracies = pd.Series([one.result["test"] for one in experiments])
+    means = accuracies.groupby(titles(experiments)).mean()
+    return {str(title): f"test {mean:.1%}" for title, mean in means.items()}
+
+
+def planes(
+    measured: Mapping[str, pd.DataFrame],
+    n_columns: int,
+    median: bool = False,
+    notes: Mapping[str, str] | None = None,
+) -> Figure:
+    """A plane for each title, mean or median over runs."""
+    summarised = {
+        title: getattr(
+            table.groupby(["epoch", "layer"])[["MI_XM", "MI_YM"]], "median" if median else "mean"
+        )().reset_index()
+        for title, table in measured.items()
+    }
+    return draw_planes(summarised, n_columns, notes)
+
+
+def compression(measured: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The bits by which layers compress, mean and deviation over runs, a row for each title."""
     rows = {}
-    for experiment in experiments:
-        found = peak_and_final(experiment.information_measures(part="full"))
-        by_layer = found.groupby("layer")["compression"]
-        rows[experiment.id] = {
+    for title, table in measured.items():
+        of_runs = [peak_and_final(of_one) for _, of_one in table.groupby("experiment")]
+        by_layer = pd.concat(of_runs).groupby("layer")["compression"]
+        rows[title] = {
             f"layer {layer}": f"{mean:.2f} ± {deviation:.2f}"
             for layer, mean, deviation in by_layer.agg(["mean", "std"]).itertuples()
         }
-    differing = experiments.project(experiments.differing_config_keys())
-    return differing.join(pd.DataFrame(rows).T)
+    return pd.DataFrame(rows).T.rename_axis("experiment")
 
 
 def plane(experiment_id: str, name: str) -> None:
@@ -82,7 +136,10 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("picture", choices=pictures)
     options.add_argument(
-        "of", nargs="+", help="ids, or a cohort; after the id for a plane the name of its picture"
+        "of",
+        nargs="+",
+        help="ids; or a cohort, and how many planes stand in a row; or the id for a plane, and the "
+        "name of its picture",
     )
     chosen = options.parse_args()
     pictures[chosen.picture](*chosen.of)
