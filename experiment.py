@@ -10,14 +10,10 @@ import logging
 import os
 import sys
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-# Sacred imports pkg_resources, which warns every user of its end
-warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 import sacred
 from sacred.host_info import HostInfoGetter

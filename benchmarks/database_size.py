@@ -10,13 +10,9 @@ import argparse
 import math
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-
-# Sacred imports pkg_resources, which warns every user of its end
-warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument

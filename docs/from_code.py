@@ -18,7 +18,6 @@ import re
 import runpy
 import sys
 import textwrap
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -83,8 +82,6 @@ def help_of(command: str, *subcommand: str) -> str:
         name = f"python -m {command}"
     printed = io.StringIO()
     with (
-        # Sacred imports pkg_resources, which warns every user of its end
-        warnings.catch_warnings(action="ignore"),
         mock.patch.object(sys, "argv", [name, *subcommand, "--help"]),
         mock.patch.dict(os.environ, COLUMNS=WIDTH),
         contextlib.redirect_stdout(printed),

@@ -1,20 +1,15 @@
 """Four experiments, stored at once in a local record and in a database."""
 
-import warnings
-
 import h5py
 import numpy as np
 import pandas as pd
 import pymongo
 import pytest
+import sacred
 from matplotlib.figure import Figure
 
 from deep_bottleneck import storage
 from deep_bottleneck.eval_tools import ExperimentLoader
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import sacred
 
 CONFIGS = [
     {"epochs": 10, "activation_fn": "tanh", "nested": {"depth": 1}, "seed": 1},
