@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -105,11 +106,12 @@ class Ensemble:
         batches = Batches(len(dataset.train), batch_size, steps_per_epoch, self.seed)
         callbacks = list(callbacks) or [[] for _ in self.models]
         keeper = Keeper(checkpoints, self.models, callbacks, recorders)
+        training = _Training(dataset, batches, callbacks, recorders, epochs, keeper)
         last = keeper.last
         try:
             if last is None or not last.is_complete:
                 with self._on_device():
-                    self._fit(dataset, batches, callbacks, recorders, epochs, keeper)
+                    self._fit(training)
         finally:
             for recorder in recorders:
                 recorder.on_train_end()
@@ -127,16 +129,8 @@ class Ensemble:
     def _where(self) -> torch.device:
         return self.device or device.of(self.models[0])
 
-    def _fit(
-        self,
-        dataset: Dataset,
-        batches: Batches,
-        callbacks: Sequence[Sequence[keras.callbacks.Callback]],
-        recorders: Sequence[Recorder],
-        epochs: int,
-        keeper: Keeper,
-    ) -> None:
-        last = keeper.last
+    def _fit(self, training: "_Training") -> None:
+        dataset, batches, last = training.dataset, training.batches, training.keeper.last
         begun = list(last.rows) if last is not None and last.training else []
         waiting = list(last.waiting) if last is not None else list(range(len(self.models)))
         reason = lockstep.obstacle(self.models)
@@ -154,31 +148,36 @@ class Ensemble:
                     logger.info("Training %d runs; %d others follow.", len(rows), len(waiting))
                 before = last if begun else None
                 with threads_for(group.multiplications):
-                    _fit_together(group, callbacks, recorders, epochs, keeper, before, waiting)
+                    _fit_together(group, training, before, waiting)
             group.release()
             del group  # and its memory, which the next one may need
             begun = []
         if reason is not None:
             logger.info("Training the runs one after the other with model.fit, since %s.", reason)
-            self._fit_each(dataset, batches, callbacks, recorders, epochs, keeper)
+            self._fit_each(training)
 
-    def _fit_each(
-        self,
-        dataset: Dataset,
-        batches: Batches,
-        callbacks: Sequence[Sequence[keras.callbacks.Callback]],
-        recorders: Sequence[Recorder],
-        epochs: int,
-        keeper: Keeper,
-    ) -> None:
-        waiting = list(range(len(self.models)))
-        if keeper.last is not None:
-            waiting = [*keeper.last.training, *keeper.last.waiting]
+    def _fit_each(self, training: "_Training") -> None:
+        waiting, last = list(range(len(self.models))), training.keeper.last
+        if last is not None:
+            waiting = [*last.training, *last.waiting]
         while waiting:
             run, *waiting = waiting
-            with _moved(self.models[run], self.device):
-                single = SequentialGroup(self.models[run], run, dataset, batches)
-                _fit_alone(single, callbacks[run], recorders, epochs, keeper, waiting)
+            model = self.models[run]
+            with _moved(model, self.device):
+                single = SequentialGroup(model, run, training.dataset, training.batches)
+                _fit_alone(single, training, waiting)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What `Ensemble.fit` was asked to do."""
+
+    dataset: Dataset
+    batches: Batches
+    callbacks: Sequence[Sequence[keras.callbacks.Callback]]
+    recorders: Sequence[Recorder]
+    epochs: int
+    keeper: Keeper
 
 
 @contextmanager
@@ -197,17 +196,15 @@ def _moved(model: keras.Model, there: torch.device | None) -> Iterator[None]:
 
 def _fit_together(
     group: lockstep.LockstepGroup,
-    callbacks: Sequence[Sequence[keras.callbacks.Callback]],
-    recorders: Sequence[Recorder],
-    epochs: int,
-    keeper: Keeper,
+    training: _Training,
     before: Checkpoint | None,
     waiting: Sequence[int],
 ) -> None:
     """Train a group, from the checkpoint before, in which it had begun, or from the beginning."""
     if before is not None:
         group.stop(~np.isin(group.runs, before.training))
-    own = [callbacks[run] for run in group.runs]
+    keeper, epochs = training.keeper, training.epochs
+    own = [training.callbacks[run] for run in group.runs]
     members = _Members(group, own, epochs, group.n_batches)
     for run in group.runs if before is not None else ():
         keeper.restore_callbacks(run)
@@ -217,7 +214,7 @@ def _fit_together(
         members.on_epoch_end(epoch, logs)
         last = epoch + 1 == epochs
         stopping = np.array([last or bool(model.stop_training) for model in group.models])
-        for recorder in recorders:
+        for recorder in training.recorders:
             recorder.on_group_epoch_end(epoch, group, logs, stopping)
         members.on_stop(stopping, logs)
         group.stop(stopping)
@@ -226,15 +223,9 @@ def _fit_together(
             break
 
 
-def _fit_alone(
-    group: SequentialGroup,
-    callbacks: Sequence[keras.callbacks.Callback],
-    recorders: Sequence[Recorder],
-    epochs: int,
-    keeper: Keeper,
-    waiting: Sequence[int],
-) -> None:
+def _fit_alone(group: SequentialGroup, training: _Training, waiting: Sequence[int]) -> None:
     (run,) = group.runs
+    keeper = training.keeper
     goes_on = keeper.last is not None and run in keeper.last.training
 
     def beginning() -> None:
@@ -242,13 +233,14 @@ def _fit_alone(
             keeper.restore_callbacks(run)
 
     def end_of_epoch(epoch: int, logs: dict[str, FloatArray], stops: bool) -> None:
-        for recorder in recorders:
+        for recorder in training.recorders:
             recorder.on_group_epoch_end(epoch, group, logs, np.array([stops]))
         if not stops:
             keeper.keep(epoch + 1, group.runs, group.runs, waiting)
 
     first_epoch = keeper.last.epoch if keeper.last is not None and goes_on else 0
-    group.fit(epochs, [*callbacks, EndOfEpoch(end_of_epoch, beginning)], first_epoch)
+    callbacks = [*training.callbacks[run], EndOfEpoch(end_of_epoch, beginning)]
+    group.fit(training.epochs, callbacks, first_epoch)
     keeper.keep(0, waiting[:1], (), waiting)
 
 
