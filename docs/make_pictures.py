@@ -11,8 +11,9 @@ its pictures are drawn from.
 """
 
 import argparse
+import itertools
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -40,32 +41,37 @@ def five_planes(experiment_id: str) -> None:
     figure.savefig(PICTURES / "five_planes.png", dpi=110)
 
 
-def cohort(name: str, n_columns: str = "4") -> None:
+def cohort(name: str, n_columns: str = "4", *parts: str) -> None:
     """The planes of all experiments of a cohort, and a table of what each layer compresses.
 
-    Experiments that differ in nothing but the seed are taken together.
+    Experiments that differ in nothing but the seed are taken together. Without parts of the data it
+    is all examples that are looked at.
     """
     order = [combination.name for combination in sweep.expand(COHORTS / f"{name}.json")]
     found = ExperimentLoader().find_sweep(name)
     ids = {experiment.name: experiment.id for experiment in found}
     experiments = ExperimentCollection(found.store, [ids[of_one] for of_one in order])
-    measured = by_title(experiments)
+    measured = by_title(experiments, parts or ["full"])
     median = bool(experiments[0].config["plot_median"])
-    figure = planes(measured, int(n_columns), median=median, notes=test_accuracies(experiments))
+    figure = planes(measured, int(n_columns), median=median, notes=test_accuracies(measured))
     figure.savefig(PICTURES / f"{name}.png", dpi=110)
     compression(measured).to_csv(DOCS / "results" / f"{name}.csv")
 
 
-def by_title(experiments: ExperimentCollection) -> dict[str, pd.DataFrame]:
-    """The information on all examples, by what tells experiments and estimators apart."""
+def by_title(
+    experiments: ExperimentCollection, parts: Sequence[str] = ("full",)
+) -> dict[str, pd.DataFrame]:
+    """The information by what tells experiments, parts of the data and estimators apart."""
     measured: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    for experiment, title in zip(experiments, titles(experiments), strict=True):
-        table = experiment.information_measures(part="full")
+    pairs = zip(experiments, titles(experiments), strict=True)
+    for (experiment, title), part in itertools.product(pairs, parts):
+        table = experiment.information_measures(part=part)
         methods = table.groupby(["estimator", "parameter"], sort=False, dropna=False)
         for (estimator, parameter), of_one in methods:
             method = f"{estimator}, {parameter}" if parameter else str(estimator)
-            key = ", ".join(filter(None, [title, method if len(methods) > 1 else ""]))
-            measured[key].append(of_one.assign(experiment=experiment.id))
+            told = [title, part if len(parts) > 1 else "", method if len(methods) > 1 else ""]
+            own = {"experiment": experiment.id, "accuracy": experiment.result["test"]}
+            measured[", ".join(filter(None, told))].append(of_one.assign(**own))
     return {title: pd.concat(tables) for title, tables in measured.items()}
 
 
@@ -75,11 +81,13 @@ def titles(experiments: ExperimentCollection) -> list[str]:
     return [format_config(one.config, *keys) if keys else "" for one in experiments]
 
 
-def test_accuracies(experiments: ExperimentCollection) -> dict[str, str]:
+def test_accuracies(measured: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     """What is written into each plane: the share of test examples that are right in the end."""
-    accuracies = pd.Series([one.result["test"] for one in experiments])
-    means = accuracies.groupby(titles(experiments)).mean()
-    return {str(title): f"test {mean:.1%}" for title, mean in means.items()}
+    means = {
+        title: table.groupby("experiment")["accuracy"].first().mean()
+        for title, table in measured.items()
+    }
+    return {title: f"test {mean:.1%}" for title, mean in means.items()}
 
 
 def planes(
@@ -138,8 +146,8 @@ def main() -> None:
     options.add_argument(
         "of",
         nargs="+",
-        help="ids; or a cohort, and how many planes stand in a row; or the id for a plane, and the "
-        "name of its picture",
+        help="ids; or a cohort, how many planes stand in a row, and parts of the data; or the id "
+        "for a plane, and the name of its picture",
     )
     chosen = options.parse_args()
     pictures[chosen.picture](*chosen.of)

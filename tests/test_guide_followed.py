@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 
+import pandas as pd
 import pytest
 from reader import GUIDE, ROOT, clone, follow, run
 
@@ -59,11 +60,27 @@ def test_command_line(clone):
     assert all(f" {option}" in printed for option in options)
 
 
-def test_evaluation(clone):
+def test_evaluation(clone, make_pictures, tmp_path, monkeypatch):
     follow("evaluation.md", clone)
 
     pictures = {path.name for path in clone.glob("*.png")}
     assert pictures == {"plane.png", "planes.png", "comparison.png", "by_activation.png"}
+    monkeypatch.chdir(clone)
+    monkeypatch.setattr(make_pictures, "COHORTS", clone)
+    monkeypatch.setattr(make_pictures, "DOCS", tmp_path)
+    (tmp_path / "results").mkdir()
+    make_pictures.cohort("activations", "2", "test")
+    assert (tmp_path / "activations.png").exists()
+    table = pd.read_csv(tmp_path / "results" / "activations.csv")
+    # the two seeds of each together; the page itself measures one of them anew
+    assert {
+        "activation_fn: tanh, binning, bin width 0.07",
+        "activation_fn: tanh, upper, noise variance 0.001",
+        "activation_fn: relu, binning, bin width 0.07",
+        "activation_fn: relu, upper, noise variance 0.001",
+    } <= set(table["experiment"])
+    assert table["experiment"].is_unique
+    assert table.columns.tolist() == ["experiment", "layer 0", "layer 1", "layer 2"]
 
 
 def test_the_board_of_getting_started_answers(clone):
