@@ -1,5 +1,6 @@
 """Information planes of several experiments side by side."""
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,6 +10,8 @@ from matplotlib.figure import Figure
 from deep_bottleneck.plotter.style import COLOR_MAP, add_epoch_bar, epoch_norm, styled
 
 _PANEL = (4.0, 3.4)
+# characters that fit above a panel
+_TITLE_WIDTH = 48
 
 
 @styled
@@ -38,7 +41,7 @@ def draw_planes(
         points = axes.scatter(
             table["MI_XM"], table["MI_YM"], c=table["epoch"], cmap=COLOR_MAP, norm=norm, s=10
         )
-        axes.set_title(title, fontsize=9, wrap=True)
+        axes.set_title(textwrap.fill(title, _TITLE_WIDTH), fontsize=9)
         corner = {"ha": "right", "va": "bottom", "transform": axes.transAxes}
         axes.text(0.97, 0.04, (notes or {}).get(title, ""), fontsize=8, **corner)
     for unused in cells[len(tables) :]:
