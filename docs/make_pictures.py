@@ -13,14 +13,18 @@ its pictures are drawn from.
 import argparse
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from deep_bottleneck import sweep
+from deep_bottleneck.config import Config
 from deep_bottleneck.eval_tools import (
+    Experiment,
     ExperimentCollection,
     ExperimentLoader,
     compare,
@@ -31,13 +35,15 @@ from deep_bottleneck.plotter.compression import peak_and_final
 
 DOCS = Path(__file__).resolve().parent
 PICTURES = DOCS / "pictures"
+# the median, and where the central 68 % begin and end
+MEDIAN = np.array([0.5, 0.16, 0.84])
 COHORTS = DOCS.parent / "configs" / "cohorts"
 
 
 def five_planes(experiment_id: str) -> None:
     """One training through several estimators, a plane for each, mean over runs."""
-    experiments = ExperimentLoader().find_by_ids([experiment_id])
-    figure = planes(by_title(experiments), n_columns=3)
+    experiment = ExperimentLoader().find_by_id(experiment_id)
+    figure = planes(by_title([experiment], [""], ["full"]), n_columns=3)
     figure.savefig(PICTURES / "five_planes.png", dpi=110)
 
 
@@ -47,23 +53,44 @@ def cohort(name: str, n_columns: str = "4", *parts: str) -> None:
     Experiments that differ in nothing but the seed are taken together. Without parts of the data it
     is all examples that are looked at.
     """
-    order = [combination.name for combination in sweep.expand(COHORTS / f"{name}.json")]
-    found = ExperimentLoader().find_sweep(name)
-    ids = {experiment.name: experiment.id for experiment in found}
-    experiments = ExperimentCollection(found.store, [ids[of_one] for of_one in order])
-    measured = by_title(experiments, parts or ["full"])
-    median = bool(experiments[0].config["plot_median"])
+    combinations = sweep.expand(COHORTS / f"{name}.json")
+    configs = [Config.parse(combination.hyperparameters) for combination in combinations]
+    titles = [titled(combination.varied) for combination in combinations]
+    measured = by_title(trained_as(configs), titles, parts or ["full"])
+    median = configs[0].plot_median
     figure = planes(measured, int(n_columns), median=median, notes=test_accuracies(measured))
     figure.savefig(PICTURES / f"{name}.png", dpi=110)
-    compression(measured).to_csv(DOCS / "results" / f"{name}.csv")
+    compression(measured, median).to_csv(DOCS / "results" / f"{name}.csv")
+
+
+def trained_as(configs: Sequence[Config]) -> ExperimentCollection:
+    """For each config the last completed experiment that trained and measured as it says.
+
+    It may belong to another cohort: some of them overlap, and one only draws another's medians.
+    """
+    completed = ExperimentLoader().find(status="COMPLETED")
+    known = {of_training(Config.parse(values)): id_ for id_, values in completed.configs.items()}
+    return ExperimentCollection(completed.store, [known[of_training(one)] for one in configs])
+
+
+def of_training(config: Config) -> str:
+    """What a config says of more than of drawing."""
+    seeded = config.model_copy(update={"seed": config.seed or 0})
+    return seeded.model_dump_json(exclude={"plot_median", "plotters", "svg"})
+
+
+def titled(varied: Mapping[str, Any]) -> str:
+    """What tells an experiment of a sweep from those that differ in more than the seed."""
+    keys = [key for key in varied if key != "seed"]
+    return format_config(varied, *keys) if keys else ""
 
 
 def by_title(
-    experiments: ExperimentCollection, parts: Sequence[str] = ("full",)
+    experiments: Iterable[Experiment], titles: Iterable[str], parts: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
     """The information by what tells experiments, parts of the data and estimators apart."""
     measured: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    pairs = zip(experiments, titles(experiments), strict=True)
+    pairs = zip(experiments, titles, strict=True)
     for (experiment, title), part in itertools.product(pairs, parts):
         table = experiment.information_measures(part=part)
         methods = table.groupby(["estimator", "parameter"], sort=False, dropna=False)
@@ -73,12 +100,6 @@ def by_title(
             own = {"experiment": experiment.id, "accuracy": experiment.result["test"]}
             measured[", ".join(filter(None, told))].append(of_one.assign(**own))
     return {title: pd.concat(tables) for title, tables in measured.items()}
-
-
-def titles(experiments: ExperimentCollection) -> list[str]:
-    """What tells each experiment from those that differ in more than the seed."""
-    keys = [key for key in experiments.differing_config_keys() if key != "seed"]
-    return [format_config(one.config, *keys) if keys else "" for one in experiments]
 
 
 def test_accuracies(measured: Mapping[str, pd.DataFrame]) -> dict[str, str]:
@@ -106,15 +127,20 @@ def planes(
     return draw_planes(summarised, n_columns, notes)
 
 
-def compression(measured: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The bits by which layers compress, mean and deviation over runs, a row for each title."""
+def compression(measured: Mapping[str, pd.DataFrame], median: bool = False) -> pd.DataFrame:
+    """The bits by which layers compress, a row for each title.
+
+    Mean and standard deviation over runs, or median and the central 68 %.
+    """
     rows = {}
     for title, table in measured.items():
         of_runs = [peak_and_final(of_one) for _, of_one in table.groupby("experiment")]
         by_layer = pd.concat(of_runs).groupby("layer")["compression"]
         rows[title] = {
-            f"layer {layer}": f"{mean:.2f} ± {deviation:.2f}"
-            for layer, mean, deviation in by_layer.agg(["mean", "std"]).itertuples()
+            f"layer {layer}": "{:.2f} ({:.2f} to {:.2f})".format(*of_layer.quantile(MEDIAN))
+            if median
+            else f"{of_layer.mean():.2f} ± {of_layer.std():.2f}"
+            for layer, of_layer in by_layer
         }
     return pd.DataFrame(rows).T.rename_axis("experiment")
 
