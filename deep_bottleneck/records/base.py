@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import pandas as pd
 
+from deep_bottleneck.processes import is_gone
+
 ExperimentId = int | str
 
 RUNNING = "RUNNING"
@@ -128,6 +130,16 @@ class Entry:
     @property
     def _experiment(self) -> Mapping[str, Any]:
         return self.details.get("experiment") or {}
+
+
+def process_gone(run: Mapping[str, Any]) -> bool:
+    """Whether an experiment should be running, but its process was on this machine and has ended.
+
+    Args:
+        run: what Sacred stores of it.
+    """
+    process = (run.get("host") or {}).get("process") or ""
+    return run.get("status") == RUNNING and is_gone(process)
 
 
 class RecordStore(ABC):

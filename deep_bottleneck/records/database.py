@@ -29,6 +29,7 @@ from deep_bottleneck.records.base import (
     StoredFile,
     not_ended,
     notes_with,
+    process_gone,
     sort_key,
     utc,
 )
@@ -48,6 +49,7 @@ OF_TABLE = (
     "heartbeat",
     "result",
     "artifacts",
+    "host",
     NOTES,
 )
 
@@ -90,7 +92,13 @@ class DatabaseStore(RecordStore):
 
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
         """What is known of experiments."""
-        return {id_: _entry(run) for id_, run in self._runs(ids, (*OF_TABLE, "experiment")).items()}
+        fields = (*OF_TABLE, "experiment")
+        runs = self._runs(ids, fields)
+        gone = [id_ for id_, run in runs.items() if process_gone(run)]
+        if gone:
+            # their processes may have stored their end since
+            runs |= self._runs(gone, fields)
+        return {id_: _entry(run) for id_, run in runs.items()}
 
     def configs(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
         """The hyperparameters of experiments."""
@@ -432,6 +440,7 @@ def _entry(run: Mapping[str, Any]) -> Entry:
         run.get("result"),
         tuple(entry["name"] for entry in run.get("artifacts") or ()),
         run,
+        process_gone(run),
     )
 
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,7 +12,6 @@ import pandas as pd
 
 from deep_bottleneck.disk_space import give_up_reserve
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.processes import is_gone
 from deep_bottleneck.records.base import (
     LOST,
     NOTES,
@@ -25,6 +24,7 @@ from deep_bottleneck.records.base import (
     as_id,
     not_ended,
     notes_with,
+    process_gone,
     sort_key,
     utc,
 )
@@ -237,7 +237,7 @@ class LocalStore(RecordStore):
 
     def _entry(self, experiment_id: ExperimentId) -> Entry:
         stored = self.document(experiment_id)
-        if _process_gone(stored):
+        if process_gone(stored):
             # the process may have stored its end since
             stored = self.document(experiment_id)
         try:
@@ -250,7 +250,7 @@ class LocalStore(RecordStore):
                 stored.get("result"),
                 tuple(stored.get("artifacts", ())),
                 stored,
-                _process_gone(stored),
+                process_gone(stored),
             )
         except (TypeError, ValueError) as error:
             path = self.folder_of(experiment_id) / RUN_FILE
@@ -266,11 +266,6 @@ class LocalStore(RecordStore):
             except RecordError as error:
                 logger.warning("Left out: %s", error)
         return found
-
-
-def _process_gone(stored: Mapping[str, Any]) -> bool:
-    process = (stored.get("host") or {}).get("process") or ""
-    return stored.get("status") == RUNNING and is_gone(process)
 
 
 def _open(path: Path) -> BinaryIO:
