@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import Select, WebDriverWait
 from stored_experiments import CONFIGS, measures
 
@@ -39,14 +39,15 @@ class Board:
 
     def follow(self, selector):
         """Click on what leads to another page, and wait until that is there."""
-        page = self.find("html")
+        self.browser.execute_script("window.isLeft = true")
         self.find(selector).click()
-        self.wait(lambda: staleness_of(page)(self.browser))
-        state = "return document.readyState"
-        self.wait(lambda: self.browser.execute_script(state) == "complete")
+        there = "return !window.isLeft && document.readyState === 'complete'"
+        self.wait(lambda: self.browser.execute_script(there))
 
     def wait(self, condition):
-        WebDriverWait(self.browser, WAIT_SECONDS).until(lambda _: condition())
+        # the driver stumbles where it is asked while one page gives way to the next
+        waiting = WebDriverWait(self.browser, WAIT_SECONDS, ignored_exceptions=[WebDriverException])
+        waiting.until(lambda _: condition())
 
     def column(self, number):
         return [cell.text for cell in self.all(f"#experiments td:nth-child({number})")]
