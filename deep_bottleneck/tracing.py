@@ -83,14 +83,17 @@ def drop_idle(traced: GraphModule) -> None:
     as much as arithmetic on one of its layers does.
     """
     for node in list(traced.graph.nodes):
-        if node.target in _RESHAPES and _layout(node) == _layout(node.args[0]):
+        if node.target in _RESHAPES and _layout(node.args[0]) == _layout(node):
             node.replace_all_uses_with(node.args[0])
             traced.graph.erase_node(node)
     traced.graph.eliminate_dead_code()
     traced.recompile()
 
 
-def _layout(node: Node) -> tuple[torch.Size, tuple[int, ...]]:
+def _layout(node: Node) -> tuple[torch.Size, tuple[int, ...]] | None:
+    """Shape and strides of a result; None for a value from outside the function."""
+    if "tensor_meta" not in node.meta:
+        return None
     metadata = node.meta["tensor_meta"]
     return metadata.shape, metadata.stride
 

@@ -42,6 +42,17 @@ def test_what_changes_no_shape_and_what_nobody_uses_is_left_out():
     torch.testing.assert_close(traced(stacked, examples), torch.tanh(examples @ stacked))
 
 
+def test_a_function_may_use_values_from_outside():
+    outside = torch.arange(4.0)
+
+    def function(weights):
+        return weights * outside.view(4) + torch.tensor([1.0, 2.0]).view(2).expand(2).sum()
+
+    traced = vectorised(function, (torch.ones(3, 4),), n_stacked=1)
+
+    torch.testing.assert_close(traced(torch.ones(3, 4)), (outside + 3).expand(3, 4))
+
+
 def test_a_change_of_shape_or_strides_is_kept():
     def function(values):
         columns = values.expand(2, 3)
