@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from deep_bottleneck import sweep
 from deep_bottleneck.config import Config
+from deep_bottleneck.errors import RecordError, exit_on
 from deep_bottleneck.eval_tools import (
     Experiment,
     ExperimentCollection,
@@ -67,9 +68,15 @@ def trained_as(configs: Sequence[Config]) -> ExperimentCollection:
     """For each config the last completed experiment that trained and measured as it says.
 
     It may belong to another cohort: some of them overlap, and one only draws another's medians.
+
+    Raises:
+        RecordError: if there is none.
     """
     completed = ExperimentLoader().find(status="COMPLETED")
     known = {of_training(Config.parse(values)): id_ for id_, values in completed.configs.items()}
+    missing = sum(of_training(one) not in known for one in configs)
+    if missing:
+        raise RecordError(f"{missing} of {len(configs)} experiments are not stored as completed")
     return ExperimentCollection(completed.store, [known[of_training(one)] for one in configs])
 
 
@@ -119,9 +126,9 @@ def planes(
 ) -> Figure:
     """A plane for each title, mean or median over runs."""
     summarised = {
-        title: getattr(
-            table.groupby(["epoch", "layer"])[["MI_XM", "MI_YM"]], "median" if median else "mean"
-        )().reset_index()
+        title: table.groupby(["epoch", "layer"])[["MI_XM", "MI_YM"]]
+        .agg("median" if median else "mean")
+        .reset_index()
         for title, table in measured.items()
     }
     return draw_planes(summarised, n_columns, notes)
@@ -176,7 +183,8 @@ def main() -> None:
         "for a plane, and the name of its picture",
     )
     chosen = options.parse_args()
-    pictures[chosen.picture](*chosen.of)
+    with exit_on(RecordError):
+        pictures[chosen.picture](*chosen.of)
 
 
 if __name__ == "__main__":
