@@ -18,7 +18,8 @@ takes no space and reads as NaN.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -120,10 +121,8 @@ class ActivationWriter(_OpenFile):
         Raises:
             RecordError: if it is missing or is no activation store.
         """
-        require(self._path, path.stat().st_size)
-        with ActivationStore(path) as store:
+        with self._writing(path.stat().st_size), ActivationStore(path) as store:
             store.copy_into(self._file)
-        self._file.flush()
 
     def write_activations(
         self, epoch: int, runs: Sequence[int], activations: Mapping[str, Sequence[FloatArray]]
@@ -136,8 +135,7 @@ class ActivationWriter(_OpenFile):
             activations: for each part of the data the activations of each layer, of shape (runs,
                 n_examples, n_units).
         """
-        with self._one_at_a_time:
-            require(self._path, sum(v.nbytes for layers in activations.values() for v in layers))
+        with self._writing(sum(v.nbytes for layers in activations.values() for v in layers)):
             row = self._row(epoch)
             for part, layers in activations.items():
                 for layer, values in enumerate(layers):
@@ -147,27 +145,30 @@ class ActivationWriter(_OpenFile):
             self._file.flush()
             recorded = self._grown("recorded", row)
             recorded[row, list(runs)] = True
-            self._file.flush()
 
     def write_gradients(
         self, epoch: int, runs: Sequence[int], measures: Mapping[str, FloatArray]
     ) -> None:
         """Write an epoch of all `GRADIENT_MEASURES`, each of shape (runs, layers)."""
-        with self._one_at_a_time:
-            require(self._path, sum(values.nbytes for values in measures.values()))
+        with self._writing(sum(values.nbytes for values in measures.values())):
             row = self._row(epoch)
             for name, values in measures.items():
                 self._grown(f"gradients/{name}", row)[row, list(runs)] = values
-            self._file.flush()
 
     def write_metrics(self, first_epoch: int, metrics: Mapping[str, FloatArray]) -> None:
         """Write consecutive epochs of metrics, each of shape (epochs, runs), NaN where unknown."""
-        with self._one_at_a_time:
-            require(self._path, sum(values.nbytes for values in metrics.values()))
+        with self._writing(sum(values.nbytes for values in metrics.values())):
             for name, values in metrics.items():
                 dataset = self._file[f"metrics/{name}"]
                 rows = slice(first_epoch, first_epoch + len(values))
                 dataset[rows] = np.where(np.isnan(values), dataset[rows], values)
+
+    @contextmanager
+    def _writing(self, n_bytes: int) -> Iterator[None]:
+        """Let one thread at a time write so much, if there is space, and pass it on to the file."""
+        with self._one_at_a_time:
+            require(self._path, n_bytes)
+            yield
             self._file.flush()
 
     def _row(self, epoch: int) -> int:
