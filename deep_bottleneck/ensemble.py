@@ -12,38 +12,15 @@ import torch
 from deep_bottleneck import device, lockstep, memory
 from deep_bottleneck.batches import Batches
 from deep_bottleneck.checkpoint import Checkpoint, Checkpoints
-from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, RunGroup
+from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray
 from deep_bottleneck.keeper import Keeper
+from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.sequential import EndOfEpoch, SequentialGroup
 from deep_bottleneck.threads import threads_for
 
 logger = logging.getLogger(__name__)
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
-
-
-class Recorder(keras.callbacks.Callback):
-    """A callback that watches many runs at once.
-
-    It hears `on_group_epoch_end` after every epoch of each group of runs that train together, when
-    the callbacks of single runs have had their say, and `on_train_end` once, when all training has
-    ended, also by an error.
-    """
-
-    def on_group_epoch_end(
-        self, epoch: int, group: RunGroup, logs: dict[str, FloatArray], stopping: BoolArray
-    ) -> None:
-        """Record an epoch.
-
-        Args:
-            epoch: the epoch, from 0.
-            group: the runs that trained in this epoch, with access to what they compute.
-            logs: "loss", "accuracy", "val_loss", "val_accuracy", each of shape (runs,).
-            stopping: which of the runs end with this epoch, shape (runs,).
-        """
-
-    def settle(self) -> None:
-        """Finish what was left to be done meanwhile: a checkpoint is stored next."""
 
 
 class Ensemble:

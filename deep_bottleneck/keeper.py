@@ -1,16 +1,11 @@
 """Keeps checkpoints of an ensemble while it trains, and gives back what the last one holds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import keras
 
 from deep_bottleneck.checkpoint import Checkpoint, Checkpoints, gathered, give_back, state_of
-
-if TYPE_CHECKING:
-    from deep_bottleneck.ensemble import Recorder
+from deep_bottleneck.recorder import Recorder
 
 
 class Keeper:

@@ -18,7 +18,7 @@ from deep_bottleneck.checkpoint import Checkpoints
 from deep_bottleneck.components import Component
 from deep_bottleneck.config import Config, Entry
 from deep_bottleneck.dataset_options import changed
-from deep_bottleneck.ensemble import Ensemble, Recorder
+from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.figures import store_figures
 from deep_bottleneck.interfaces import (
@@ -33,6 +33,7 @@ from deep_bottleneck.layers import layers_with_kernel
 from deep_bottleneck.measurement import EstimatorPlugIn, estimator_plug_ins, measure
 from deep_bottleneck.preemption import Preemption
 from deep_bottleneck.progress import progress
+from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import default_schedule
 from deep_bottleneck.settings import STORE_NAME
 from deep_bottleneck.streaming import InformationStream, can_stream

@@ -17,7 +17,6 @@ import torch
 from deep_bottleneck import trust
 from deep_bottleneck.cuda_graph import to_host
 from deep_bottleneck.device import select
-from deep_bottleneck.ensemble import Recorder
 from deep_bottleneck.estimation import Failures, estimate_layers, fitted, say_what_failed, tidy
 from deep_bottleneck.interfaces import (
     BoolArray,
@@ -35,6 +34,7 @@ from deep_bottleneck.measurement import (
     store_trust,
     table_name,
 )
+from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import Schedule, due_runs
 from deep_bottleneck.tables import Tables
 from deep_bottleneck.threads import n_threads

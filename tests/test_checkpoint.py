@@ -14,9 +14,10 @@ from deep_bottleneck import lockstep, pipeline
 from deep_bottleneck.batches import Batches
 from deep_bottleneck.checkpoint import Checkpoint, Checkpoints, gathered, give_back
 from deep_bottleneck.config import Config
-from deep_bottleneck.ensemble import Ensemble, Recorder
+from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.memory import bytes_of_data, bytes_per_run
 from deep_bottleneck.preemption import Preemption, TimeIsUp
+from deep_bottleneck.recorder import Recorder
 
 
 class Notes(Recorder):

@@ -4,8 +4,9 @@ import pytest
 
 from deep_bottleneck import lockstep
 from deep_bottleneck.callbacks import earlystopping_manual
-from deep_bottleneck.ensemble import Ensemble, Recorder
+from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.models import feedforward, feedforward_batchnorm
+from deep_bottleneck.recorder import Recorder
 
 # Adam divides by the size of the gradients, which magnifies rounding; mistakes are 100 times larger
 ROUNDING = 1e-3

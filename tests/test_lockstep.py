@@ -11,9 +11,10 @@ from torch.utils._pytree import tree_leaves
 
 from deep_bottleneck import lockstep, memory
 from deep_bottleneck.batches import Batches
-from deep_bottleneck.ensemble import Ensemble, Recorder
+from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.lockstep import LockstepGroup
 from deep_bottleneck.models import feedforward, feedforward_batchnorm
+from deep_bottleneck.recorder import Recorder
 
 META = torch.device("meta")
 VARIATIONS = [

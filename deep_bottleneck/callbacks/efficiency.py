@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deep_bottleneck.ensemble import Recorder
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import (
     BoolArray,
@@ -22,6 +21,7 @@ from deep_bottleneck.interfaces import (
     RunGroup,
     TableRecord,
 )
+from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import Schedule, due_runs
 from deep_bottleneck.state_space import AbstractStateCapture, aIQ, network_efficiency
 

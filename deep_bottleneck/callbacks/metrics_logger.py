@@ -5,8 +5,8 @@ import time
 import numpy as np
 
 from deep_bottleneck.activation_store import METRICS, ActivationWriter
-from deep_bottleneck.ensemble import Recorder
 from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
+from deep_bottleneck.recorder import Recorder
 
 SECONDS_BETWEEN_WRITES = 1.0
 

@@ -1,8 +1,8 @@
 """Shows the progress of training: epoch, loss, accuracy, runs still training."""
 
-from deep_bottleneck.ensemble import Recorder
 from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
 from deep_bottleneck.progress import Progress
+from deep_bottleneck.recorder import Recorder
 
 
 def load(training_progress: Progress, epochs: int) -> "ProgressBar":

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from deep_bottleneck.ensemble import Recorder
 from deep_bottleneck.interfaces import BoolArray, FloatArray, Record, RunGroup
+from deep_bottleneck.recorder import Recorder
 
 METRIC_NAMES = {
     "loss": "training.loss",

@@ -2,8 +2,8 @@
 
 from abc import abstractmethod
 
-from deep_bottleneck.ensemble import Recorder
 from deep_bottleneck.interfaces import BoolArray, FloatArray, IntArray, RunGroup
+from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import Schedule, due_runs
 
 
