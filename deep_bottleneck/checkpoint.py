@@ -3,11 +3,13 @@
 import logging
 import pickle
 import random
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -174,7 +176,7 @@ def state_of(model: keras.Model) -> list[Any]:
 
 
 def gathered(callback: keras.callbacks.Callback) -> Gathered:
-    """What a callback has gathered: its attributes that are plain values, not parts of others."""
+    """What a callback has gathered: attributes that are plain values, or functions with a name."""
     return {name: value for name, value in vars(callback).items() if _is_plain(value)}
 
 
@@ -194,7 +196,14 @@ def _is_plain(value: object) -> bool:
         return all(_is_plain(key) and _is_plain(held) for key, held in value.items())
     if isinstance(value, list | tuple | set | frozenset | deque):
         return all(map(_is_plain, value))
-    return isinstance(value, _PLAIN)
+    return isinstance(value, _PLAIN) or _has_a_name(value)
+
+
+def _has_a_name(value: object) -> bool:
+    """Whether a value is a function that can be found by its name, such as `keras.ops.less`."""
+    if not isinstance(value, FunctionType):
+        return False
+    return getattr(sys.modules.get(value.__module__), value.__qualname__, None) is value
 
 
 def _random_state() -> tuple[Any, ...]:

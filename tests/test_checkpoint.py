@@ -1,6 +1,7 @@
 """Training that is cut short and goes on is training that was not cut short."""
 
 import os
+import pickle
 import signal
 import time
 from pathlib import Path
@@ -251,6 +252,44 @@ def test_a_checkpoint_is_due_now_and_then_and_at_the_end(tmp_path):
     assert not checkpoints.due(at_end=False)
     preemption.requested = True
     assert checkpoints.due(at_end=False)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.callbacks.EarlyStopping("val_loss", min_delta=1e-3, patience=2),
+        lambda: keras.callbacks.ReduceLROnPlateau("val_loss", patience=2, min_delta=1e-3),
+    ],
+    ids=["EarlyStopping", "ReduceLROnPlateau"],
+)
+def test_a_callback_that_waits_for_improvement_goes_on_waiting(make, make_models):
+    (model,) = make_models(1)
+    losses = [1.0, 0.9, 0.8998, 0.8996, 0.8994, 0.8992, 0.8990]
+
+    def seen(cut):
+        """At which epochs training stops, or the learning rate sinks."""
+        model.stop_training, model.optimizer.learning_rate = False, 1.0
+        callback = prepared(make(), model)
+        noticed = []
+        for epoch, loss in enumerate(losses):
+            if epoch == cut:
+                kept = pickle.loads(pickle.dumps(gathered(callback)))  # noqa: S301
+                rate = float(model.optimizer.learning_rate)
+                callback = prepared(make(), model)
+                model.optimizer.learning_rate = rate
+                give_back(callback, kept)
+            callback.on_epoch_end(epoch, {"val_loss": loss})
+            noticed.append((model.stop_training, float(model.optimizer.learning_rate)))
+        return noticed
+
+    assert len(set(seen(None))) > 1
+    assert seen(3) == seen(None)
+
+
+def prepared(callback, model):
+    callback.set_model(model)
+    callback.on_train_begin()
+    return callback
 
 
 def test_callbacks_give_what_they_gathered_and_keep_their_parts():
