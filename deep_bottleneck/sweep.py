@@ -65,19 +65,27 @@ class _Sweep:
     grid: dict[str, list[Any]]
     zipped: dict[str, list[Any]]
 
-    def without(self, keys: Iterable[str]) -> "_Sweep":
-        """The same with nothing said about these hyperparameters."""
-        said = set(keys)
+    def without(self, keys: Sequence[str]) -> "_Sweep":
+        """The same with nothing said about these hyperparameters or elements of them."""
         kept = [
-            {key: value for key, value in values.items() if key not in said}
+            {
+                key: value
+                for key, value in values.items()
+                if not any(_is_within(key, said) for said in keys)
+            }
             for values in (self.plain, self.grid, self.zipped)
         ]
         return _Sweep(*kept)
 
     @property
+    def varied(self) -> list[str]:
+        """The keys that have several values."""
+        return [*self.grid, *self.zipped]
+
+    @property
     def keys(self) -> list[str]:
         """All keys that anything is said about."""
-        return [*self.plain, *self.grid, *self.zipped]
+        return [*self.plain, *self.varied]
 
 
 def is_sweep(values: Mapping[str, Any]) -> bool:
@@ -100,11 +108,19 @@ def expand(path: Path, updates: Sequence[str] = ()) -> list[Combination]:
     if not is_sweep(read(path)):
         return [Combination(str(path), path, _changed(read(path), changes))]
     sweep = _resolved(path, ())
-    for key in changes:
-        if key in {**sweep.grid, **sweep.zipped}:
+    for varied, key in itertools.product(sweep.varied, changes):
+        if varied == key:
             raise ConfigError(
                 f'{path}: "{key}" is varied; choose some of its values with --only "{key}=VALUE"'
             )
+        if _is_within(varied, key):
+            raise ConfigError(
+                f'{path}: "{varied}" is varied, so "{key}" cannot be set as a whole; set its other '
+                f'elements one by one, as "{key}.NAME=VALUE"'
+            )
+    for outer, inner in itertools.permutations(sweep.varied, 2):
+        if _is_within(inner, outer):
+            raise ConfigError(f'{path}: "{inner}" is a part of "{outer}", which is varied as well')
     every_varied = [dict(pairs) for pairs in _products(path, sweep)]
     labels = [_label(varied) for varied in every_varied]
     stem = path.stem.replace("=", "-")
@@ -203,6 +219,11 @@ def _products(path: Path, sweep: _Sweep) -> Iterable[tuple[tuple[str, Any], ...]
     for together, *single in itertools.product(zipped, *sweep.grid.values()):
         keys = [*sweep.zipped, *sweep.grid]
         yield tuple(zip(keys, [*together, *single], strict=True))
+
+
+def _is_within(key: str, other: str) -> bool:
+    """Whether a dotted key is another one, or of an element of it."""
+    return f"{key}.".startswith(f"{other}.")
 
 
 def _changed(values: Values, changes: Mapping[str, Any]) -> Values:

@@ -108,6 +108,10 @@ def test_names_stay_file_names_and_apart(write):
         ({"grid": {"seed": [1, 2, 1]}}, '"seed" has a value twice'),
         ({"zip": {"seed": [1], "epochs": [1, 2]}}, '"seed" has 1, "epochs" has 2'),
         ({"seed": 1, "grid": {"seed": [1, 2]}}, '"seed" should stand only once'),
+        (
+            {"grid": {"dataset_options.n_test": [1, 2], "dataset_options": [{}, {"n_test": 3}]}},
+            '"dataset_options.n_test" is a part of "dataset_options"',
+        ),
         ({"extends": 3}, '"extends" is 3 but should be the path'),
         ({"extends": "absent.json"}, "absent.json: there is no such file"),
         ({"extends": "s.json"}, "circle: s.json -> s.json"),
@@ -125,6 +129,25 @@ def test_the_command_line_does_not_set_what_is_varied(write):
 
     with pytest.raises(ConfigError, match=r'"seed" is varied; choose some.*--only "seed=VALUE"'):
         sweep.expand(path, ["seed=1"])
+
+
+def test_an_object_with_a_varied_element_is_not_set_as_a_whole(write):
+    path = write("s.json", grid={"dataset_options.label_noise": [0, 0.5]})
+
+    with pytest.raises(ConfigError, match='set its other elements one by one, as "dataset_options'):
+        sweep.expand(path, ["dataset_options={'n_train': 10}"])
+
+    first, second = sweep.expand(path, ["dataset_options.n_train=10"])
+    assert first.hyperparameters["dataset_options"] == {"label_noise": 0, "n_train": 10}
+    assert second.hyperparameters["dataset_options"] == {"label_noise": 0.5, "n_train": 10}
+
+
+def test_a_file_that_says_an_object_replaces_what_the_other_says_of_its_elements(write):
+    write("base.json", seed=1, grid={"dataset_options.label_noise": [0, 0.5]})
+
+    (only,) = sweep.expand(write("own.json", extends="base.json", dataset_options={"n_train": 10}))
+
+    assert only.hyperparameters == {"seed": 1, "dataset_options": {"n_train": 10}}
 
 
 @pytest.mark.parametrize("update", ["epochs", "=3"])
