@@ -1,5 +1,6 @@
 """Figures of an experiment on their way into its record."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def store_figures(
 ) -> None:
     """Draw, and store every figure as a PNG, and drawings of other kinds as what they are.
 
+    Where plotters give several drawings the same name, the later ones have a number behind it.
+
     Args:
         plotters: what draws.
         results: what is drawn.
@@ -27,8 +30,12 @@ def store_figures(
         known: names of artifacts that are there already and stay as they are.
         svg: whether to store every figure `<name>` as an SVG `<name>_svg` besides.
     """
+    drawn_so_far: Counter[str] = Counter()
     for plotter in plotters:
         for name, drawn in plotter.plot(results).items():
+            drawn_so_far[name] += 1
+            if drawn_so_far[name] > 1:
+                name = f"{name}_{drawn_so_far[name]}"
             if name in known:
                 continue
             record.add_artifact(str(_saved(drawn, folder / name)), name=name)

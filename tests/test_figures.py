@@ -38,6 +38,15 @@ def test_figures_are_stored_as_png_and_other_drawings_as_they_save_themselves(tm
     assert (tmp_path / "note.txt").read_text() == "drawn"
 
 
+def test_drawings_of_one_name_are_told_apart(tmp_path):
+    record = Record()
+
+    store_figures([Plotter(), Plotter()], Results({}, pd.DataFrame()), record, tmp_path)
+
+    assert list(record.artifacts) == ["plane", "note", "plane_2", "note_2"]
+    assert (tmp_path / "plane_2.png").exists()
+
+
 def test_what_is_there_already_stays(tmp_path):
     record = Record()
 
