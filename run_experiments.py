@@ -24,7 +24,7 @@ import pandas as pd
 
 from deep_bottleneck import components
 from deep_bottleneck.cluster import follow_up
-from deep_bottleneck.errors import ConfigError, RecordError, SchedulerError, exit_on
+from deep_bottleneck.errors import EXIT_STATUS, ConfigError, RecordError, SchedulerError, exit_on
 from deep_bottleneck.interfaces import Launcher, LaunchOptions, Outcome
 from deep_bottleneck.launch_plan import LaunchPlan
 from deep_bottleneck.resume import unfinished
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 if all went well, 1 if an experiment did not, 2 for a mistake in the
-        command.
+        command or in the config of an experiment.
     """
     options = _parser().parse_intermixed_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(name)s - %(message)s")
@@ -72,7 +72,7 @@ def _launch(options: argparse.Namespace) -> int:
     if options.dry_run:
         preview = "" if plan.has_mistakes else launcher.preview(plan.jobs(runs, write=False))
         sys.stdout.write("\n\n".join(filter(None, [plan.table(), preview])) + "\n")
-        return int(plan.has_mistakes)
+        return EXIT_STATUS if plan.has_mistakes else 0
     jobs = plan.jobs(runs)
     done = len(plan.experiments) - len(jobs)
     if done:
@@ -113,7 +113,10 @@ def _shown(outcomes: Sequence[Outcome]) -> int:
     """Show how experiments ended, and return the exit status."""
     if outcomes:
         sys.stdout.write("\n" + outcome_table(outcomes) + "\n")
-    return int(any(outcome.status != "COMPLETED" for outcome in outcomes))
+    statuses = {outcome.status for outcome in outcomes}
+    if "INVALID" in statuses:
+        return EXIT_STATUS
+    return int(bool(statuses - {"COMPLETED"}))
 
 
 def _launcher_path(name: str) -> str:

@@ -315,7 +315,7 @@ def test_a_folder_of_configs_runs_to_its_end_and_says_how_each_went(call, write,
 
     result = call("run_experiments.py", "-d", str(tmp_path / "configs"))
 
-    assert result.returncode == 1
+    assert result.returncode == 2
     rows = [line.split() for line in result.stdout.splitlines()[-3:]]
     assert [(Path(row[0]).name, *row[1:3]) for row in rows] == [
         ("a.json", "-", "INVALID"),
@@ -330,7 +330,7 @@ def test_a_dry_run_lists_and_checks_but_runs_nothing(call, write, tmp_path):
 
     result = call("run_experiments.py", "-d", str(tmp_path / "configs"), "--dry-run")
 
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert '"epochs" is -1' in result.stdout
     assert "b.json" in result.stdout
     assert not (tmp_path / "runs").exists()
