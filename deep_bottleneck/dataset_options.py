@@ -30,7 +30,7 @@ class DatasetOptions(BaseModel):
     n_train: PositiveInt | None = Field(None, strict=True)
     n_test: PositiveInt | None = Field(None, strict=True)
     classes: tuple[Annotated[int, Field(strict=True, ge=0)], ...] | None = Field(None, min_length=2)
-    label_noise: float = Field(0.0, ge=0, le=1)
+    label_noise: float = Field(0.0, ge=0, le=1, strict=True)
     flat: bool = Field(False, strict=True)
 
     @field_validator("classes")
@@ -48,7 +48,8 @@ def changed(dataset: Dataset, options: DatasetOptions) -> Dataset:
     order.
 
     Raises:
-        ConfigError: if the data set has no such class, or not so many examples.
+        ConfigError: if the data set has no such class, none of its examples, or not so many
+            examples.
     """
     train, test, n_classes = dataset.train, dataset.test, dataset.n_classes
     if options.classes is not None:
@@ -75,6 +76,10 @@ def _of_classes(part: LabelledDataset, classes: tuple[int, ...], n_classes: int)
     new_labels[list(classes)] = np.arange(len(classes))
     labels = new_labels[part.labels]
     kept = labels >= 0
+    if not kept.any():
+        raise ConfigError(
+            f'"dataset_options": no example is of the "classes" {", ".join(map(str, classes))}'
+        )
     return LabelledDataset.from_labels(part.examples[kept], labels[kept], len(classes))
 
 

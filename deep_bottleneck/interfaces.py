@@ -41,8 +41,18 @@ class LabelledDataset:
     def from_labels(
         cls, examples: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], n_classes: int
     ) -> "LabelledDataset":
-        """Examples and integer labels of any dtype, with the one-hot labels derived."""
-        labels = np.asarray(labels, dtype=np.int64)
+        """Examples and integer labels of any dtype, with the one-hot labels derived.
+
+        Raises:
+            ValueError: if a label is not a whole number from 0 to n_classes - 1.
+        """
+        given = np.asarray(labels)
+        labels = given.astype(np.int64)
+        wrong = given[(labels != given) | (labels < 0) | (labels >= n_classes)]
+        if wrong.size:
+            raise ValueError(
+                f"labels should be whole numbers from 0 to {n_classes - 1}, got {wrong.flat[0]}"
+            )
         one_hot = np.eye(n_classes, dtype=np.float32)[labels]
         return cls(np.ascontiguousarray(examples, dtype=np.float32), labels, one_hot)
 

@@ -87,6 +87,13 @@ def test_what_the_data_set_does_not_have(options, sentence):
         chosen(**options)
 
 
+def test_classes_without_an_example():
+    few = images(n_train=3)
+
+    with pytest.raises(ConfigError, match='no example is of the "classes" 3, 4'):
+        changed(few, DatasetOptions(classes=[3, 4]))
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
