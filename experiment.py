@@ -29,6 +29,7 @@ from deep_bottleneck.errors import (
     ConfigError,
     DataError,
     DiskFullError,
+    RecordError,
     exit_on,
 )
 from deep_bottleneck.mongo import ENV_FILE
@@ -90,7 +91,7 @@ def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     with (
         tempfile.TemporaryDirectory() as scratch,
         logged_into_record(),
-        exit_on(ConfigError, DataError, DiskFullError),
+        exit_on(ConfigError, DataError, RecordError),
     ):
         folder = storage.local_folder(_run.observers) or Path(scratch)
         with preemption.heard(), disk_full_said(folder):

@@ -8,10 +8,11 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
-from typing import Any
+from types import MappingProxyType, ModuleType
+from typing import Any, get_type_hints
 
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.validation import mistake
 
 _PACKAGE = "deep_bottleneck"
 
@@ -43,43 +44,76 @@ class Component:
         """Make sure that `load` can be called once values of these names are known.
 
         Raises:
-            ConfigError: if a parameter is missing, or an argument is one too many or unknown.
+            ConfigError: if a parameter is missing, an argument is one too many, unknown, or of a
+                type that `load` does not take.
         """
-        self._bind(dict.fromkeys(names))
+        values = dict.fromkeys(names)
+        self._bind(values)
+        types = _types_of_parameters(self.target)
+        for name, value in self._own_arguments(values).items():
+            wanted = mistake(value, types[name]) if name in types else ""
+            if wanted:
+                raise ConfigError(
+                    f'"{self.key}": {self.path} got {value!r} as "{name}", which {wanted}'
+                )
 
     def wants(self, name: str) -> bool:
         """Whether `load` asks for a value of this name."""
-        return name in inspect.signature(self.target).parameters
+        return name in self._parameters
 
     def load(self, values: Mapping[str, Any]) -> Any:
         """Call `load` with whatever its signature asks for out of these values."""
         bound = self._bind(values)
         return self.target(*bound.args, **bound.kwargs)
 
-    def _bind(self, values: Mapping[str, Any]) -> inspect.BoundArguments:
-        signature = inspect.signature(self.target)
-        parameters = signature.parameters
-        known = {name: values[name] for name in parameters if name in values}
-        named = {**(known if self.takes_values else {}), **self.keywords}
+    @property
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        try:
+            return inspect.signature(self.target).parameters
+        except ValueError:
+            raise ConfigError(
+                f'"{self.key}": {self.path} does not say which arguments it takes'
+            ) from None
+
+    @property
+    def _takes(self) -> str:
+        return ", ".join(self._parameters) or "no arguments"
+
+    def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those run-time values that `load` asks for."""
+        if not self.takes_values:
+            return {}
+        return {name: values[name] for name in self._parameters if name in values}
+
+    def _own_arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the config entry by name."""
+        filled = {**self._known(values), **self.keywords}
         free = [
             name
-            for name, parameter in parameters.items()
-            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and name not in named
+            for name, parameter in self._parameters.items()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and name not in filled
         ]
-        wanted = ", ".join(parameters) or "no arguments"
         if len(self.arguments) > len(free):
             raise ConfigError(
                 f'"{self.key}": {self.path} got {len(self.arguments)} arguments '
-                f"({_listed(self.arguments)}) but takes {len(free)} ({wanted})"
+                f"({_listed(self.arguments)}) but takes {len(free)} ({self._takes})"
             )
-        named.update(zip(free, self.arguments, strict=False))
+        return {**self.keywords, **dict(zip(free, self.arguments, strict=False))}
+
+    def _bind(self, values: Mapping[str, Any]) -> inspect.BoundArguments:
+        named = {**self._known(values), **self._own_arguments(values)}
         try:
-            return signature.bind(**named)
+            return inspect.signature(self.target).bind(**named)
         except TypeError as error:
-            raise ConfigError(f'"{self.key}": {self.path} takes {wanted}; {error}') from None
+            raise ConfigError(f'"{self.key}": {self.path} takes {self._takes}; {error}') from None
 
 
-def find(key: str, path: str, arguments: Sequence[Any] = (), **keywords: Any) -> Component:
+def find(
+    key: str,
+    path: str,
+    arguments: Sequence[Any] = (),
+    keywords: Mapping[str, Any] = MappingProxyType({}),
+) -> Component:
     """Import the module that a path names and find its `load`.
 
     A short path (`datasets.harmonics`) is looked up inside this package; any other path is taken
@@ -91,14 +125,14 @@ def find(key: str, path: str, arguments: Sequence[Any] = (), **keywords: Any) ->
         key: the config key, for error messages.
         path: the import path.
         arguments: arguments of the config entry by position.
-        **keywords: arguments of the config entry by name.
+        keywords: arguments of the config entry by name.
 
     Raises:
         ConfigError: if nothing can be imported there, or what is there cannot be loaded.
     """
     tried = [f"{_PACKAGE}.{path}", path]
     for name in tried:
-        if _exists(name):
+        if _exists(key, name):
             module = _imported(key, name)
             target = getattr(module, "load", None)
             if target is None:
@@ -107,14 +141,14 @@ def find(key: str, path: str, arguments: Sequence[Any] = (), **keywords: Any) ->
                 )
             return Component(key, path, target, module, True, arguments, keywords)
     parent, _, attribute = path.rpartition(".")
-    if parent and _exists(parent):
+    if parent and _exists(key, parent):
         module = _imported(key, parent)
         target = getattr(module, attribute, None)
         if callable(target):
             return Component(key, path, target, module, False, arguments, keywords)
     raise ConfigError(
         f'"{key}": no module {path!r} can be imported (tried {" and ".join(tried)})'
-        + _suggestion(path)
+        + _suggestion(key, path)
     )
 
 
@@ -122,28 +156,44 @@ def _listed(values: Sequence[Any]) -> str:
     return ", ".join(map(repr, values))
 
 
-def _exists(name: str) -> bool:
+def _types_of_parameters(target: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function or of a class's `__init__`, none if they cannot be resolved."""
+    try:
+        return get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    except (NameError, TypeError):
+        return {}
+
+
+def _exists(key: str, name: str) -> bool:
+    """Whether there is such a module, for which the packages above it are imported."""
     try:
         return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
+    except ValueError:
         return False
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            return False
+        raise _failed_import(key, f"a package above {name}", error) from error
 
 
 def _imported(key: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        raise ConfigError(
-            f'"{key}": the module {name} fails when it is imported: {type(error).__name__}: {error}'
-        ) from error
+        raise _failed_import(key, f"the module {name}", error) from error
 
 
-def _suggestion(path: str) -> str:
+def _failed_import(key: str, what: str, error: Exception) -> ConfigError:
+    kind = type(error).__name__
+    return ConfigError(f'"{key}": {what} fails when it is imported: {kind}: {error}')
+
+
+def _suggestion(key: str, path: str) -> str:
     parent, _, name = path.rpartition(".")
     package = f"{_PACKAGE}.{parent}" if parent else _PACKAGE
-    if not _exists(package):
+    if not _exists(key, package):
         return ""
-    siblings = list(_plug_ins(package))
+    siblings = list(_plug_ins(importlib.import_module(package)))
     close = difflib.get_close_matches(name, siblings, n=1)
     prefix = f"{parent}." if parent else ""
     if close:
@@ -151,9 +201,9 @@ def _suggestion(path: str) -> str:
     return f"; there are {', '.join(prefix + sibling for sibling in siblings)}" if siblings else ""
 
 
-def _plug_ins(package: str) -> Iterator[str]:
-    """The modules of a package that have a `load`."""
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+def _plug_ins(package: ModuleType) -> Iterator[str]:
+    """The modules of a package that have a `load`; a module that is no package has none."""
+    for module in pkgutil.iter_modules(getattr(package, "__path__", ())):
         with contextlib.suppress(Exception):
-            if hasattr(importlib.import_module(f"{package}.{module.name}"), "load"):
+            if hasattr(importlib.import_module(f"{package.__name__}.{module.name}"), "load"):
                 yield module.name

@@ -14,7 +14,6 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
-    PositiveInt,
     ValidationError,
     ValidationInfo,
     field_serializer,
@@ -25,6 +24,7 @@ from pydantic_core import ErrorDetails
 
 from deep_bottleneck.dataset_options import DatasetOptions
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.validation import should
 
 Activation = Literal[
     "tanh",
@@ -43,7 +43,9 @@ Backend = Literal["torch", "tensorflow", "jax"]
 Part = Literal["train", "test", "full"]
 PositiveFinite = Annotated[FiniteFloat, Field(strict=True, gt=0)]
 
-_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+Count = Annotated[int, Field(strict=True, gt=0, le=10**7)]
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,2})?")
 _OLD_PART_NAMES = {"training": "train", "full_dataset": "full"}
 
 
@@ -59,6 +61,12 @@ def _as_parts(value: Any) -> Any:
 def _as_device(value: str) -> str:
     if not _DEVICE.fullmatch(value):
         raise ValueError('should be "auto", "cpu", "cuda" or one of several such as "cuda:1"')
+    return value
+
+
+def _as_folder(value: str) -> str:
+    if value.lower() in ("true", "false"):
+        raise ValueError(f"should be {value.title()} on a command line, or a folder")
     return value
 
 
@@ -94,6 +102,9 @@ def _as_estimator(entry: Any) -> Any:
     if isinstance(entry, list | tuple) and 2 <= len(entry) <= 3:
         return dict(zip(("path", "discretization_range", "keywords"), entry, strict=False))
     return entry
+
+
+Folder = Annotated[str, Field(min_length=1), AfterValidator(_as_folder)]
 
 
 class EstimatorEntry(BaseModel):
@@ -164,10 +175,6 @@ class Entry(BaseModel):
 
 
 REPORTS = (Entry(path="plotter.trust"),)
-# what the search for plug-ins depends on
-PLUG_IN_KEYS = frozenset(
-    {"dataset", "model", "estimator", "callbacks", "plotters", "calculate_mi_for"}
-)
 PlugIns = tuple[Annotated[Entry, BeforeValidator(_as_entry)], ...]
 
 
@@ -176,12 +183,12 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    epochs: PositiveInt = Field(1000, strict=True, description="how often to see the data")
-    batch_size: PositiveInt = Field(256, strict=True, description="examples for each step")
-    steps_per_epoch: PositiveInt | None = Field(
-        None, strict=True, description="batches in an epoch; null for one pass over the data"
+    epochs: Count = Field(1000, description="how often to see the data")
+    batch_size: Count = Field(256, description="examples for each step")
+    steps_per_epoch: Count | None = Field(
+        None, description="batches in an epoch; null for one pass over the data"
     )
-    architecture: tuple[Annotated[PositiveInt, Field(strict=True)], ...] = Field(
+    architecture: tuple[Count, ...] = Field(
         (10, 7, 5, 4, 3), description="units of the hidden layers"
     )
     activation_fn: Activation = Field("tanh", description="activation of the hidden layers")
@@ -200,7 +207,9 @@ class Config(BaseModel):
         DatasetOptions(), description="size, classes, label noise and shape of the data"
     )
     discretization_range: PositiveFinite = Field(
-        0.07, description="the estimator's free parameter: bin width or noise variance"
+        0.07,
+        description="the estimator's free parameter: width or number of bins, variance of the "
+        "noise, number of neighbours, width of the kernels or factor of the bandwidth",
     )
     estimator: Annotated[tuple[EstimatorEntry, ...], BeforeValidator(_as_estimators)] = Field(
         ("mi_estimator.binning",),
@@ -220,13 +229,13 @@ class Config(BaseModel):
         False, strict=True, description="draw the median over runs instead of the mean"
     )
     svg: bool = Field(False, strict=True, description="store each picture as SVG as well")
-    n_runs: PositiveInt = Field(1, strict=True, description="networks to train")
+    n_runs: Count = Field(1, description="networks to train")
     backend: Backend = Field("torch", description="what Keras trains on")
     device: Annotated[str, AfterValidator(_as_device)] = Field(
         "auto", description="where to train and measure; auto for a visible GPU, else the CPU"
     )
-    keep_activations: Annotated[bool, Field(strict=True)] | Annotated[str, Field(min_length=1)] = (
-        Field(False, description="keep the recorded activations; a folder for them, or true")
+    keep_activations: Annotated[bool, Field(strict=True)] | Folder = Field(
+        False, description="keep the recorded activations; a folder for them, or true"
     )
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] | None = Field(
         None, description="where all randomness starts; drawn and recorded when null"
@@ -249,6 +258,14 @@ class Config(BaseModel):
                 raise ValueError(f"should name {name} only once")
         return entries
 
+    @field_validator("calculate_mi_for")
+    @classmethod
+    def _parts_differ(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        for part in parts:
+            if parts.count(part) > 1:
+                raise ValueError(f"should name {part} only once")
+        return parts
+
     @property
     def estimators(self) -> dict[str, ChosenEstimator]:
         """The estimators by a name that tells them apart."""
@@ -259,11 +276,6 @@ class Config(BaseModel):
     def plotters_and_reports(self) -> tuple[Entry, ...]:
         """The plotters, and what is drawn besides wherever information is measured."""
         return (*self.plotters, *(REPORTS if self.calculate_mi_for else ()))
-
-    @property
-    def plug_ins(self) -> str:
-        """The choice of plug-ins as text: the same text for the same plug-ins and arguments."""
-        return self.model_dump_json(include=set(PLUG_IN_KEYS))
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -320,6 +332,8 @@ def read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path}: not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(
             f"{path}: expected a JSON object with hyperparameters, got a {type(values).__name__}"
@@ -354,7 +368,7 @@ def _wanted(error: ErrorDetails) -> str:
         option = str(error["loc"][1])
         if error["type"] == "extra_forbidden":
             return f'has an unknown option "{option}"; {_hint(option, DatasetOptions.model_fields)}'
-        return f'"{option}" {_should(error)}'
+        return f'"{option}" {should(error["msg"])}'
     if error["loc"] == ("dataset_options",):
         return f"should be an object with any of {', '.join(DatasetOptions.model_fields)}"
     if error["type"] == "model_type" and error["loc"][0] == "estimator":
@@ -362,14 +376,9 @@ def _wanted(error: ErrorDetails) -> str:
     elif error["type"] == "model_type":
         wanted = 'should be "path" or ["path", [arguments], {"name": argument}]'
     else:
-        wanted = _should(error)
+        wanted = should(error["msg"])
     position = "".join(f"[{part}]" for part in error["loc"][1:] if isinstance(part, int))
     return f"element {position} {wanted}" if position else wanted
-
-
-def _should(error: ErrorDetails) -> str:
-    message = error["msg"].replace("'", '"')
-    return "should" + message.partition("should")[2] if "should" in message else message
 
 
 def _close_choice(key: str, value: Any) -> str:

@@ -81,8 +81,7 @@ class LaunchPlan:
             ConfigError: if there is no such file or folder, it holds no config, a sweep is no
                 proper one, or no experiment has the values.
         """
-        checks = _Checks()
-        found = [one for file in _files(path) for one in _of_file(file, updates, thorough, checks)]
+        found = [one for file in _files(path) for one in _of_file(file, updates, thorough)]
         for text in only:
             found = _chosen(found, text)
         return cls(tuple(found), tuple(updates), thorough)
@@ -169,41 +168,22 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _of_file(
-    path: Path, updates: Sequence[str], thorough: bool, checks: "_Checks"
-) -> Iterable[PlannedExperiment]:
+def _of_file(path: Path, updates: Sequence[str], thorough: bool) -> Iterable[PlannedExperiment]:
     for combination in sweep.expand(path, updates):
         plug_ins = thorough or combination.is_resolved
-        yield PlannedExperiment(combination, mistake=checks.mistake(combination, plug_ins))
+        yield PlannedExperiment(combination, _mistake(combination, plug_ins))
 
 
-class _Checks:
-    """Checks configs; plug-ins that many of them share are looked for only once."""
-
-    def __init__(self) -> None:
-        self._plug_ins: dict[str, str] = {}
-
-    def mistake(self, combination: Combination, plug_ins: bool) -> str:
-        """What is wrong with a config, or with the plug-ins it names; "" if nothing."""
-        try:
-            config = Config.parse(combination.hyperparameters)
-        except ConfigError as error:
-            return str(error)
-        if not plug_ins:
-            return ""
-        chosen = config.plug_ins
-        if chosen not in self._plug_ins:
-            self._plug_ins[chosen] = _mistake_of_plug_ins(config)
-        return self._plug_ins[chosen]
-
-
-def _mistake_of_plug_ins(config: Config) -> str:
-    # only here, since Keras takes seconds; on any backend the same plug-ins are there
-    start_keras("torch")
-    from deep_bottleneck import pipeline
-
+def _mistake(combination: Combination, plug_ins: bool) -> str:
+    """What is wrong with a config, or with the plug-ins it names; "" if nothing."""
     try:
-        pipeline.make_plan(config)
+        config = Config.parse(combination.hyperparameters)
+        if plug_ins:
+            # only here, since Keras takes seconds; on any backend the same plug-ins are there
+            start_keras("torch")
+            from deep_bottleneck import pipeline
+
+            pipeline.make_plan(config)
     except ConfigError as error:
         return str(error)
     return ""

@@ -1,5 +1,6 @@
 """From an activation store to tables of mutual information, through one estimator or several."""
 
+import contextlib
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from deep_bottleneck.trust import VARIATIONS, at_ceiling, trust_report
 logger = logging.getLogger(__name__)
 
 ESTIMATOR_VALUES = ("n_classes",)
+KNOWN_LATER = (*ESTIMATOR_VALUES, "device")
 _PARAMETER = "discretization_range"
 
 
@@ -42,6 +44,17 @@ class EstimatorPlugIn:
         """Whether the estimator asks for the parameter at all."""
         return self.component.wants(_PARAMETER)
 
+    def check(self, hyperparameters: Mapping[str, Any]) -> None:
+        """Load the estimator on trial, if it needs no more than the hyperparameters for that.
+
+        Raises:
+            ConfigError: if it needs an argument that nobody supplies, refuses one that it gets, or
+                is no estimator.
+        """
+        self.component.check({*hyperparameters, *ESTIMATOR_VALUES})
+        if not any(map(self.component.wants, KNOWN_LATER)):
+            self.load(hyperparameters)
+
     def load(self, values: Mapping[str, Any]) -> MutualInformationEstimator:
         """The estimator, out of the values it may ask for by name.
 
@@ -61,17 +74,19 @@ class EstimatorPlugIn:
     ) -> dict[str, MutualInformationEstimator]:
         """The same estimator with its parameter multiplied by these factors, by their names.
 
-        A parameter that has to be a whole number is rounded up.
+        A parameter that has to be a whole number is rounded up. One that the estimator refuses,
+        such as half of the fewest bins there may be, is left out.
         """
         if not self.has_parameter:
             return {}
         found = {}
         for name, factor in factors.items():
             parameter = factor * self.discretization_range
-            try:
-                found[name] = replace(self, discretization_range=parameter).load(values)
-            except ConfigError:
-                found[name] = replace(self, discretization_range=math.ceil(parameter)).load(values)
+            for possible in (parameter, math.ceil(parameter)):
+                if name in found or possible == self.discretization_range:
+                    continue
+                with contextlib.suppress(ConfigError):
+                    found[name] = replace(self, discretization_range=possible).load(values)
         return found
 
 
@@ -79,14 +94,14 @@ def estimator_plug_ins(config: Config) -> dict[str, EstimatorPlugIn]:
     """The estimators of a config by their name.
 
     Raises:
-        ConfigError: if one cannot be imported, or needs an argument that nobody supplies.
+        ConfigError: if one cannot be imported, needs an argument that nobody supplies, or refuses
+            one that it gets.
     """
-    known = {*config.hyperparameters, *ESTIMATOR_VALUES}
     found = {}
     for name, (path, parameter, keywords) in config.estimators.items():
-        component = components.find("estimator", path, **keywords)
-        component.check(known)
+        component = components.find("estimator", path, keywords=keywords)
         found[name] = EstimatorPlugIn(component, parameter)
+        found[name].check(config.hyperparameters)
     return found
 
 

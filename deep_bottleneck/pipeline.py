@@ -1,6 +1,7 @@
 """Data -> models -> training -> tables -> figures. Knows no Sacred."""
 
 import logging
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck import components, device
+from deep_bottleneck import components, dataset_check, device
 from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.checkpoint import Checkpoints
 from deep_bottleneck.components import Component
@@ -98,7 +99,7 @@ def make_plan(config: Config) -> Plan:
 
     def entries(key: str, chosen: Sequence[Entry], names: Sequence[str]) -> list[Component]:
         return [
-            checked(components.find(key, e.path, e.arguments, **e.keywords), names) for e in chosen
+            checked(components.find(key, e.path, e.arguments, e.keywords), names) for e in chosen
         ]
 
     plotters = entries("plotters", config.plotters_and_reports, PLOTTER_VALUES)
@@ -117,11 +118,20 @@ def make_plan(config: Config) -> Plan:
 
 
 def _check_tables(plan: Plan) -> None:
-    """Make sure that each table a plotter draws is left by a callback, in its `TABLES`.
+    """Make sure that each table is left by one callback, and each that a plotter draws is left.
 
-    A plotter's `NEEDED_TABLES` says for each such table which of our callbacks leaves it.
+    A callback's `TABLES` says which it leaves, a plotter's `NEEDED_TABLES` which it draws and which
+    of our callbacks leaves them.
     """
-    left = {name for callback in plan.callbacks for name in getattr(callback.module, "TABLES", ())}
+    left: dict[str, str] = {}
+    for callback in plan.callbacks:
+        for name in getattr(callback.module, "TABLES", ()):
+            if name in left:
+                raise ConfigError(
+                    f'"callbacks": {left[name]} and {callback.path} both leave the table "{name}", '
+                    "of which there can be one; take one of them out"
+                )
+            left[name] = callback.path
     for plotter in plan.plotters:
         for name, callback in getattr(plotter.module, "NEEDED_TABLES", {}).items():
             if name not in left:
@@ -154,10 +164,12 @@ def run_experiment(
 
     Raises:
         ConfigError: if a plug-in's `load` returns something else than it should.
+        DataError: if the data set cannot be trained on.
         TimeIsUp: if the time is up.
     """
     checkpoints = Checkpoints(folder, preemption or Preemption(), before)
     loaded = _loaded(plan.dataset, config.hyperparameters, Dataset)
+    dataset_check.check(loaded, plan.dataset.path)
     dataset = changed(loaded, config.dataset_options)
     stored = Tables(record, folder)
     where = device.choose(config.device, config.backend)
@@ -221,7 +233,8 @@ def _store_path(config: Config, folder: Path) -> Path:
     target = elsewhere / f"{folder.name}_{uuid.uuid4().hex[:8]}_{STORE_NAME}"
     try:
         elsewhere.mkdir(parents=True, exist_ok=True)
-        path.symlink_to(target)
+        with tempfile.TemporaryFile(dir=elsewhere):
+            path.symlink_to(target)
     except OSError as error:
         raise ConfigError(f'"keep_activations": cannot write there: {error}') from None
     return target

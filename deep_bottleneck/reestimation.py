@@ -92,7 +92,7 @@ def _plotters(config: Config, values: Mapping[str, Any]) -> list[BasePlotter]:
     """The plotters of the experiment that need nothing but the tables of information."""
     loaded = []
     for entry in config.plotters_and_reports:
-        component = components.find("plotters", entry.path, entry.arguments, **entry.keywords)
+        component = components.find("plotters", entry.path, entry.arguments, entry.keywords)
         try:
             component.check(values)
         except ConfigError as error:

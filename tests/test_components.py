@@ -18,6 +18,8 @@ def my_lab(tmp_path, monkeypatch):
     )
     (package / "no_load.py").write_text("value = 3\n")
     (package / "broken.py").write_text("1 / 0\n")
+    (package / "incomplete").mkdir()
+    (package / "incomplete" / "__init__.py").write_text("import a_package_that_is_missing\n")
     monkeypatch.syspath_prepend(tmp_path)
     yield package
     for name in [name for name in sys.modules if name.startswith("my_lab")]:
@@ -49,13 +51,15 @@ def test_arguments_of_the_config_fill_what_no_value_fills(my_lab):
 
 
 def test_named_arguments_of_the_config_win(my_lab):
-    component = components.find("callbacks", "my_lab.eeg", n_classes=10)
+    component = components.find("callbacks", "my_lab.eeg", keywords={"n_classes": 10})
 
     assert component.load({"n_classes": 3}) == 20
 
 
 def test_a_class_gets_the_arguments_of_the_config_alone():
-    component = components.find("callbacks", "keras.callbacks.EarlyStopping", patience=4)
+    component = components.find(
+        "callbacks", "keras.callbacks.EarlyStopping", keywords={"patience": 4}
+    )
 
     stopping = component.load({"monitor": "not for you"})
 
@@ -72,6 +76,9 @@ def test_a_class_gets_the_arguments_of_the_config_alone():
         ("my_lab.no_load", "has no function load()"),
         ("my_lab.broken", "ZeroDivisionError"),
         ("keras.callbacks.EarlyStoping", "no module 'keras.callbacks.EarlyStoping'"),
+        ("my_lab.broken.deeper", "a package above my_lab.broken.deeper fails when it is imported"),
+        ("my_lab.incomplete.eeg", "No module named 'a_package_that_is_missing'"),
+        ("datasets.harmonics.load", "no module 'datasets.harmonics.load' can be imported"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_what_was_tried(my_lab, path, sentence):
@@ -96,7 +103,52 @@ def test_an_argument_too_many_is_named(my_lab):
 
 
 def test_an_unknown_named_argument_is_named(my_lab):
-    component = components.find("callbacks", "my_lab.eeg", colour="red")
+    component = components.find("callbacks", "my_lab.eeg", keywords={"colour": "red"})
 
     with pytest.raises(ConfigError, match="colour"):
         component.check({"n_classes"})
+
+
+def test_what_does_not_say_its_arguments_is_no_plug_in():
+    with pytest.raises(ConfigError, match="does not say which arguments it takes"):
+        components.find("callbacks", "builtins.dict").check(())
+
+
+def test_arguments_may_have_any_name(my_lab):
+    (my_lab / "saver.py").write_text("def load(path, key):\n    return path, key\n")
+    component = components.find("callbacks", "my_lab.saver", keywords={"path": "out", "key": 3})
+
+    assert component.load({}) == ("out", 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "sentence"),
+    [
+        (["two"], {}, "my_lab.typed got 'two' as \"width\", which should be a valid number"),
+        ([1.5], {"kind": "round"}, 'got \'round\' as "kind", which should be "flat" or "steep"'),
+        ([1, [1, "b"]], {}, 'as "parts", which should be a valid string'),
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_named(my_lab, arguments, keywords, sentence):
+    (my_lab / "typed.py").write_text(
+        "from typing import Literal\n"
+        "def load(n_classes: int, width: float, parts: tuple[str, ...] = (),\n"
+        "         kind: Literal['flat', 'steep'] = 'flat'): ...\n"
+    )
+
+    with pytest.raises(ConfigError) as error:
+        components.find("callbacks", "my_lab.typed", arguments, keywords).check({"n_classes"})
+
+    assert sentence in str(error.value)
+
+
+def test_lists_of_the_config_are_tuples_and_whole_numbers_are_numbers(my_lab):
+    (my_lab / "typed.py").write_text("def load(width: float, parts: tuple[str, ...] = ()): ...\n")
+
+    components.find("callbacks", "my_lab.typed", [1, ["a", "b"]]).check(())
+
+
+def test_annotations_that_cannot_be_checked_allow_everything(my_lab):
+    (my_lab / "free.py").write_text("def load(a: 'Nowhere', b=1): ...\n")
+
+    components.find("callbacks", "my_lab.free", ["x", "y"]).check(())

@@ -109,6 +109,11 @@ def test_parts_of_the_data_have_old_names_too(value, parts):
         ({"seed": -1}, '"seed" is -1'),
         ({"device": "gpu"}, '"device" is "gpu" but should be "auto", "cpu", "cuda" or one of'),
         ({"device": "cuda:x"}, '"device" is "cuda:x" but should be "auto"'),
+        ({"device": "cuda:9999"}, '"device" is "cuda:9999" but should be "auto"'),
+        ({"epochs": 10**18}, "but should be less than or equal to 10000000"),
+        ({"keep_activations": "false"}, "should be False on a command line, or a folder"),
+        ({"calculate_mi_for": ["train", "training"]}, "should name train only once"),
+        ({"dataset_options": {"label_noise": True}}, '"label_noise" should be a valid number'),
     ],
 )
 def test_a_mistake_is_one_sentence_with_key_and_value(values, sentence):
@@ -135,7 +140,10 @@ def test_every_key_has_a_description():
         ("[1]", "expected a JSON object"),
         ('{"epochs": 1, "epochs": 2}', '"epochs" stands there twice'),
         ("", "not JSON"),
+        ("[" * 200_000, "cannot be read"),
+        ('{"epochs": 1' + "0" * 5000 + "}", "cannot be read"),
     ],
+    ids=["cut", "a list", "a key twice", "empty", "deep", "a long number"],
 )
 def test_a_file_that_is_no_config_is_named(tmp_path, text, sentence):
     path = tmp_path / "broken.json"

@@ -45,7 +45,7 @@ def test_tables_say_types_defaults_and_effects(from_code):
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("epochs", "whole number from 1"),
+        ("epochs", "whole number from 1 to 10000000"),
         ("seed", "`null` or whole number from 0 to 4294967295"),
         ("quantize_bits", "`null` or whole number from 1 to 16"),
         ("max_norm_weights", "`false` or number above 0"),

@@ -2,8 +2,6 @@ import json
 
 import pytest
 
-from deep_bottleneck import pipeline
-from deep_bottleneck.config import PLUG_IN_KEYS, Config
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.launch_plan import LaunchPlan
 
@@ -96,6 +94,8 @@ def test_a_filter_that_fits_nothing_is_one_sentence(activations, only, sentence)
         ({"model": ["models.feedforward", "models.feedforwrd"]}, "did you mean models.feedforward"),
         ({"plotters": [["plotter.efficiency"]]}, 'add "callbacks.efficiency" to "callbacks"'),
         ({"epcohs": [1]}, 'unknown key "epcohs"'),
+        ({"estimator": ["mi_estimator.binning", "mi_estimator.kraskov"]}, "needs a whole number"),
+        ({"estimator": ["mi_estimator.exact"]}, 'set "quantize_bits"'),
     ],
 )
 def test_a_mistake_in_any_combination_is_found_before_anything_starts(
@@ -107,58 +107,6 @@ def test_a_mistake_in_any_combination_is_found_before_anything_starts(
     with pytest.raises(ConfigError, match=sentence):
         plan.jobs(tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
-
-
-def test_what_shares_its_plug_ins_looks_for_them_once(write, monkeypatch):
-    looked_for = []
-    make_plan = pipeline.make_plan
-
-    def look(config):
-        looked_for.append(config.model)
-        return make_plan(config)
-
-    monkeypatch.setattr(pipeline, "make_plan", look)
-    models = ["models.feedforward", "models.feedforwrd"]
-    path = write("configs/s.json", grid={"model": models, "epochs": [1, 2, -1], "seed": [0, 1]})
-
-    plan = LaunchPlan.make(path)
-
-    assert looked_for == models
-    assert [one.state.partition(":")[0] for one in plan.experiments[:6]] == [
-        *["ready"] * 4,
-        *["the config"] * 2,
-    ]
-    assert all("models.feedforwrd" in one.mistake for one in plan.experiments[6:10])
-
-
-def test_plug_ins_do_not_depend_on_other_keys():
-    others = {
-        "epochs": 2,
-        "batch_size": 3,
-        "steps_per_epoch": 4,
-        "architecture": [5],
-        "activation_fn": "relu",
-        "optimizer": "sgd",
-        "learning_rate": 0.5,
-        "max_norm_weights": 0.9,
-        "initial_bias": 1.0,
-        "quantize_bits": 4,
-        "dataset_options": {"label_noise": 0.1},
-        "discretization_range": 0.5,
-        "plot_median": True,
-        "svg": True,
-        "n_runs": 2,
-        "backend": "tensorflow",
-        "device": "cpu",
-        "keep_activations": True,
-        "seed": 3,
-    }
-    assert {*others, *PLUG_IN_KEYS} == set(Config.model_fields)
-
-    plain, changed = Config.parse({}), Config.parse(others)
-
-    assert plain.plug_ins == changed.plug_ins
-    assert pipeline.make_plan(plain).all == pipeline.make_plan(changed).all
 
 
 def test_a_thorough_plan_writes_down_what_it_has_checked(write, tmp_path):

@@ -40,8 +40,13 @@ def load(
             which gives discrete values a density.
 
     Raises:
-        ConfigError: if that is not a whole number from 1.
+        ConfigError: if k is not a whole number from 1, or the jitter is negative.
     """
+    if jitter < 0:
+        raise ConfigError(
+            f'"estimator": mi_estimator.kraskov got {jitter:g} as "jitter", the standard deviation '
+            "of noise, which should be 0 or more"
+        )
     k = int(discretization_range)
     if k != discretization_range or k < 1:
         raise ConfigError(

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from deep_bottleneck.errors import EstimationError
+from deep_bottleneck.errors import ConfigError, EstimationError
 from deep_bottleneck.information.arrays import as_tensor
 from deep_bottleneck.information.kernel import (
     Width,
@@ -36,7 +36,15 @@ def load(
         alpha: the order of the entropy.
         scaling: "absolute" for a width in the units of inputs and activations alike, "silverman"
             for Silverman's rule of thumb with the width as its factor.
+
+    Raises:
+        ConfigError: if the order is not positive.
     """
+    if alpha <= 0:
+        raise ConfigError(
+            f'"estimator": mi_estimator.renyi got {alpha:g} as "alpha", the order of the entropy, '
+            "which should be greater than 0"
+        )
     return RenyiEstimator(discretization_range, alpha, scaling)
 
 
