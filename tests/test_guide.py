@@ -53,21 +53,39 @@ def test_plug_ins_of_the_reader_work_together(run, tmp_path):
     assert "the nearest class mean says nothing about it" in (record / "cout.txt").read_text()
 
 
-def mistakes():
-    text = (GUIDE / "troubleshooting.md").read_text()
-    return re.findall(r"```console\n\$ python run_experiments.py (.*)\n(.*)\n```", text)
+TROUBLE = (GUIDE / "troubleshooting.md").read_text()
+IN_PROCESS = "python run_experiments.py "
+MISTAKES = re.findall(r"```console\n\$ (.*)\n(.*)\n```", TROUBLE)
 
 
-@pytest.mark.parametrize(("command", "sentence"), mistakes())
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [(c.removeprefix(IN_PROCESS), s) for c, s in MISTAKES if c.startswith(IN_PROCESS)],
+)
 def test_a_mistake_ends_in_the_sentence_of_the_guide(command, sentence, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
 
     with pytest.raises(SystemExit) as end:
         raise SystemExit(run_experiments.main(shlex.split(command)))
 
-    assert end.value.code != 0
+    assert end.value.code == 2
     printed = capsys.readouterr()
     assert sentence in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"), [(c, s) for c, s in MISTAKES if not c.startswith(IN_PROCESS)]
+)
+def test_other_commands_end_in_the_sentence_of_the_guide(command, sentence, tmp_path):
+    command = command.replace("python", shlex.quote(sys.executable), 1)
+    environment = {**os.environ, "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs")}
+
+    ended = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+    assert ended.returncode == 2
+    assert any(line.startswith(sentence) for line in ended.stderr.splitlines())
 
 
 @pytest.mark.parametrize("page", ["config.md", "evaluation.md"])
