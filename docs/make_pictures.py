@@ -12,6 +12,7 @@ its pictures are drawn from.
 
 import argparse
 import itertools
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -39,6 +40,12 @@ PICTURES = DOCS / "pictures"
 # the median, and where the central 68 % begin and end
 MEDIAN = np.array([0.5, 0.16, 0.84])
 COHORTS = DOCS.parent / "configs" / "cohorts"
+PAGE_SIZE = "1400,800"
+TO_EPOCH = """
+const slider = document.getElementById("epoch");
+slider.value = data.epochs.findIndex(epoch => epoch >= arguments[0]);
+slider.dispatchEvent(new Event("input"));
+"""
 
 
 def five_planes(experiment_id: str) -> None:
@@ -152,10 +159,26 @@ def compression(measured: Mapping[str, pd.DataFrame], median: bool = False) -> p
     return pd.DataFrame(rows).T.rename_axis("experiment")
 
 
-def plane(experiment_id: str, name: str) -> None:
-    """The information plane of the test examples, as the experiment has stored it."""
+def artifact(experiment_id: str, name: str, picture: str) -> None:
+    """A picture that an experiment has stored, such as "infoplane_test"."""
     experiment = ExperimentLoader().find_by_id(experiment_id)
-    experiment.artifacts["infoplane_test"].save(PICTURES / f"{name}.png")
+    experiment.artifacts[name].save(PICTURES / f"{picture}.png")
+
+
+def interactive(experiment_id: str, epoch: str) -> None:
+    """The interactive page of an experiment at an epoch, as Chromium shows it."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", f"--window-size={PAGE_SIZE}"):
+        options.add_argument(argument)
+    page = ExperimentLoader().find_by_id(experiment_id).artifacts["infoplane_interactive"]
+    with tempfile.TemporaryDirectory() as folder, webdriver.Chrome(options) as browser:
+        path = Path(folder) / "page.html"
+        page.save(path)
+        browser.get(path.as_uri())
+        browser.execute_script(TO_EPOCH, int(epoch))
+        browser.save_screenshot(PICTURES / "interactive.png")
 
 
 def two_planes(*experiment_ids: str) -> None:
@@ -172,15 +195,16 @@ def two_accuracies(*experiment_ids: str) -> None:
 
 def main() -> None:
     """Draw the picture that the command names."""
-    drawn = (five_planes, cohort, plane, two_planes, two_accuracies)
+    drawn = (artifact, interactive, five_planes, cohort, two_planes, two_accuracies)
     pictures: dict[str, Callable[..., None]] = {picture.__name__: picture for picture in drawn}
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("picture", choices=pictures)
     options.add_argument(
         "of",
         nargs="+",
-        help="ids; or a cohort, how many planes stand in a row, and parts of the data; or the id "
-        "for a plane, and the name of its picture",
+        help="ids; for an artifact the id, its name and that of its picture; for an interactive "
+        "page the id and the epoch; for a cohort its name, how many planes stand in a row, and "
+        "parts of the data",
     )
     chosen = options.parse_args()
     with exit_on(RecordError):

@@ -6,6 +6,7 @@ import subprocess
 
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 from reader import GUIDE, ROOT, clone, follow, run
 
 __all__ = ["clone"]
@@ -32,12 +33,24 @@ def test_getting_started(clone, make_pictures, tmp_path, monkeypatch):
     assert (clone / "two_accuracies.png").exists()
     assert (clone / "runs" / "1" / "trust_plot_test.png").exists()
     monkeypatch.chdir(clone)
-    make_pictures.plane("1", "first_plane")
+    make_pictures.artifact("1", "infoplane_test", "first_plane")
     make_pictures.two_planes("1", "2")
     make_pictures.two_accuracies("1", "2")
     page = (GUIDE / "getting_started.md").read_text()
     shown = set(re.findall(r"\(\.\./pictures/(\w+\.png)\)", page))
     assert shown == {path.name for path in tmp_path.glob("*.png")}
+
+
+def test_the_picture_of_an_interactive_page(clone, make_pictures, tmp_path, monkeypatch):
+    short = ["epochs=20", "architecture=[3]", "plotters=['plotter.interactive']", "seed=0"]
+    run(clone, ".venv/bin/python", "run_experiments.py", "-d", "configs/basic.json", *short)
+    monkeypatch.chdir(clone)
+
+    make_pictures.interactive("1", "10")
+
+    height, width, _ = imread(tmp_path / "interactive.png").shape
+    assert width == 1400
+    assert height > 500
 
 
 def test_config(clone):
