@@ -59,8 +59,10 @@ def trust_report(
       the first, a middle and the last epoch, with the parameter as it is and changed;
     - "labels shuffled": MI_YM when labels and examples have nothing to do with each other, which
       is the method's bias;
-    - "at the ceiling", "above H(Y)", "violates the data processing inequality": the share of all
-      epochs and runs at which a layer's value cannot be right, or says nothing;
+    - "at the ceiling", "above H(Y)", "above I(X;M)", "violates the data processing inequality": the
+      share of all epochs and runs at which a layer's value says nothing, or cannot be right: what a
+      layer says about the label is neither more than there is to say, nor more than it says about
+      the input;
     - "ceiling" and "H(Y)" in bits, which bound MI_XM and MI_YM;
     - "accuracy" on the training and test examples at the last epoch.
 
@@ -115,6 +117,7 @@ def report(
         _values(SHUFFLED, without_relation, ["MI_YM"]),
         _shares("at the ceiling", "MI_XM", table, at_ceiling(table)),
         _shares("above H(Y)", "MI_YM", table, table["MI_YM"] > label_entropy + TOLERANCE),
+        _shares("above I(X;M)", "MI_YM", table, table["MI_YM"] > table["MI_XM"] + TOLERANCE),
         _shares("violates the data processing inequality", "", table, table["violates_dpi"]),
         _constants("ceiling", "MI_XM", float(table["ceiling"].max())),
         _constants("H(Y)", "MI_YM", label_entropy),

@@ -6,6 +6,7 @@ from deep_bottleneck.estimation import estimate
 from deep_bottleneck.mi_estimator import binning
 from deep_bottleneck.progress import progress
 from deep_bottleneck.trust import COLUMNS, trust_report
+from deep_bottleneck.trust import report as report_of
 
 N_EXAMPLES = 64
 
@@ -78,9 +79,22 @@ def test_shuffled_labels_show_what_the_method_sees_in_nothing(report):
 def test_shares_of_values_that_say_nothing_or_cannot_be(report):
     assert values(report, "at the ceiling") == [1.0, 0.0]
     assert values(report, "above H(Y)") == [0.0, 0.0]
+    assert values(report, "above I(X;M)") == [0.0, 0.0]
     assert values(report, "violates the data processing inequality") == [0.0, 0.0]
     assert values(report, "ceiling") == pytest.approx([6.0])
     assert values(report, "H(Y)") == pytest.approx([1.0])
+
+
+def test_a_layer_that_says_more_about_the_label_than_about_the_input():
+    labels = np.arange(N_EXAMPLES) % 2
+    table = pd.DataFrame({"run": [0, 0], "epoch": [0, 9], "layer": 0, "violates_dpi": False})
+    table = table.assign(MI_XM=[0.2, 0.9], MI_YM=0.5, ceiling=6.0, part="test", n_examples=64)
+    table = table.assign(estimator="edge", parameter="1", bounds="estimate", geometric=True)
+
+    found = report_of(table, {}, table, labels, METRICS)
+
+    assert values(found, "above I(X;M)") == [0.5]
+    assert values(found, "above H(Y)") == [0.0]
 
 
 def test_accuracy_has_the_range_over_runs(report):

@@ -16,7 +16,12 @@ CHECKS = {
     "parameter doubled": "^",
     "labels shuffled": "x",
 }
-SHARES = ("at the ceiling", "above H(Y)", "violates the data processing inequality")
+SHARES = (
+    "at the ceiling",
+    "above H(Y)",
+    "above I(X;M)",
+    "violates the data processing inequality",
+)
 
 
 def load() -> "Trust":
@@ -85,11 +90,14 @@ def _points(
 
 
 def _shares(axes: Axes, report: pd.DataFrame) -> None:
-    offsets = np.linspace(-0.25, 0.25, len(SHARES))
+    width = 0.8 / len(SHARES)
+    offsets = width * (np.arange(len(SHARES)) - (len(SHARES) - 1) / 2)
     for offset, check in zip(offsets, SHARES, strict=True):
         rows = report[report["check"] == check]
-        axes.bar(rows["layer"] + offset, rows["value"], width=0.25, label=check)
-    axes.set(title="share of epochs and runs", xlabel="layer", ylim=(0, 1))
+        axes.bar(rows["layer"] + offset, rows["value"], width=width, label=check)
+    # room for the legend above the bars
+    axes.set(title="share of epochs and runs", xlabel="layer", ylim=(0, 1.5))
+    axes.set_yticks(np.linspace(0, 1, 5))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=8, frameon=False)

@@ -46,7 +46,7 @@ def test_what_is_drawn():
     ]
     assert len(about_label.containers) == 4
     assert about_label.get_title() == "at epoch 9"
-    assert [bar.get_height() for bar in shares.patches] == [0.25] * 6
+    assert [bar.get_height() for bar in shares.patches] == [0.25] * 8
     assert [text.get_text() for text in accuracy.texts] == ["0.875", "0.875"]
 
 
