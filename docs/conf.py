@@ -2,9 +2,14 @@
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from docutils import nodes
+from pybtex.database import Entry
+from pybtex.plugin import register_plugin
+from pybtex.style.formatting.unsrt import Style
+from pybtex.style.labels import BaseLabelStyle
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -23,6 +28,7 @@ extensions = [
 ]
 myst_enable_extensions = ["deflist", "dollarmath"]
 bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "author_year"
 bibtex_reference_style = "author_year"
 exclude_patterns = ["_build", "jupyter_execute", "estimator_accuracy.md"]
 # the notebooks of analyses/ hold no outputs: every build executes them, and fails where one does
@@ -44,6 +50,30 @@ linkcheck_ignore = [
     r"https://doi\.org/",
     r"https://openreview\.net/",
 ]
+
+
+class AuthorYearLabels(BaseLabelStyle):
+    """Labels of the bibliography that read as the references in the text do."""
+
+    def format_labels(self, sorted_entries: Iterable[Entry]) -> Iterator[str]:
+        """One label for each entry: its authors, or the first of more than two, and the year."""
+        for entry in sorted_entries:
+            names = [
+                " ".join(map(str, one.rich_prelast_names + one.rich_last_names))
+                for one in entry.persons["author"]
+            ]
+            authors = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+            yield f"{authors}, {entry.fields['year']}"
+
+
+class AuthorYear(Style):
+    """The bibliography, sorted by author and year."""
+
+    default_sorting_style = "author_year_title"
+    default_label_style = AuthorYearLabels
+
+
+register_plugin("pybtex.style.formatting", "author_year", AuthorYear)
 
 
 class FromCode(SphinxDirective):

@@ -197,7 +197,9 @@ def main() -> None:
     """Draw the picture that the command names."""
     drawn = (artifact, interactive, five_planes, cohort, two_planes, two_accuracies)
     pictures: dict[str, Callable[..., None]] = {picture.__name__: picture for picture in drawn}
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("picture", choices=pictures)
     options.add_argument(
         "of",

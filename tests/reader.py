@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "docs" / "guide"
-BLOCK = re.compile(r"^```({code-block} )?(\w+)\n(?::caption: (\S+)\n\n)?(.*?)^```$", re.M | re.S)
+FENCED = r"^```(?:{code-block} )?(\w+)\n(?::caption: (\S+)\n\n)?(.*?)^```$"
+BLOCK = re.compile(rf"{FENCED}|^((?:    [^\n]*\n)+)", re.M | re.S)
+INDENTED = "indented"
+OF_A_SHELL = re.compile(r"(?:\w+=\S+ )*(?:\S*python|cp|docker|make|pip) ")
 # so few that a training takes no longer than the imports
 EPOCHS = 3
 
@@ -46,16 +50,29 @@ def shortened(config: str) -> str:
 
 
 def blocks_of(page: str) -> Iterator[tuple[str, str | None, str]]:
-    """Language, file name if it is a file, and content of each code block, in order."""
-    for _, language, name, content in BLOCK.findall((GUIDE / page).read_text()):
-        yield language, name or None, content
+    """Language, file name if it is a file, and content of each code block, in order.
+
+    A block without a fence is in the language `INDENTED`.
+    """
+    for language, name, content, indented in BLOCK.findall((GUIDE / page).read_text()):
+        yield language or INDENTED, name or None, content or textwrap.dedent(indented)
+
+
+def commands_of(page: str) -> Iterator[str]:
+    """Every command that a page of the guide shows, with or without what it prints."""
+    for language, _, content in blocks_of(page):
+        if language == "console":
+            yield from re.findall(r"^\$ (.*)$", content, re.M)
+        elif language == INDENTED:
+            yield from (line for line in content.splitlines() if OF_A_SHELL.match(line))
 
 
 def follow(page: str, clone: Path) -> None:
     """Write each file of a page and run each command and each piece of Python, in order.
 
     Below a command stand lines that it prints, maybe among others and with other fractions. A file
-    that the page shows in pieces grows by them. Configs train for less long.
+    that the page shows in pieces grows by them. Configs train for less long. Blocks without a fence
+    are left out: they are files and commands that do not end or ask for more than a clone.
     """
     written: dict[str, str] = {}
     for language, name, content in blocks_of(page):

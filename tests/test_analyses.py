@@ -58,6 +58,9 @@ def test_harmonics_reproduce_every_published_label(shown, data_folder):
 
     assert (found.same, found.differing) == ("the same", 0)
     assert (found.n_rotations, found.n_orbits, found.n_mixed) == (60, 96, 0)
+    # what docs/results/cohort_10.md says of the two parts
+    assert round(found.majority_train, 1) == 87.8
+    assert round(found.majority_test, 1) == 86.4
     published = scipy.io.loadmat(data_folder / "var_u.mat")["y"].ravel().astype(bool)
     digest = hashlib.sha256(np.packbits(published).tobytes()).hexdigest()
     assert digest in (ANALYSES / "harmonics.md").read_text()
@@ -100,6 +103,8 @@ def test_the_parameter_decides_what_is_measured(shown):
     assert found.different == pytest.approx(12)
     assert found.bins_least < 0.1 < 0.5 < found.bins_most
     assert found.noise_least < 0.1 < 0.5 < found.noise_most
+    assert 0 < found.first_peak < found.last_peak < 50
+    assert 2 < found.n_peaks < 12
 
 
 def test_edge_overestimates_with_its_published_bandwidths(shown):

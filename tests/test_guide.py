@@ -5,9 +5,10 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
-from reader import GUIDE, ROOT, blocks_of
+from reader import GUIDE, ROOT, blocks_of, commands_of
 
 import run_experiments
 from deep_bottleneck.launch_plan import LaunchPlan
@@ -41,16 +42,67 @@ def write_files_of(page, folder):
 def test_plug_ins_of_the_reader_work_together(run, tmp_path):
     write_files_of("plug_ins.md", tmp_path)
 
-    result = run("-d", "moons.json")
+    result = run("-d", "moons.json", "--launcher", "my_lab.politely")
 
     assert result.returncode == 0, result.stderr
     record = tmp_path / "runs" / "1"
     assert {path.name for path in record.iterdir()} >= {
         "final_information.png",
-        "information_measures_label_entropy_test.csv",
+        "information_measures_nearest_mean_test.csv",
         "infoplane_binning_test.png",
     }
     assert "the nearest class mean says nothing about it" in (record / "cout.txt").read_text()
+    assert "1 completed" in run("--status").stdout
+
+
+def test_the_command_of_the_plug_ins_is_the_one_that_was_tried():
+    (command,) = commands_of("plug_ins.md")
+
+    assert command.endswith("run_experiments.py -d moons.json --launcher my_lab.politely")
+
+
+def commands():
+    """Every command of the user guide, but for those that show a mistake."""
+    index = (GUIDE.parent / "index.md").read_text()
+    found = re.findall(r":caption: (?:Getting started|User guide)\n\n(.*?)```", index, re.S)
+    pages = [page for page in " ".join(found).split() if page != "guide/troubleshooting"]
+    return [
+        pytest.param(command, id=f"{page}: {command}")
+        for page in pages
+        for command in commands_of(f"../{page}.md")
+    ]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_each_command_of_the_guide_is_one_that_the_project_has(command, monkeypatch):
+    monkeypatch.syspath_prepend(str(GUIDE.parent))
+    help_of = import_module("from_code").help_of
+    words = [
+        word for word in shlex.split(command, comments=True) if not re.match(r"[A-Z_]+=", word)
+    ]
+    program, *rest = words
+
+    if program in ("cp", "docker"):
+        assert (ROOT / "infrastructure" / "sacred_setup" / ".env.example").exists()
+        assert (ROOT / "infrastructure" / "sacred_setup" / "docker-compose.yml").exists()
+    elif program == "make":
+        assert re.search(rf"^{rest[0]}:", (ROOT / "Makefile").read_text(), re.M)
+    elif program == "pip":
+        assert (ROOT / rest[-1]).exists()
+    elif rest[:2] == ["-m", "pytest"]:
+        assert f'"{rest[-1]}: ' in (ROOT / "pyproject.toml").read_text()
+    elif rest[0] == "-m":
+        shown = help_of(rest[1])
+        if rest[2:] and not rest[2].startswith("-") and f"{{{rest[2]}" in shown:
+            shown += help_of(rest[1], rest[2])
+        assert all(word in shown for word in rest[2:] if word.startswith("-"))
+    elif rest[0].endswith("run_experiments.py"):
+        options = run_experiments._parser().parse_args(rest[1:])
+        assert (
+            options.configs is None or len(options.configs.parts) == 1 or options.configs.exists()
+        )
+    else:
+        assert rest[0] in ("experiment.py", "compare_two.py", "evaluation.py")
 
 
 TROUBLE = (GUIDE / "troubleshooting.md").read_text()
