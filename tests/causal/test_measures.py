@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from deep_bottleneck.causal import (
+    channel_of,
     ei,
     ei_parts,
     ei_parts_matrix,
@@ -268,6 +269,24 @@ def test_ranges_come_from_the_activations():
     )
 
     assert inferred == given
+
+
+@pytest.mark.parametrize(
+    "activation, limits",
+    [
+        (nn.ReLU6(), (0, 6)),
+        (nn.Hardtanh(), (-1, 1)),
+        (nn.Hardtanh(0, 5), (0, 5)),
+        (nn.ELU(), (-1, 10)),
+        (nn.ELU(alpha=2.5), (-2.5, 10)),
+    ],
+)
+def test_an_activation_with_bounds_of_its_own_has_that_range(activation, limits):
+    network = nn.Sequential(nn.Linear(3, 4), activation, nn.Linear(4, 2))
+    topology = topology_of(network, torch.zeros(1, 3))
+
+    assert channel_of(network[0], topology).out_range == limits
+    assert channel_of(network[2], topology).in_range == limits
 
 
 def test_dynamic_ranges_and_bins_follow_each_output():
