@@ -52,8 +52,8 @@ class ChannelsLast(nn.Module):
         """Apply the module to values of shape (batch, ..., channels)."""
         if self.pads:
             raise ValueError(
-                f'{self.inner} with padding="same" and strides cannot be part of a longer stretch '
-                "of layers: measure it apart"
+                f'{self.inner} with padding="causal", or "same" and strides, cannot be part of a '
+                "longer stretch of layers: measure it apart"
             )
         outputs: torch.Tensor = self.inner(values.movedim(-1, 1))
         return outputs.movedim(1, -1)
@@ -206,20 +206,19 @@ def _with_weights(module: Any, layer: Any, order: tuple[int, ...]) -> nn.Module:
 
 def _convolution(layer: Any) -> nn.Module:
     *kernel, channels, filters = layer.kernel.shape
-    same = layer.padding == "same"
-    strided = any(step > 1 for step in layer.strides)
+    same = layer.padding == "same" and all(step == 1 for step in layer.strides)
     module = _CONVOLUTIONS[type(layer)](
         channels * layer.groups,
         filters,
         tuple(kernel),
         stride=tuple(layer.strides),
-        padding="same" if same and not strided else 0,
+        padding="same" if same else 0,
         dilation=tuple(layer.dilation_rate),
         groups=layer.groups,
     )
     axes = len(kernel)
     module = _with_weights(module, layer, (axes + 1, axes, *range(axes)))
-    return _placed(module, layer, pads=same and strided)
+    return _placed(module, layer, pads=layer.padding != "valid" and not same)
 
 
 def _placed(module: nn.Module, layer: Any, *, pads: bool) -> nn.Module:

@@ -1,3 +1,4 @@
+import math
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import torch
 keras = pytest.importorskip("keras")
 
 from deep_bottleneck.causal import ei, ei_parts, ei_parts_matrix, topology_of, weight_graph  # noqa: E402
+from deep_bottleneck.causal.connections import connections_of  # noqa: E402
 from deep_bottleneck.causal.keras_layers import as_module  # noqa: E402
 
 layers = keras.layers
@@ -124,7 +126,7 @@ def test_convolutions_are_measured_on_their_patch_and_in_stretches():
     assert ei_parts_matrix(convolution, topology, **options).shape == (18, 3)
     assert ei_parts_matrix(pool, topology, in_layer=convolution, **options).shape == (50, 3)
     assert ei_parts_matrix(dense, topology, in_layer=pool, **options).shape == (48, 2)
-    with pytest.raises(ValueError, match=r'padding="same" and strides cannot be part'):
+    with pytest.raises(ValueError, match=r'padding="causal", or "same" and strides, cannot be'):
         ei_parts(flatten, topology, in_layer=convolution, **options)
 
 
@@ -146,6 +148,33 @@ def test_the_weight_graph_of_a_model_is_that_of_its_modules():
     assert weight_graph.ei(model) == pytest.approx(
         weight_graph.ei(network, torch.zeros(1, 2, 6, 6))
     )
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (layers.Conv1D(1, 3, padding="causal"), (6, 1)),
+        (layers.Conv1D(2, 3, padding="causal", dilation_rate=2), (7, 2)),
+        (layers.Conv1D(2, 4, padding="causal", strides=3), (8, 1)),
+        (layers.Conv1D(2, 2, padding="causal", strides=3), (9, 1)),
+        (layers.Conv2D(2, 3, padding="same", strides=2), (5, 6, 1)),
+        (layers.Conv2D(2, (3, 2), padding="valid", strides=2), (6, 6, 2)),
+    ],
+)
+def test_connections_are_those_that_each_input_alone_shows(layer, shape):
+    layer = with_random_weights(layer, shape)
+    n_inputs = math.prod(shape)
+
+    def outputs(values):
+        return torch.as_tensor(keras.ops.convert_to_numpy(layer(values.view(-1, *shape)))).flatten(1)
+
+    expected = outputs(torch.eye(n_inputs)) - outputs(torch.zeros(1, n_inputs))
+    out_shape = layer.compute_output_shape((1, *shape))
+    matrix = connections_of(layer, (1, *shape), out_shape).matrix()
+    by_channel = matrix.view(shape[-1], -1, out_shape[-1], math.prod(out_shape[1:-1]))
+    channels_last = by_channel.permute(1, 0, 3, 2).reshape(n_inputs, -1)
+
+    assert channels_last.numpy() == pytest.approx(expected.numpy(), abs=1e-6)
 
 
 def test_bad_input():
