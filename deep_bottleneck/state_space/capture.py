@@ -162,6 +162,20 @@ class AbstractStateCapture(abc.ABC):
             self._warn_if_undersampled()
         return self.entropy(alpha1, correction) / available
 
+    def flush(self) -> None:
+        """Write the raw states to the disk that wait in memory, if there is a path for them.
+
+        They are written in chunks of 4 MiB as they come, and the rest when `raw_states` is read,
+        the capture is gone or the process ends; a process that is killed loses what waits.
+
+        Raises:
+            RecordError: if the disk does not take them.
+        """
+        self._settle()
+        with self._capture_lock:
+            if self._store is not None:
+                self._store.flush()
+
     def reset_states(self) -> None:
         """Forget all states, on disk too; the number of neurons may be another afterwards."""
         with self._capture_lock:
@@ -214,7 +228,9 @@ class AbstractStateCapture(abc.ABC):
 
     def _keep(self, rows: np.ndarray) -> None:
         if self._store is None and self._disk_path is not None:
-            self._store = StateStore(self._disk_path / f"{self.name}.zarr", rows.shape[1])
+            self._store = StateStore(
+                self._disk_path / f"{self.name}.zarr", rows.shape[1], owner=self
+            )
         if self._store is not None:
             self._store.append(rows)
 
