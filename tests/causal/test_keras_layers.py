@@ -166,7 +166,8 @@ def test_connections_are_those_that_each_input_alone_shows(layer, shape):
     n_inputs = math.prod(shape)
 
     def outputs(values):
-        return torch.as_tensor(keras.ops.convert_to_numpy(layer(values.view(-1, *shape)))).flatten(1)
+        found = keras.ops.convert_to_numpy(layer(values.view(-1, *shape)))
+        return torch.as_tensor(found).flatten(1)
 
     expected = outputs(torch.eye(n_inputs)) - outputs(torch.zeros(1, n_inputs))
     out_shape = layer.compute_output_shape((1, *shape))
