@@ -8,7 +8,14 @@ import torch
 
 keras = pytest.importorskip("keras")
 
-from deep_bottleneck.causal import ei, ei_parts, ei_parts_matrix, topology_of, weight_graph  # noqa: E402
+from deep_bottleneck.causal import (  # noqa: E402
+    channel_of,
+    ei,
+    ei_parts,
+    ei_parts_matrix,
+    topology_of,
+    weight_graph,
+)
 from deep_bottleneck.causal.connections import connections_of  # noqa: E402
 from deep_bottleneck.causal.keras_layers import as_module  # noqa: E402
 
@@ -16,6 +23,13 @@ layers = keras.layers
 
 # Keras hands PyTorch tensors to NumPy in a way that NumPy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+class Halved:
+    """An activation that is an object, without a name."""
+
+    def __call__(self, values):
+        return values / 2
 
 
 def with_random_weights(layer, shape):
@@ -80,6 +94,55 @@ def test_topology_of_a_sequence_has_fused_and_separate_activations():
     assert isinstance(topology.nodes[last]["input"]["activation"], torch.nn.Tanh)
     assert isinstance(topology.nodes[last]["output"]["activation"], torch.nn.Sigmoid)
     assert topology.nodes[convolution]["output"]["shape"] == (1, 6, 6, 2)
+
+
+@pytest.mark.parametrize(
+    "layer, activation, limits",
+    [
+        (layers.Activation("relu6"), torch.nn.ReLU6(), (0, 6)),
+        (layers.ReLU(), torch.nn.ReLU(), (0, 10)),
+        (layers.ReLU(max_value=4), torch.nn.Hardtanh(0, 4), (0, 4)),
+        (layers.ReLU(negative_slope=0.1), torch.nn.LeakyReLU(0.1), (-10, 10)),
+        (layers.LeakyReLU(0.2), torch.nn.LeakyReLU(0.2), (-10, 10)),
+        (layers.ELU(), torch.nn.ELU(), (-1, 10)),
+        (layers.ELU(alpha=2), torch.nn.ELU(2), (-2, 10)),
+        (layers.Softmax(), torch.nn.Softmax(dim=-1), (0, 1)),
+    ],
+)
+def test_activations_that_are_layers_are_activations(layer, activation, limits):
+    dense, after = layers.Dense(4), layers.Dense(2)
+    model = keras.Sequential([keras.Input((3,)), dense, layer, after])
+
+    topology = topology_of(model, None)
+
+    assert list(topology.edges) == [(dense, after)]
+    found = topology.nodes[dense]["output"]["activation"]
+    assert type(found) is type(activation)
+    values = torch.linspace(-8, 8, 33)
+    assert torch.equal(found(values), activation(values))
+    assert torch.allclose(torch.as_tensor(keras.ops.convert_to_numpy(layer(values))), found(values))
+    assert channel_of(dense, topology).out_range == limits
+    assert channel_of(after, topology).in_range == limits
+
+
+@pytest.mark.parametrize(
+    "layer, sentence",
+    [
+        (layers.PReLU(), "the activation PReLU of the Keras layer .* is not known; those that"),
+        (layers.ReLU(threshold=1), "is a ReLU with a threshold, or with a max_value and a neg"),
+        (layers.ReLU(6, negative_slope=0.1), "not known: give it at most one of the latter two"),
+        (layers.Dense(2, activation=Halved()), "the activation Halved of the Keras layer dense"),
+    ],
+)
+def test_an_activation_that_is_not_known_is_named_and_needed_by_no_weight_graph(layer, sentence):
+    dense = layers.Dense(4, kernel_initializer="identity")
+    model = keras.Sequential([keras.Input((4,)), dense, layer])
+
+    with pytest.raises(TypeError, match=sentence):
+        topology_of(model, None)
+    shapes = weight_graph.get_shapes(model)
+    assert shapes[dense] == ((1, 4), (1, 4))
+    assert weight_graph.ei(model, shapes={dense: shapes[dense]}) == pytest.approx(2)
 
 
 def test_topology_of_a_functional_model_with_a_skip_connection():
