@@ -229,6 +229,16 @@ def test_without_a_number_samples_are_doubled_until_the_value_settles():
     assert ei_parts_matrix(layer, topology, **options).sum() == pytest.approx(settled, rel=0.05)
 
 
+@pytest.mark.parametrize("measure", [ei, ei_parts, sensitivity, vector_and_pairwise_ei])
+def test_a_whole_number_of_samples_may_be_a_float(measure):
+    layer, topology = identity(2)
+    options = {"in_bins": 4, "out_bins": 4, "seed": 0, **UNIT}
+
+    assert measure(layer, topology, samples=1e3, **options) == measure(
+        layer, topology, samples=1_000, **options
+    )
+
+
 def test_the_seed_decides():
     layer, topology = identity(2)
     options = {"samples": 500, "in_bins": 4, "out_bins": 4, **UNIT}
@@ -365,6 +375,21 @@ def test_local_layers_are_measured_on_the_patch_one_position_sees(
 
     assert matrix.shape == (n_inputs, n_outputs)
     assert matrix.sum() > 0
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.MaxPool2d])
+def test_a_subclass_with_padding_is_measured_like_its_class(kind):
+    class Own(kind):
+        pass
+
+    def matrix(kind):
+        torch.manual_seed(0)
+        arguments = (1, 2, 3) if issubclass(kind, nn.Conv2d) else (3,)
+        layer = kind(*arguments, padding=1)
+        topology = topology_of(layer, torch.zeros(1, 1, 6, 6))
+        return ei_parts_matrix(layer, topology, samples=200, seed=0)
+
+    assert (matrix(Own) == matrix(kind)).all()
 
 
 def test_a_convolution_is_the_linear_map_of_its_patch():
