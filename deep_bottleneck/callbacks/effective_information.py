@@ -47,6 +47,7 @@ def load(
     correction: str | None = "shuffle",
     others: str = "zero",
     device: str = "cpu",
+    quantize_bits: int | None = None,
 ) -> "EffectiveInformationRecorder":
     """A recorder that leaves the table `effective_information` and logs its means as metrics.
 
@@ -70,10 +71,17 @@ def load(
         others: where inputs that are not perturbed are held for the sensitivity: "zero" or
             "random".
         device: where to measure: the experiment's. The same seed gives other noise on a GPU.
+        quantize_bits: the experiment's, which must be None.
 
     Raises:
-        ConfigError: if an option is not one that the measures can work with.
+        ConfigError: if an option is not one that the measures can work with, or the activations are
+            quantised.
     """
+    if quantize_bits is not None:
+        raise ConfigError(
+            '"callbacks": effective_information cannot measure quantised activations, and '
+            f'"quantize_bits" is {quantize_bits}: set it to null, or leave this callback out'
+        )
     examples = dataset.train.examples
     limits = (examples.min(), examples.max()) if input_range is None else input_range
     (noise_seed,) = np.random.SeedSequence(seed, spawn_key=(_NOISE_KEY,)).generate_state(1)

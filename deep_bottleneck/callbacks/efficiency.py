@@ -3,6 +3,7 @@
 Schaub and Hotaling, "Assessing Intelligence in Artificial Neural Networks", 2020, arXiv:2006.02909.
 """
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.errors import ConfigError, EstimationError
 from deep_bottleneck.interfaces import (
     BoolArray,
     Dataset,
@@ -38,6 +39,8 @@ COLUMNS = (
     "aIQ",
 )
 EXAMPLES_PER_BATCH = 200
+
+logger = logging.getLogger(__name__)
 
 
 def load(
@@ -72,7 +75,8 @@ class EfficiencyRecorder(Recorder):
     The table has the columns run, epoch, layer, layer_name, efficiency, undersampled (whether too
     few states were observed to tell the layer's efficiency) and, the same for all layers of a run
     and epoch, network_efficiency, accuracy (on the test examples; NaN for models compiled without
-    it) and aIQ.
+    it) and aIQ. Where activations are NaN, as those of a run that diverged, so are the efficiencies
+    and aIQ, and the log says so once for each layer.
     """
 
     def __init__(
@@ -81,10 +85,11 @@ class EfficiencyRecorder(Recorder):
         super().__init__()
         self._run = run
         self._tables = tables
-        self._examples = dataset.test.examples
+        self._dataset = dataset  # not the array, which would be among what a checkpoint stores
         self._schedule = schedule
         self._beta = beta
         self._rows: list[dict[str, Any]] = []
+        self._told: set[str] = set()
 
     def on_group_epoch_end(
         self, epoch: int, group: RunGroup, logs: dict[str, FloatArray], stopping: BoolArray
@@ -107,7 +112,8 @@ class EfficiencyRecorder(Recorder):
         states = self._observed(group, hidden, due)
         for row, of_layers in zip(due, states, strict=True):
             run = group.runs[row]
-            rows = _rows(of_layers, run, epoch, float(accuracy[row]), self._beta)
+            efficiencies = [self._efficiency(layer, run, epoch) for layer in of_layers]
+            rows = _rows(of_layers, efficiencies, run, epoch, float(accuracy[row]), self._beta)
             self._tables.append("efficiency", pd.DataFrame(rows, columns=COLUMNS))
             self._rows += rows
 
@@ -127,13 +133,25 @@ class EfficiencyRecorder(Recorder):
     ) -> list[list["_LayerStates"]]:
         """The firing states of each due run's layers."""
         states = [[_LayerStates(layer) for layer in layers] for _ in due]
-        for start in range(0, len(self._examples), EXAMPLES_PER_BATCH):
-            batch = self._examples[start : start + EXAMPLES_PER_BATCH]
+        examples = self._dataset.test.examples
+        for start in range(0, len(examples), EXAMPLES_PER_BATCH):
+            batch = examples[start : start + EXAMPLES_PER_BATCH]
             of_group = group.outputs(batch)
             for row, of_layers in zip(due, states, strict=True):
                 for layer, activations in zip(of_layers, of_group, strict=False):
                     layer.observe(activations[row])
         return states
+
+    def _efficiency(self, layer: "_LayerStates", run: int, epoch: int) -> float:
+        try:
+            # not efficiency(), which warns of what the table says in its column undersampled
+            return layer.entropy() / layer.max_entropy()
+        except EstimationError as error:
+            if layer.name not in self._told:
+                self._told.add(layer.name)
+                where = f"run {run} at epoch {epoch}, perhaps in others too"
+                logger.warning("efficiency of %s is NaN in %s: %s", layer.name, where, error)
+            return math.nan
 
 
 class _LayerStates(AbstractStateCapture):
@@ -154,17 +172,22 @@ class _LayerStates(AbstractStateCapture):
 
 
 def _rows(
-    layers: Sequence[_LayerStates], run: int, epoch: int, accuracy: float, beta: float
+    layers: Sequence[_LayerStates],
+    efficiencies: Sequence[float],
+    run: int,
+    epoch: int,
+    accuracy: float,
+    beta: float,
 ) -> list[dict[str, Any]]:
-    # not efficiency(), which warns of what the table says in its column undersampled
-    efficiencies = [layer.entropy() / layer.max_entropy() for layer in layers]
-    of_network = network_efficiency(efficiencies)
+    is_known = all(map(math.isfinite, efficiencies))
+    of_network = network_efficiency(efficiencies) if is_known else math.nan
+    has_aiq = is_known and math.isfinite(accuracy)
     shared = {
         "run": run,
         "epoch": epoch,
         "network_efficiency": of_network,
         "accuracy": accuracy,
-        "aIQ": aIQ(of_network, accuracy, beta) if math.isfinite(accuracy) else np.nan,
+        "aIQ": aIQ(of_network, accuracy, beta) if has_aiq else math.nan,
     }
     return [
         {

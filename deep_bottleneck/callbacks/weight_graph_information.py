@@ -50,7 +50,8 @@ class WeightGraphRecorder(MeasureRecorder):
     """Measures ei, determinism and degeneracy of the weights, in bits.
 
     The whole network, whose layer is -1 and whose name is network, has its pooling layers as well.
-    A value that cannot be computed is NaN, and the log says why.
+    A value that cannot be computed is NaN, and the log says why. Determinism and degeneracy are
+    entropies, of the opposite sense of the determinism of `effective_information`.
     """
 
     def __init__(self, run: Record, tables: TableRecord, schedule: Schedule, norm: Norm) -> None:

@@ -90,13 +90,13 @@ def connections_of(
         TypeError: if the layer is of another kind.
         ValueError: if it does not match the shapes, or pads with anything but zeros.
     """
-    module, same_as_keras = layer, False
+    module, keras_padding = layer, None
     if is_keras(layer):
         from deep_bottleneck.causal.keras_layers import ChannelsLast, as_module
 
-        module = as_module(layer)
+        module, keras_padding = as_module(layer), getattr(layer, "padding", None)
         if isinstance(module, ChannelsLast):
-            same_as_keras, module = layer.padding == "same", module.inner
+            module = module.inner
             in_shape = (in_shape[0], in_shape[-1], *in_shape[1:-1])
             out_shape = (out_shape[0], out_shape[-1], *out_shape[1:-1])
     if isinstance(module, nn.Linear):
@@ -112,7 +112,7 @@ def connections_of(
     if not isinstance(module, CONNECTING):
         kinds = ", ".join(kind.__name__ for kind in CONNECTING)
         raise TypeError(f"{layer} has no weight graph; modules that have are: {kinds}")
-    return _sliding(module, in_shape, out_shape, torch.device(device), same_as_keras)
+    return _sliding(module, in_shape, out_shape, torch.device(device), keras_padding)
 
 
 def _sliding(
@@ -120,7 +120,7 @@ def _sliding(
     in_shape: Shape,
     out_shape: Shape,
     device: torch.device,
-    same_as_keras: bool,
+    keras_padding: str | None,
 ) -> Connections:
     n_axes = len(in_shape) - 2
     settings: Any = module
@@ -140,10 +140,13 @@ def _sliding(
         for count, step, extent in zip(out_shape[2:], stride, reach, strict=True)
     ]
     missing = [size - given for size, given in zip(covered, in_shape[2:], strict=True)]
-    if same_as_keras or settings.padding == "same":
+    padding = keras_padding or settings.padding
+    if padding == "causal":
+        before = [extent - 1 for extent in reach]
+    elif padding == "same":
         before = [max(0, length) // 2 for length in missing]
     else:
-        before = list(_per_axis(0 if settings.padding == "valid" else settings.padding, n_axes))
+        before = list(_per_axis(0 if padding == "valid" else padding, n_axes))
     # whatever of the last window is still missing; a negative width leaves unused units off
     after = [length - left for length, left in zip(missing, before, strict=True)]
     pads = [side for pair in zip(reversed(before), reversed(after), strict=True) for side in pair]

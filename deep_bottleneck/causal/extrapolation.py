@@ -5,7 +5,8 @@ import numpy as np
 from deep_bottleneck.causal.channel import Channel
 from deep_bottleneck.causal.edges import edge_information
 
-_FRACTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)
+_PARTS = (16, 8, 4, 2, 1)
+SMALLEST_PART = max(_PARTS)
 
 
 def at_infinity(channel: Channel, samples: int, seed: int) -> tuple[float, float]:
@@ -16,13 +17,14 @@ def at_infinity(channel: Channel, samples: int, seed: int) -> tuple[float, float
 
     Args:
         channel: the layer.
-        samples: the largest number of samples.
+        samples: the largest number of samples, at least 32, so that the smallest, a sixteenth of
+            it, is 2.
         seed: the seed of the noise.
 
     Returns:
         The estimate a in bits and its standard error.
     """
-    sizes = np.array([max(2, int(samples * fraction)) for fraction in _FRACTIONS])
+    sizes = np.array([samples // part for part in _PARTS])
     estimates = np.array(
         [
             float(edge_information(channel, int(size), seed=seed + index).total)

@@ -3,7 +3,7 @@
 A fused activation is not part of the module: it goes into the topology, like one that is a layer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -30,7 +30,10 @@ _POOLING: dict[type[Any], type[nn.Module]] = {
 _CONVOLUTIONS: dict[type[Any], type[Any]] = {
     keras.layers.Conv1D: nn.Conv1d, keras.layers.Conv2D: nn.Conv2d, keras.layers.Conv3D: nn.Conv3d,
 }  # fmt: skip
-_ACTIVATION_LAYERS = (keras.layers.Activation, keras.layers.ReLU, keras.layers.Softmax)
+_ACTIVATION_LAYERS = (
+    keras.layers.Activation, keras.layers.ReLU, keras.layers.Softmax, keras.layers.LeakyReLU,
+    keras.layers.ELU, keras.layers.PReLU,
+)  # fmt: skip
 RANGE_KEEPING = (*_POOLING, keras.layers.Flatten, keras.layers.Dropout)
 _PASSING = (keras.layers.InputLayer, keras.layers.Identity)
 
@@ -52,8 +55,8 @@ class ChannelsLast(nn.Module):
         """Apply the module to values of shape (batch, ..., channels)."""
         if self.pads:
             raise ValueError(
-                f'{self.inner} with padding="same" and strides cannot be part of a longer stretch '
-                "of layers: measure it apart"
+                f'{self.inner} with padding="causal", or "same" and strides, cannot be part of a '
+                "longer stretch of layers: measure it apart"
             )
         outputs: torch.Tensor = self.inner(values.movedim(-1, 1))
         return outputs.movedim(1, -1)
@@ -101,8 +104,39 @@ def keras_topology(model: Any) -> "nx.DiGraph[Any]":
     """The graph of a Sequential or Functional model, or of a single built layer; see `topology_of`.
 
     Raises:
+        TypeError: if an activation is not known.
         ValueError: if the model has no graph, as a subclass of `keras.Model` has none.
     """
+    builder = TopologyBuilder()
+    traces: dict[int, Trace] = {}
+    for operation, node in _calls(model):
+        outcome = _traced(operation, node, traces, builder)
+        traces |= {id(tensor): outcome for tensor in node.output_tensors}
+    return builder.graph
+
+
+def connecting_shapes(model: Any) -> dict[Any, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The shapes of the inputs and outputs of the layers of a model that have connections.
+
+    Those of the first call, of a layer that is called again.
+
+    Raises:
+        ValueError: if the model has no graph.
+    """
+    kinds = (
+        keras.layers.Dense, *_CONVOLUTIONS, keras.layers.AveragePooling1D,
+        keras.layers.AveragePooling2D, keras.layers.AveragePooling3D,
+    )  # fmt: skip
+    shapes: dict[Any, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    for layer, node in _calls(model):
+        if isinstance(layer, kinds):
+            in_and_out = _shape(node.input_tensors[0]), _shape(node.output_tensors[0])
+            shapes.setdefault(layer, in_and_out)
+    return shapes
+
+
+def _calls(model: Any) -> Iterator[tuple[Any, Any]]:
+    """The operations of a model, and the node of each of their calls, as the data flows."""
     symbolic = getattr(model, "inputs", None)
     if symbolic:
         function = keras.Function(symbolic, model.outputs)
@@ -114,27 +148,12 @@ def keras_topology(model: Any) -> "nx.DiGraph[Any]":
     else:
         given = keras.Input(batch_shape=(1, *model.get_build_config()["input_shape"][1:]))
         function = keras.Function(given, model(given))
-    builder = TopologyBuilder()
-    traces: dict[int, Trace] = {}
+    known: set[int] = set()
     for operation in function.operations:
         for node in operation._inbound_nodes:
-            if all(id(tensor) in traces for tensor in node.input_tensors):
-                outcome = _traced(operation, node, traces, builder)
-                traces |= {id(tensor): outcome for tensor in node.output_tensors}
-    return builder.graph
-
-
-def connecting_shapes(model: Any) -> dict[Any, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The shapes of the inputs and outputs of the layers of a model that have connections."""
-    kinds = (
-        keras.layers.Dense, *_CONVOLUTIONS, keras.layers.AveragePooling1D,
-        keras.layers.AveragePooling2D, keras.layers.AveragePooling3D,
-    )  # fmt: skip
-    return {
-        layer: (data["input"]["shape"], data["output"]["shape"])
-        for layer, data in keras_topology(model).nodes(data=True)
-        if isinstance(layer, kinds)
-    }
+            if all(id(tensor) in known for tensor in node.input_tensors):
+                known |= {id(tensor) for tensor in node.output_tensors}
+                yield operation, node
 
 
 def _traced(operation: Any, node: Any, traces: dict[int, Trace], builder: TopologyBuilder) -> Trace:
@@ -171,19 +190,41 @@ def _shape(tensor: Any) -> tuple[int, ...]:
 
 def _activation_of(layer: Any) -> nn.Module | None:
     if isinstance(layer, keras.layers.ReLU):
-        return nn.ReLU()
+        return _rectifier(layer)
+    if isinstance(layer, keras.layers.LeakyReLU):
+        return nn.LeakyReLU(float(layer.negative_slope))
+    if isinstance(layer, keras.layers.ELU):
+        return nn.ELU(float(layer.alpha))
     if isinstance(layer, keras.layers.Softmax):
         return nn.Softmax(dim=-1)
+    if isinstance(layer, keras.layers.PReLU):
+        raise _unknown("PReLU", layer)
     function = getattr(layer, "activation", None)
     if function is None or function is keras.activations.linear:
         return None
-    name = getattr(function, "__name__", str(function))
+    name = getattr(function, "__name__", type(function).__name__)
     if name not in _ACTIVATIONS:
-        raise TypeError(
-            f"the activation {name} of the Keras layer {layer.name} is not known; those that are: "
-            + ", ".join(_ACTIVATIONS)
-        )
+        raise _unknown(name, layer)
     return _ACTIVATIONS[name]()
+
+
+def _unknown(activation: str, layer: Any) -> TypeError:
+    return TypeError(
+        f"the activation {activation} of the Keras layer {layer.name} is not known; those that "
+        f"are: {', '.join(_ACTIVATIONS)}"
+    )
+
+
+def _rectifier(layer: Any) -> nn.Module:
+    slope = float(layer.negative_slope)
+    if layer.threshold or (slope and layer.max_value is not None):
+        raise TypeError(
+            f"the Keras layer {layer.name} is a ReLU with a threshold, or with a max_value and a "
+            "negative_slope together, which is not known: give it at most one of the latter two"
+        )
+    if layer.max_value is not None:
+        return nn.Hardtanh(0.0, float(layer.max_value))
+    return nn.LeakyReLU(slope) if slope else nn.ReLU()
 
 
 def _tensor(variable: Any) -> torch.Tensor:
@@ -206,20 +247,19 @@ def _with_weights(module: Any, layer: Any, order: tuple[int, ...]) -> nn.Module:
 
 def _convolution(layer: Any) -> nn.Module:
     *kernel, channels, filters = layer.kernel.shape
-    same = layer.padding == "same"
-    strided = any(step > 1 for step in layer.strides)
+    same = layer.padding == "same" and all(step == 1 for step in layer.strides)
     module = _CONVOLUTIONS[type(layer)](
         channels * layer.groups,
         filters,
         tuple(kernel),
         stride=tuple(layer.strides),
-        padding="same" if same and not strided else 0,
+        padding="same" if same else 0,
         dilation=tuple(layer.dilation_rate),
         groups=layer.groups,
     )
     axes = len(kernel)
     module = _with_weights(module, layer, (axes + 1, axes, *range(axes)))
-    return _placed(module, layer, pads=same and strided)
+    return _placed(module, layer, pads=layer.padding != "valid" and not same)
 
 
 def _placed(module: nn.Module, layer: Any, *, pads: bool) -> nn.Module:

@@ -241,8 +241,7 @@ def _without_padding(module: nn.Module) -> nn.Module:
     if not isinstance(module, _SLIDING) or not any(_per_axis(module.padding, 1)):
         return module
     module = copy.copy(module)
-    n_axes = int(type(module).__name__[-2])
-    module.padding = (0,) * n_axes
+    module.padding = (0,) * len(_per_axis(module.kernel_size, 1))
     if isinstance(module, CONVOLUTIONS):
         module.padding_mode = "zeros"
     return module

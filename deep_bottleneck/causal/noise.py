@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import torch
 
@@ -16,13 +18,14 @@ def fresh_seed(seed: int | None) -> int:
     return int(torch.randint(2**62, ())) if seed is None else int(seed)
 
 
-def checked_samples(samples: int, groups: int = 1) -> int:
+def checked_samples(samples: Any, groups: int = 1) -> int:
     """The number of samples.
 
     Raises:
         ValueError: if it is not an integer, or so small that a group has less than two.
     """
-    if isinstance(samples, bool) or int(samples) != samples or samples < 2 * groups:
+    is_number = isinstance(samples, Real) and not isinstance(samples, bool)
+    if not (is_number and float(samples).is_integer() and samples >= 2 * groups):
         raise ValueError(f"samples must be an integer of at least {2 * groups}, got {samples!r}")
     return int(samples)
 

@@ -21,7 +21,7 @@ from deep_bottleneck.causal.estimates import (
     as_value,
     settled,
 )
-from deep_bottleneck.causal.extrapolation import at_infinity
+from deep_bottleneck.causal.extrapolation import SMALLEST_PART, at_infinity
 from deep_bottleneck.causal.layers import channel_of
 from deep_bottleneck.causal.noise import checked_samples, fresh_seed
 from deep_bottleneck.causal.ranges import Activation, OutBins, OutRange, Range
@@ -85,13 +85,13 @@ def ei_parts(
         device=device,
     )
     seed = fresh_seed(seed)
-    groups = GROUPS if return_error else 1
     if extrapolate:
         if correction is not None:
             raise ValueError(f"choose either extrapolate=True or correction={correction!r}")
-        most = checked_samples(samples or _SAMPLES_TO_EXTRAPOLATE, groups)
-        value, error = at_infinity(channel, most, seed)
+        most = _SAMPLES_TO_EXTRAPOLATE if samples is None else samples
+        value, error = at_infinity(channel, checked_samples(most, SMALLEST_PART), seed)
         return (value, error) if return_error else value
+    groups = GROUPS if return_error else 1
     information = settled(
         lambda samples: edge_information(
             channel, samples, seed=seed, correction=correction, groups=groups

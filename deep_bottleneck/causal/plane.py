@@ -112,7 +112,8 @@ def degeneracy(
             (Marrow, Michaud and Hoel 2020); "uniform" gives, summed over the edges,
             log2(output bins) - H(B), how far the effects are from uniform (Hoel, Albantakis and
             Tononi 2013, "Quantifying causal emergence shows that macro can beat micro"), so that
-            EI_parts = determinism - degeneracy.
+            EI_parts = determinism - degeneracy; `weight_graph.degeneracy` is an entropy, of the
+            opposite sense.
         correction: of the finite-sample bias, or None for the plug-in estimate.
         others: where inputs that are not perturbed are held, as for `sensitivity`.
         seed: of the noise; by default drawn from PyTorch's global generator.
@@ -151,7 +152,8 @@ def determinism(
     """How well each input alone determines each output while all inputs are perturbed.
 
     Summed over the edges, log2(output bins) - H(B|A), with noise on all inputs (Hoel, Albantakis
-    and Tononi 2013). EI_parts = determinism - degeneracy compared with "uniform".
+    and Tononi 2013). EI_parts = determinism - degeneracy compared with "uniform". It is large where
+    effects are certain; `weight_graph.determinism` is a mean entropy, and small there.
 
     Args:
         layer: a module in the topology.

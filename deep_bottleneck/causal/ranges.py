@@ -20,21 +20,18 @@ _RANGES: dict[type[nn.Module], Range] = {
     nn.Hardsigmoid: (0.0, 1.0),
     nn.Softmax: (0.0, 1.0),
     nn.Tanh: (-1.0, 1.0),
-    nn.Hardtanh: (-1.0, 1.0),
     nn.Softsign: (-1.0, 1.0),
     nn.ReLU: (0.0, 10.0),
-    nn.ReLU6: (0.0, 6.0),
     nn.Softplus: (0.0, 10.0),
     nn.LeakyReLU: (-10.0, 10.0),
-    nn.ELU: (-1.0, 10.0),
-    nn.SELU: (-2.0, 10.0),
+    nn.SELU: (-1.7581, 10.0),
     nn.GELU: (-1.0, 10.0),
     nn.SiLU: (-1.0, 10.0),
     nn.Identity: NO_ACTIVATION_RANGE,
 }
-ACTIVATIONS = tuple(_RANGES)
+ACTIVATIONS = (*_RANGES, nn.Hardtanh, nn.ELU)
 _NON_DECREASING = (
-    nn.Sigmoid, nn.Tanh, nn.Softsign, nn.ReLU, nn.ReLU6, nn.Softplus, nn.LeakyReLU, nn.ELU,
+    nn.Sigmoid, nn.Tanh, nn.Softsign, nn.ReLU, nn.Softplus, nn.LeakyReLU, nn.ELU,
     nn.SELU, nn.Identity, nn.Hardsigmoid, nn.Hardtanh,
 )  # fmt: skip
 
@@ -53,6 +50,10 @@ def range_of(activation: object | None) -> Range:
     """
     if activation is None:
         return NO_ACTIVATION_RANGE
+    if isinstance(activation, nn.Hardtanh):  # ReLU6 is one
+        return float(activation.min_val), float(activation.max_val)
+    if isinstance(activation, nn.ELU):
+        return -float(activation.alpha), 10.0
     for kind, limits in _RANGES.items():
         if isinstance(activation, kind):
             return limits

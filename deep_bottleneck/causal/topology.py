@@ -19,9 +19,10 @@ _ACTIVATION_CALLS: dict[str, type[nn.Module]] = {
     "softplus": nn.Softplus, "hardtanh": nn.Hardtanh, "softsign": nn.Softsign,
 }  # fmt: skip
 _RESHAPING_CALLS = frozenset({
-    "view", "reshape", "flatten", "unflatten", "permute", "transpose", "squeeze", "unsqueeze",
-    "contiguous", "clone", "detach", "to", "float", "double", "__get__",
+    "view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "contiguous", "clone",
+    "detach", "to", "float", "double",
 })  # fmt: skip
+_REORDERING_CALLS = frozenset({"permute", "transpose", "movedim", "t", "__get__"})  # tensor.T
 _SELECTING_CALLS = frozenset({
     "__getitem__", "chunk", "split", "narrow", "select", "index_select", "cat", "concat",
     "concatenate", "stack", "dropout", "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d",
@@ -227,17 +228,23 @@ class _Tracer(TorchFunctionMode):
         traces = self._get(_tensors((args, kwargs)))  # before an in-place operation
         result = func(*args, **kwargs)
         if traces:
-            name = getattr(func, "__name__", "").removesuffix("_")
-            trace = self._after(name if name else func.__name__, merged(traces))
+            trace = self._after(func.__name__, merged(traces), args, kwargs)
             for tensor in _tensors(result):
                 self._set(tensor, trace)
         return result
 
-    def _after(self, name: str, trace: Trace) -> Trace:
+    def _after(
+        self, name: str, trace: Trace, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Trace:
+        if not name.endswith("__"):
+            name = name.removesuffix("_")  # in place
         if name in _ACTIVATION_CALLS:
-            return self._builder.activate(trace, _ACTIVATION_CALLS[name]())
+            options = {key: value for key, value in kwargs.items() if key not in ("input", "out")}
+            return self._builder.activate(trace, _ACTIVATION_CALLS[name](*args[1:], **options))
         if name in _RESHAPING_CALLS:
             return trace
+        if name in _REORDERING_CALLS:
+            return replace(trace, is_plain=False)
         return trace.selected() if name in _SELECTING_CALLS else trace.changed()
 
     def _get(self, tensors: list[torch.Tensor]) -> list[Trace]:

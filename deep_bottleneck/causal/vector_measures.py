@@ -29,7 +29,7 @@ from deep_bottleneck.information.corrections import AdditiveCorrection
 if TYPE_CHECKING:
     import networkx as nx
 
-_SAMPLES_OF_GROUPS = 100_000
+_SAMPLES = 100_000
 
 
 def ei(
@@ -113,7 +113,8 @@ def ei(
         return vector_information(Injection(channel, samples, seed, groups), correction)
 
     if samples is not None:
-        warn_unresolved(channel, checked_samples(samples, groups))
+        samples = checked_samples(samples, groups)
+        warn_unresolved(channel, samples)
         information = estimate(samples)
     else:
         settled = absolute_change_below(threshold)
@@ -172,7 +173,8 @@ def eis_between_groups(
         device=device,
     )
     seed = fresh_seed(seed)
-    injection = Injection(channel, checked_samples(samples or _SAMPLES_OF_GROUPS), seed)
+    samples = checked_samples(_SAMPLES if samples is None else samples)
+    injection = Injection(channel, samples, seed)
     found = [vector_information(injection, correction, group) for group in groups]
     warn_outside(channel, max((information.outside for information in found), default=0.0))
     return [float(information.value) for information in found]
@@ -218,7 +220,7 @@ def vector_and_pairwise_ei(
         device=device,
     )
     seed = fresh_seed(seed)
-    samples = checked_samples(samples or _SAMPLES_OF_GROUPS)
+    samples = checked_samples(_SAMPLES if samples is None else samples)
     warn_unresolved(channel, samples)
     vector = vector_information(Injection(channel, samples, seed), correction)
     pairwise = edge_information(channel, samples, seed=seed, correction=correction)

@@ -5,6 +5,10 @@ Determinism is the mean entropy of these distributions, degeneracy the entropy o
 EI = degeneracy - determinism, zero if all units lead to the same places (Klein and Hoel 2020, "The
 emergence of informative higher scales in complex networks", eq. 1). The interface and definitions
 are those of torch-foresight. Everything is in bits.
+
+Both are entropies, as in the published code: the more a unit's weights are spread, the larger this
+determinism. `causal.determinism`, and `causal.degeneracy` compared with "uniform", are of the
+opposite sense, what an entropy lacks to its largest value: EI = determinism - degeneracy there.
 """
 
 from collections.abc import Callable, Mapping
@@ -137,6 +141,9 @@ def determinism(
 ) -> float:
     """The mean entropy of the outgoing weights of a unit, <H(W_out)>.
 
+    It is 0 where every unit leads to a single other one, the opposite sense of
+    `causal.determinism`, which is log2 n - H.
+
     Args:
         model: a network, as for `get_shapes`.
         input: a valid input to it; not needed with shapes, or for a Keras model.
@@ -162,6 +169,9 @@ def degeneracy(
     device: torch.device | str = "cpu",
 ) -> float:
     """The entropy of the mean outgoing weights, H(<W_out>), over all units they lead to.
+
+    It is largest where all units are led to alike, the opposite sense of `causal.degeneracy`
+    compared with "uniform", which is log2 n - H.
 
     Args:
         model: as for `determinism`.

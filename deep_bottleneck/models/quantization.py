@@ -10,7 +10,8 @@ import keras
 
 from deep_bottleneck.errors import ConfigError
 
-# Where an activation has no bound of its own, what lies outside is clipped.
+# Where an activation has no bound of its own, what lies outside is clipped. Part of the network, so
+# apart from the ranges that a measure takes outputs to have (`causal.ranges`), which agree.
 RANGES = {
     "tanh": (-1.0, 1.0),
     "softsign": (-1.0, 1.0),

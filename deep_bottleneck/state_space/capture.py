@@ -14,7 +14,7 @@ from deep_bottleneck.information.discrete import Counts
 from deep_bottleneck.information.renyi import renyi_entropy
 from deep_bottleneck.state_space.counter import StateCounter
 from deep_bottleneck.state_space.locking import CopyableLock
-from deep_bottleneck.state_space.packing import pack_firing, unpack_bytes, words_to_bytes
+from deep_bottleneck.state_space.packing import has_nan, pack_firing, unpack_bytes, words_to_bytes
 from deep_bottleneck.state_space.storage import StateStore
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ _SUFFICIENT_COVERAGE = 0.9
 class AbstractStateCapture(abc.ABC):
     """The firing states observed at one place of a network, counted as they arrive.
 
-    A neuron fires where its value is above zero. Every position of every input gives one state of
+    A neuron fires where its value is above zero; NaN is no state, and leaves the entropy undefined
+    until the states are reset. Every position of every input gives one state of
     all neurons: a dense layer one per input, a convolution one per pixel of its output. Subclasses
     hand what passes by to `record`.
 
@@ -47,6 +48,7 @@ class AbstractStateCapture(abc.ABC):
         self._disk_path = None if disk_path is None else Path(disk_path)
         self._store: StateStore | None = None
         self._counter: StateCounter | None = None
+        self._has_nan = False
         self._has_warned = False
         self._capture_lock = CopyableLock()
 
@@ -121,7 +123,7 @@ class AbstractStateCapture(abc.ABC):
                 (from many).
 
         Raises:
-            EstimationError: if nothing was captured.
+            EstimationError: if nothing was captured, or NaN was.
             ValueError: if alpha is negative, the correction is unknown, or it is asked for with an
                 order other than 1.
         """
@@ -129,7 +131,7 @@ class AbstractStateCapture(abc.ABC):
             return self._corrected_entropy(alpha, correction)
         if alpha is None:
             return self.max_entropy()
-        return renyi_entropy(self._observed(), alpha).item()
+        return renyi_entropy(self._defined(), alpha).item()
 
     def efficiency(
         self,
@@ -145,7 +147,7 @@ class AbstractStateCapture(abc.ABC):
             correction: as in `entropy`, for the numerator.
 
         Raises:
-            EstimationError: if nothing was captured, or both entropies are 0.
+            EstimationError: if nothing was captured, NaN was, or both entropies are 0.
             ValueError: if alpha1 is not above alpha2; and as `entropy` does.
         """
         if alpha2 is not None and not alpha1 > alpha2:
@@ -160,10 +162,25 @@ class AbstractStateCapture(abc.ABC):
             self._warn_if_undersampled()
         return self.entropy(alpha1, correction) / available
 
+    def flush(self) -> None:
+        """Write the raw states to the disk that wait in memory, if there is a path for them.
+
+        They are written in chunks of 4 MiB as they come, and the rest when `raw_states` is read,
+        the capture is gone or the process ends; a process that is killed loses what waits.
+
+        Raises:
+            RecordError: if the disk does not take them.
+        """
+        self._settle()
+        with self._capture_lock:
+            if self._store is not None:
+                self._store.flush()
+
     def reset_states(self) -> None:
         """Forget all states, on disk too; the number of neurons may be another afterwards."""
         with self._capture_lock:
             self._counter = None
+            self._has_nan = False
             if self._store is not None:
                 self._store.delete()
                 self._store = None
@@ -194,6 +211,7 @@ class AbstractStateCapture(abc.ABC):
             if self._disk_path is not None:
                 self._keep(words_to_bytes(words, n_neurons))
             self._counter.add(words)
+            self._has_nan = self._has_nan or has_nan(tensor)
 
     def _checked(self, activations: Any) -> torch.Tensor:
         if not isinstance(activations, torch.Tensor | np.ndarray):
@@ -210,7 +228,9 @@ class AbstractStateCapture(abc.ABC):
 
     def _keep(self, rows: np.ndarray) -> None:
         if self._store is None and self._disk_path is not None:
-            self._store = StateStore(self._disk_path / f"{self.name}.zarr", rows.shape[1])
+            self._store = StateStore(
+                self._disk_path / f"{self.name}.zarr", rows.shape[1], owner=self
+            )
         if self._store is not None:
             self._store.append(rows)
 
@@ -241,6 +261,14 @@ class AbstractStateCapture(abc.ABC):
     def _observed(self) -> Counts:
         return self._captured().counts()
 
+    def _defined(self) -> Counts:
+        observed = self._observed()
+        if self._has_nan:
+            raise EstimationError(
+                f"the entropy of {self.name} is not defined: some of its activations are NaN"
+            )
+        return observed
+
     def _distinct_bytes(self) -> np.ndarray:
         counter = self._captured()
         return words_to_bytes(counter.table()[0], counter.n_neurons)
@@ -254,7 +282,7 @@ class AbstractStateCapture(abc.ABC):
             raise ValueError(
                 f"the corrections are for the Shannon entropy, of order 1, not of order {alpha}"
             )
-        estimate = corrections.corrected_entropy(self._observed(), _CORRECTIONS[correction]).item()
+        estimate = corrections.corrected_entropy(self._defined(), _CORRECTIONS[correction]).item()
         return min(estimate, self.max_entropy())
 
 

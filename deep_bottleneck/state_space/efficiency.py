@@ -48,7 +48,7 @@ def network_efficiency(efficiencies: Any) -> float:
 
     Raises:
         ValueError: if there are none, or one is negative or NaN.
-        EstimationError: if a layer of the model captured nothing.
+        EstimationError: if a layer of the model captured nothing, or NaN.
     """
     if hasattr(efficiencies, "efficiency_layers"):
         efficiencies = [layer.efficiency() for layer in efficiencies.efficiency_layers]

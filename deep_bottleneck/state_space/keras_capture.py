@@ -1,6 +1,7 @@
 """Probes for Keras 3: a layer that records and changes nothing, on any backend."""
 
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,8 @@ def _hand_over_tensorflow(record: Callable[[Any], None], inputs: Any) -> None:
     def record_eagerly(firing: Any) -> None:
         record(firing.numpy())
 
-    tf.py_function(record_eagerly, [inputs > 0], [])
+    firing = tf.cast(inputs > 0, tf.float16)
+    tf.py_function(record_eagerly, [tf.where(tf.equal(inputs, inputs), firing, math.nan)], [])
 
 
 def _hand_over_jax(record: Callable[[Any], None], inputs: Any) -> None:
@@ -193,7 +195,8 @@ def _hand_over_jax(record: Callable[[Any], None], inputs: Any) -> None:
     def record_on_host(firing: Any) -> None:
         record(np.array(firing))
 
-    jax.experimental.io_callback(record_on_host, None, inputs > 0)
+    firing = jax.numpy.where(inputs == inputs, (inputs > 0).astype("float16"), math.nan)
+    jax.experimental.io_callback(record_on_host, None, firing)
 
 
 _HAND_OVER = {

@@ -40,7 +40,8 @@ def build_efficiency_model(
         attach_to: types or names of layers, or one of them.
         exclude: types or names of layers to leave out of these.
         method: "before", to capture what goes into a layer, "after" or "both".
-        storage_path: a folder to keep all raw states in, compressed; None to keep counts only.
+        storage_path: a folder to keep all raw states in, compressed; None to keep counts only. They
+            are complete there once the process has ended, or after `flush` of each capture.
         evaluation_only: whether to let what passes in training mode go unrecorded.
 
     Raises:

@@ -34,6 +34,12 @@ def pack_firing(activations: Array, channel_axis: int) -> np.ndarray:
     return words.reshape(-1, words.shape[-1])
 
 
+def has_nan(activations: torch.Tensor) -> bool:
+    """Whether any activation is NaN."""
+    # a sum is NaN if a term is, and costs a single pass
+    return bool(activations.sum().isnan()) and bool(activations.isnan().any())
+
+
 def words_to_bytes(words: np.ndarray, n_neurons: int) -> np.ndarray:
     """Packed words as bytes: neuron i is bit i % 8, counted from the lowest, of byte i // 8.
 

@@ -269,6 +269,13 @@ def test_mistaken_options_are_one_sentence_before_training(tiny_dataset, options
         )
 
 
+def test_quantised_activations_are_refused_before_training(tiny_dataset):
+    with pytest.raises(ConfigError, match=r"cannot measure quantised .* is 4: set it"):
+        effective_information.load(
+            Notes(), Notes(), tiny_dataset, lambda epoch: True, 0, **OPTIONS, quantize_bits=4
+        )
+
+
 @pytest.mark.gpu
 def test_a_gpu_measures_the_same_with_noise_of_its_own(make_models, tiny_dataset):
     options = {"epochs": 1, "samples": 20_000}

@@ -6,10 +6,11 @@ from notes import Notes
 
 from deep_bottleneck import lockstep
 from deep_bottleneck.callbacks import efficiency
+from deep_bottleneck.checkpoint import gathered
 from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
-from deep_bottleneck.layers import feature_extractor
+from deep_bottleneck.layers import feature_extractor, layers_with_kernel
 
 
 def train(models, dataset, epochs=3, schedule=lambda epoch: True, callbacks=(), beta=2):
@@ -162,6 +163,29 @@ def test_a_model_without_accuracy_has_no_aiq(monkeypatch):
     assert table["efficiency"].notna().all()
     assert table["accuracy"].isna().all()
     assert table["aIQ"].isna().all()
+
+
+def test_a_run_that_diverged_is_nan_with_its_reason_and_the_others_are_not(
+    make_models, tiny_dataset, caplog
+):
+    models = make_models(2)
+    kernel = layers_with_kernel(models[1])[1].kernel
+    kernel.assign(np.full(kernel.shape, np.nan, np.float32))
+
+    table = train(models, tiny_dataset).tables["efficiency"]
+
+    columns = ["efficiency", "network_efficiency", "aIQ"]
+    assert table[table["run"] == 1][columns].isna().to_numpy().all()
+    assert table[table["run"] == 0][columns].notna().to_numpy().all()
+    told = [text for text in caplog.messages if "is NaN in run 1 at epoch 0" in text]
+    assert len(told) == len(set(told)) == 2
+
+
+def test_a_checkpoint_does_not_hold_the_examples(tiny_dataset):
+    recorder = efficiency.load(Notes(), Notes(), tiny_dataset, lambda epoch: True)
+
+    arrays = [value for value in gathered(recorder).values() if isinstance(value, np.ndarray)]
+    assert not arrays
 
 
 def test_what_was_recorded_is_stored_when_training_fails(make_models, tiny_dataset):

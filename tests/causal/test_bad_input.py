@@ -11,6 +11,7 @@ from deep_bottleneck.causal import (
     eis_between_groups,
     sensitivity,
     topology_of,
+    vector_and_pairwise_ei,
 )
 from deep_bottleneck.errors import EstimationError
 
@@ -114,6 +115,11 @@ def test_an_unknown_range():
         ({"samples": 1}, r"samples must be an integer of at least 2, got 1"),
         ({"samples": 15, "return_error": True}, r"at least 20, got 15"),
         ({"samples": 2.5}, r"samples must be an integer"),
+        ({"samples": True}, r"samples must be an integer of at least 2, got True"),
+        ({"samples": "many"}, r"samples must be an integer of at least 2, got 'many'"),
+        ({"samples": float("inf")}, r"samples must be an integer of at least 2, got inf"),
+        ({"samples": 0, "extrapolate": True}, r"samples must be an integer of at least 32, got 0"),
+        ({"samples": 31, "extrapolate": True}, r"integer of at least 32, got 31"),
         ({"in_bins": 0}, r"in_bins must be a positive integer, got 0"),
         ({"out_bins": "many"}, r"out_bins must be a positive integer, got 'many'"),
         ({"in_range": (1, 0)}, r"in_range must be a pair \(lower, upper\) with lower < upper"),
@@ -125,6 +131,13 @@ def test_an_unknown_range():
 def test_arguments_out_of_range(options, message, network, topology):
     with pytest.raises(ValueError, match=message):
         ei_parts(network[0], topology, **{"samples": 100, **options})
+
+
+def test_no_samples_are_not_the_default_number(network, topology):
+    with pytest.raises(ValueError, match=r"samples must be an integer of at least 2, got 0"):
+        vector_and_pairwise_ei(network[0], topology, samples=0)
+    with pytest.raises(ValueError, match=r"samples must be an integer of at least 2, got 0"):
+        eis_between_groups(network[0], topology, [((0,), (0,))], samples=0)
 
 
 def test_extrapolation_and_correction(network, topology):

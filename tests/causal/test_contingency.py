@@ -70,6 +70,24 @@ def test_information_of_two_series():
     assert MI(x, torch.full_like(x, 0.3)) == 0.0
 
 
+@pytest.mark.parametrize("of_x", [True, False])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 5.0])
+def test_samples_that_are_outside_or_nan_in_either_series_are_left_out(of_x, bad):
+    good = np.random.default_rng(0).random(2_000)
+    spoilt = np.where(np.arange(2_000) % 7, good, bad)
+    series = (spoilt, good) if of_x else (good, spoilt)
+
+    kept = good[np.arange(2_000) % 7 > 0]
+
+    assert MI(*series) == pytest.approx(MI(kept, kept))
+    assert MI(*series) > 4.9
+
+
+def test_series_without_a_sample_inside_their_ranges_are_refused():
+    with pytest.raises(ValueError, match=r"every sample is outside the ranges .* or NaN: pass wid"):
+        MI(torch.full((3,), torch.nan), torch.zeros(3))
+
+
 def test_series_must_match():
     with pytest.raises(ValueError, match=r"two series of the same length.*\(3,\) and \(4,\)"):
         MI(torch.zeros(3), torch.zeros(4))

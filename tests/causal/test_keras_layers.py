@@ -1,3 +1,4 @@
+import math
 import os
 import subprocess
 import sys
@@ -7,13 +8,28 @@ import torch
 
 keras = pytest.importorskip("keras")
 
-from deep_bottleneck.causal import ei, ei_parts, ei_parts_matrix, topology_of, weight_graph  # noqa: E402
+from deep_bottleneck.causal import (  # noqa: E402
+    channel_of,
+    ei,
+    ei_parts,
+    ei_parts_matrix,
+    topology_of,
+    weight_graph,
+)
+from deep_bottleneck.causal.connections import connections_of  # noqa: E402
 from deep_bottleneck.causal.keras_layers import as_module  # noqa: E402
 
 layers = keras.layers
 
 # Keras hands PyTorch tensors to NumPy in a way that NumPy 2 deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+class Halved:
+    """An activation that is an object, without a name."""
+
+    def __call__(self, values):
+        return values / 2
 
 
 def with_random_weights(layer, shape):
@@ -80,6 +96,55 @@ def test_topology_of_a_sequence_has_fused_and_separate_activations():
     assert topology.nodes[convolution]["output"]["shape"] == (1, 6, 6, 2)
 
 
+@pytest.mark.parametrize(
+    "layer, activation, limits",
+    [
+        (layers.Activation("relu6"), torch.nn.ReLU6(), (0, 6)),
+        (layers.ReLU(), torch.nn.ReLU(), (0, 10)),
+        (layers.ReLU(max_value=4), torch.nn.Hardtanh(0, 4), (0, 4)),
+        (layers.ReLU(negative_slope=0.1), torch.nn.LeakyReLU(0.1), (-10, 10)),
+        (layers.LeakyReLU(0.2), torch.nn.LeakyReLU(0.2), (-10, 10)),
+        (layers.ELU(), torch.nn.ELU(), (-1, 10)),
+        (layers.ELU(alpha=2), torch.nn.ELU(2), (-2, 10)),
+        (layers.Softmax(), torch.nn.Softmax(dim=-1), (0, 1)),
+    ],
+)
+def test_activations_that_are_layers_are_activations(layer, activation, limits):
+    dense, after = layers.Dense(4), layers.Dense(2)
+    model = keras.Sequential([keras.Input((3,)), dense, layer, after])
+
+    topology = topology_of(model, None)
+
+    assert list(topology.edges) == [(dense, after)]
+    found = topology.nodes[dense]["output"]["activation"]
+    assert type(found) is type(activation)
+    values = torch.linspace(-8, 8, 33)
+    assert torch.equal(found(values), activation(values))
+    assert torch.allclose(torch.as_tensor(keras.ops.convert_to_numpy(layer(values))), found(values))
+    assert channel_of(dense, topology).out_range == limits
+    assert channel_of(after, topology).in_range == limits
+
+
+@pytest.mark.parametrize(
+    "layer, sentence",
+    [
+        (layers.PReLU(), "the activation PReLU of the Keras layer .* is not known; those that"),
+        (layers.ReLU(threshold=1), "is a ReLU with a threshold, or with a max_value and a neg"),
+        (layers.ReLU(6, negative_slope=0.1), "not known: give it at most one of the latter two"),
+        (layers.Dense(2, activation=Halved()), "the activation Halved of the Keras layer dense"),
+    ],
+)
+def test_an_activation_that_is_not_known_is_named_and_needed_by_no_weight_graph(layer, sentence):
+    dense = layers.Dense(4, kernel_initializer="identity")
+    model = keras.Sequential([keras.Input((4,)), dense, layer])
+
+    with pytest.raises(TypeError, match=sentence):
+        topology_of(model, None)
+    shapes = weight_graph.get_shapes(model)
+    assert shapes[dense] == ((1, 4), (1, 4))
+    assert weight_graph.ei(model, shapes={dense: shapes[dense]}) == pytest.approx(2)
+
+
 def test_topology_of_a_functional_model_with_a_skip_connection():
     given = keras.Input((4,))
     first = layers.Dense(4, activation="relu", name="first")(given)
@@ -124,7 +189,7 @@ def test_convolutions_are_measured_on_their_patch_and_in_stretches():
     assert ei_parts_matrix(convolution, topology, **options).shape == (18, 3)
     assert ei_parts_matrix(pool, topology, in_layer=convolution, **options).shape == (50, 3)
     assert ei_parts_matrix(dense, topology, in_layer=pool, **options).shape == (48, 2)
-    with pytest.raises(ValueError, match=r'padding="same" and strides cannot be part'):
+    with pytest.raises(ValueError, match=r'padding="causal", or "same" and strides, cannot be'):
         ei_parts(flatten, topology, in_layer=convolution, **options)
 
 
@@ -146,6 +211,34 @@ def test_the_weight_graph_of_a_model_is_that_of_its_modules():
     assert weight_graph.ei(model) == pytest.approx(
         weight_graph.ei(network, torch.zeros(1, 2, 6, 6))
     )
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (layers.Conv1D(1, 3, padding="causal"), (6, 1)),
+        (layers.Conv1D(2, 3, padding="causal", dilation_rate=2), (7, 2)),
+        (layers.Conv1D(2, 4, padding="causal", strides=3), (8, 1)),
+        (layers.Conv1D(2, 2, padding="causal", strides=3), (9, 1)),
+        (layers.Conv2D(2, 3, padding="same", strides=2), (5, 6, 1)),
+        (layers.Conv2D(2, (3, 2), padding="valid", strides=2), (6, 6, 2)),
+    ],
+)
+def test_connections_are_those_that_each_input_alone_shows(layer, shape):
+    layer = with_random_weights(layer, shape)
+    n_inputs = math.prod(shape)
+
+    def outputs(values):
+        found = keras.ops.convert_to_numpy(layer(values.view(-1, *shape)))
+        return torch.as_tensor(found).flatten(1)
+
+    expected = outputs(torch.eye(n_inputs)) - outputs(torch.zeros(1, n_inputs))
+    out_shape = layer.compute_output_shape((1, *shape))
+    matrix = connections_of(layer, (1, *shape), out_shape).matrix()
+    by_channel = matrix.view(shape[-1], -1, out_shape[-1], math.prod(out_shape[1:-1]))
+    channels_last = by_channel.permute(1, 0, 3, 2).reshape(n_inputs, -1)
+
+    assert channels_last.numpy() == pytest.approx(expected.numpy(), abs=1e-6)
 
 
 def test_bad_input():

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from deep_bottleneck.causal import (
+    channel_of,
     ei,
     ei_parts,
     ei_parts_matrix,
@@ -228,6 +229,16 @@ def test_without_a_number_samples_are_doubled_until_the_value_settles():
     assert ei_parts_matrix(layer, topology, **options).sum() == pytest.approx(settled, rel=0.05)
 
 
+@pytest.mark.parametrize("measure", [ei, ei_parts, sensitivity, vector_and_pairwise_ei])
+def test_a_whole_number_of_samples_may_be_a_float(measure):
+    layer, topology = identity(2)
+    options = {"in_bins": 4, "out_bins": 4, "seed": 0, **UNIT}
+
+    assert measure(layer, topology, samples=1e3, **options) == measure(
+        layer, topology, samples=1_000, **options
+    )
+
+
 def test_the_seed_decides():
     layer, topology = identity(2)
     options = {"samples": 500, "in_bins": 4, "out_bins": 4, **UNIT}
@@ -268,6 +279,24 @@ def test_ranges_come_from_the_activations():
     )
 
     assert inferred == given
+
+
+@pytest.mark.parametrize(
+    "activation, limits",
+    [
+        (nn.ReLU6(), (0, 6)),
+        (nn.Hardtanh(), (-1, 1)),
+        (nn.Hardtanh(0, 5), (0, 5)),
+        (nn.ELU(), (-1, 10)),
+        (nn.ELU(alpha=2.5), (-2.5, 10)),
+    ],
+)
+def test_an_activation_with_bounds_of_its_own_has_that_range(activation, limits):
+    network = nn.Sequential(nn.Linear(3, 4), activation, nn.Linear(4, 2))
+    topology = topology_of(network, torch.zeros(1, 3))
+
+    assert channel_of(network[0], topology).out_range == limits
+    assert channel_of(network[2], topology).in_range == limits
 
 
 def test_dynamic_ranges_and_bins_follow_each_output():
@@ -346,6 +375,21 @@ def test_local_layers_are_measured_on_the_patch_one_position_sees(
 
     assert matrix.shape == (n_inputs, n_outputs)
     assert matrix.sum() > 0
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.MaxPool2d])
+def test_a_subclass_with_padding_is_measured_like_its_class(kind):
+    class Own(kind):
+        pass
+
+    def matrix(kind):
+        torch.manual_seed(0)
+        arguments = (1, 2, 3) if issubclass(kind, nn.Conv2d) else (3,)
+        layer = kind(*arguments, padding=1)
+        topology = topology_of(layer, torch.zeros(1, 1, 6, 6))
+        return ei_parts_matrix(layer, topology, samples=200, seed=0)
+
+    assert (matrix(Own) == matrix(kind)).all()
 
 
 def test_a_convolution_is_the_linear_map_of_its_patch():

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from deep_bottleneck.causal import topology_of
+from deep_bottleneck.causal import channel_of, topology_of
 
 
 def named(model, topology):
@@ -84,6 +84,76 @@ def test_values_of_one_activation_keep_it_through_concatenation_pooling_and_flat
     assert isinstance(nodes["left"]["output"]["activation"], nn.ReLU)
     assert isinstance(nodes["right"]["output"]["activation"], nn.ReLU)
     assert isinstance(nodes["head"]["input"]["activation"], nn.ReLU)
+
+
+def test_a_slice_keeps_the_activation():
+    class Sliced(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(3, 8)
+            self.of_some = nn.Linear(5, 2)
+            self.of_all = nn.Linear(8, 2)
+
+        def forward(self, x):
+            hidden = functional.relu(self.first(x))
+            return self.of_some(hidden[:, :5]) + self.of_all(hidden)
+
+    model = Sliced()
+
+    topology = topology_of(model, torch.zeros(1, 3))
+
+    assert isinstance(topology.nodes[model.of_some]["input"]["activation"], nn.ReLU)
+    assert channel_of(model.of_some, topology).in_range == (0, 10)
+    assert not topology.edges[model.first, model.of_some]["is_plain"]
+    assert topology.edges[model.first, model.of_all]["is_plain"]
+
+
+@pytest.mark.parametrize(
+    "function, module",
+    [
+        (lambda x: functional.leaky_relu(x, 0.3), nn.LeakyReLU(0.3)),
+        (lambda x: functional.hardtanh(x, 0, 5), nn.Hardtanh(0, 5)),
+        (lambda x: functional.elu(input=x, alpha=2.0), nn.ELU(alpha=2.0)),
+        (lambda x: functional.gelu(x, approximate="tanh"), nn.GELU(approximate="tanh")),
+        (lambda x: functional.softplus(x, 2), nn.Softplus(2)),
+        (torch.Tensor.tanh_, nn.Tanh()),
+    ],
+)
+def test_activations_called_as_functions_are_the_modules_with_their_arguments(function, module):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 2)
+
+        def forward(self, x):
+            return function(self.layer(x))
+
+    model = Model()
+
+    topology = topology_of(model, torch.zeros(1, 3))
+
+    values = torch.linspace(-8, 8, 33)
+    found = topology.nodes[model.layer]["output"]["activation"]
+    assert type(found) is type(module)
+    assert torch.equal(found(values.clone()), module(values.clone()))
+
+
+@pytest.mark.parametrize("turned", [lambda x: x.T, lambda x: x.permute(1, 0)])
+def test_a_change_of_order_is_no_plain_edge_but_keeps_the_activation(turned):
+    class Turned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.second(turned(functional.relu(self.first(x))))
+
+    model = Turned()
+
+    topology = topology_of(model, torch.zeros(3, 3))
+
+    assert isinstance(topology.nodes[model.second]["input"]["activation"], nn.ReLU)
+    assert not topology.edges[model.first, model.second]["is_plain"]
 
 
 def test_a_module_used_again_has_the_edges_of_all_uses():

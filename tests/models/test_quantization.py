@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 
+from deep_bottleneck.causal import channel_of, topology_of
 from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.layers import feature_extractor
@@ -22,6 +23,15 @@ def test_values_are_centres_of_equal_intervals(activation, bits):
     levels = np.unique(values)
     assert len(levels) <= 2**bits
     assert all(np.isclose(centres, level, atol=1e-5).any() for level in levels)
+
+
+@pytest.mark.parametrize("activation", RANGES)
+def test_effective_information_is_measured_on_the_same_range(activation):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation=activation)])
+
+    channel = channel_of(model.layers[0], topology_of(model, None))
+
+    assert channel.out_range == RANGES[activation]
 
 
 def test_rounding_is_by_at_most_half_a_step():

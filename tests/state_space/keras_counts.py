@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from oracle import brute_force, captured
 
 import deep_bottleneck.state_space as ts
+from deep_bottleneck.errors import EstimationError
 
 ORDERS = {"channels_last": -1, "channels_first": 1}
 
@@ -50,6 +51,17 @@ def check_counts(n_neurons, n_hidden, size, batches, order, seed):
     assert captured(of_conv) == brute_force(conv_seen, ORDERS[order])
     assert captured(of_hidden) == brute_force(hidden_seen, -1)
     assert of_conv.state_count == sum(batches) * size * size
+
+
+def check_nan() -> None:
+    """What is NaN is noticed on every backend."""
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, name="a")])
+    probed = ts.build_efficiency_model(network, "Dense")
+
+    probed.predict_on_batch(np.array([[1.0, 2.0], [1.0, np.nan]], np.float32))
+
+    with pytest.raises(EstimationError, match="some of its activations are NaN"):
+        probed.efficiency_layers[0].entropy()
 
 
 def check_network() -> None:
@@ -100,4 +112,5 @@ if __name__ == "__main__":
     check_counts()
     check_network()
     check_changed_width()
+    check_nan()
     print("counts agree on", keras.backend.backend())  # noqa: T201, for the test that runs this

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from keras_counts import check_changed_width, check_counts, check_network
+from keras_counts import check_changed_width, check_counts, check_nan, check_network
 
 import deep_bottleneck.state_space as ts
 
@@ -31,6 +31,10 @@ def test_a_network_is_captured_in_prediction_and_evaluation_only_when_asked():
 
 def test_a_changed_number_of_neurons_is_an_error_that_keeps_the_counts():
     check_changed_width()
+
+
+def test_activations_that_are_nan_are_noticed():
+    check_nan()
 
 
 @pytest.mark.parametrize(

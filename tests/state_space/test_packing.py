@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from deep_bottleneck.state_space.packing import pack_firing, unpack_bytes, words_to_bytes
+from deep_bottleneck.state_space.packing import has_nan, pack_firing, unpack_bytes, words_to_bytes
 
 
 def test_neuron_i_is_bit_i():
@@ -22,6 +22,12 @@ def test_any_real_type_is_packed(dtype):
     values = torch.tensor([[1, -1, 0, 3]], dtype=dtype)
 
     assert pack_firing(values, channel_axis=1).tolist() == [[0b1001]]
+
+
+def test_nan_is_told_from_infinity_and_numbers():
+    assert has_nan(torch.tensor([1.0, float("nan")]))
+    assert not has_nan(torch.tensor([float("inf"), -float("inf"), 0.0]))
+    assert not has_nan(torch.tensor([True, False]))
 
 
 def test_booleans_are_their_own_firing():

@@ -155,6 +155,26 @@ def test_a_bad_batch_is_named_and_what_was_captured_stays(capture, batch, error,
     assert capture.counts().tolist() == [4, 2, 1, 1]
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda capture: capture.entropy(),
+        lambda capture: capture.entropy(correction="miller_madow"),
+        lambda capture: capture.efficiency(),
+        lambda capture: capture.efficiency(2, 0),
+    ],
+)
+def test_activations_that_are_nan_leave_the_entropy_undefined_until_a_reset(capture, question):
+    capture.record(torch.tensor([[1.0, math.nan]]))
+    capture.record(torch.ones(4, 2))
+    with pytest.raises(EstimationError, match="entropy of hidden is not defined: some of its act"):
+        question(capture)
+
+    capture.reset_states()
+    capture.record(torch.ones(4, 2))
+    assert capture.entropy() == 0
+
+
 def test_raw_states_need_a_path(capture):
     with pytest.raises(EstimationError, match="keeps counts only: give it a path on disk"):
         _ = capture.raw_states

@@ -1,5 +1,10 @@
 import copy
 import errno
+import gc
+import os
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -24,7 +29,10 @@ class FullDisk:
     def __init__(self, array):
         self._array = array
         self.space = False
-        self.shape = array.shape
+
+    @property
+    def shape(self):
+        return self._array.shape
 
     def resize(self, shape):
         self._array.resize(shape)
@@ -50,6 +58,94 @@ def test_raw_states_are_on_disk_in_the_order_they_came(tmp_path):
     stored = zarr.open_array(tmp_path / "0_post_states.zarr", mode="r")
     np.testing.assert_array_equal(stored[:], expected)
     assert capture.state_count == stored.shape[0] == 121
+
+
+END = """
+import sys, torch
+import deep_bottleneck.state_space as ts
+network = torch.nn.Linear(4, 16)
+ts.build_efficiency_model(network, "Linear", storage_path=sys.argv[1])
+network(torch.ones(100_000, 4))
+network(torch.ones(1, 4))
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [("", 0), ("raise KeyError", 1), ("sys.exit(3)", 3), ("del network", 0)]
+)
+def test_states_that_nobody_reads_are_on_disk_when_the_process_has_ended(tmp_path, end, status):
+    finished = subprocess.run(
+        [sys.executable, "-c", END + end, tmp_path], capture_output=True, text=True, check=False
+    )
+
+    assert finished.returncode == status, finished.stderr
+    (folder,) = tmp_path.iterdir()
+    assert zarr.open_array(folder, mode="r").shape == (100_001, 2)
+
+
+def on_disk(folder):
+    return zarr.open_array(folder / "hidden.zarr", mode="r")[:, 0].tolist()
+
+
+def test_a_flush_writes_what_waits_and_as_it_goes_on_whole_chunks_are_written(tmp_path):
+    capture = ts.StateCaptureHook("hidden", disk_path=tmp_path)
+    for _ in range(3):
+        capture.record(torch.ones(70, 8))
+    assert on_disk(tmp_path) == [255] * 100
+
+    capture.flush()
+    assert on_disk(tmp_path) == [255] * 210
+    ts.StateCaptureHook("without a path").flush()
+
+
+def test_a_capture_that_is_gone_has_written_its_states(tmp_path):
+    capture = ts.StateCaptureHook("hidden", disk_path=tmp_path)
+    capture.record(torch.ones(3, 8))
+    del capture
+    gc.collect()
+
+    assert on_disk(tmp_path) == [255] * 3
+
+
+def test_a_capture_that_was_reset_leaves_nothing_behind_when_it_is_gone(tmp_path):
+    capture = ts.StateCaptureHook("hidden", disk_path=tmp_path)
+    capture.record(torch.ones(3, 8))
+    capture.reset_states()
+    del capture
+    gc.collect()
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_was_removed_meanwhile_is_not_made_again(tmp_path):
+    capture = ts.StateCaptureHook("hidden", disk_path=tmp_path)
+    capture.record(torch.ones(3, 8))
+    shutil.rmtree(tmp_path / "hidden.zarr")
+    del capture
+    gc.collect()
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fork_leaves_the_states_to_its_parent(tmp_path, monkeypatch):
+    capture = ts.StateCaptureHook("hidden", disk_path=tmp_path)
+    capture.record(torch.ones(3, 8))
+
+    monkeypatch.setattr(os, "getpid", lambda: 0)
+    del capture
+    gc.collect()
+
+    assert on_disk(tmp_path) == []
+
+
+def test_a_disk_that_is_full_at_the_end_is_logged(tmp_path, caplog):
+    capture = ts.StateCaptureHook("hidden", disk_path=tmp_path)
+    capture.record(torch.ones(3, 8))
+    capture._store._array = FullDisk(capture._store._array)
+    del capture
+    gc.collect()
+
+    assert "hidden.zarr: No space left on device; 0 states are on disk" in caplog.text
 
 
 def test_looking_in_between_changes_nothing(tmp_path):
