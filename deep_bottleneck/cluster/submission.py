@@ -11,7 +11,6 @@ What `output/cohort_05_20260131-101500` holds:
 """
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from typing import Any
 
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job, LaunchOptions
-from deep_bottleneck.processes import is_gone
+from deep_bottleneck.processes import is_alive
 from deep_bottleneck.settings import (
     CONTINUE_VARIABLE,
     REPORT_VARIABLE,
@@ -60,7 +59,7 @@ class Report:
     @property
     def is_lost(self) -> bool:
         """Whether it should be running, but its process was on this machine and has ended."""
-        return self.status == "RUNNING" and is_gone(self.process)
+        return self.status == "RUNNING" and is_alive(self.process) is False
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,9 @@ class Submission:
         commit: the commit of its code, "" where it is in no repository.
         changed: whether the code differs from the commit.
         submitted: when, in local time.
-        job: the scheduler's number for it, or host and process for a local launch; "" before it
-            has one.
+        job: the scheduler's number for it, or host and process for a local launch, as people read
+            it; "" before it has one.
+        process: the name of the process of a local launch, "" for one on a cluster.
         cancelled: whether it was cancelled.
         asked: those of the launch's options that the command named.
     """
@@ -91,6 +91,7 @@ class Submission:
     changed: bool = False
     submitted: str = ""
     job: str = ""
+    process: str = ""
     cancelled: bool = False
     asked: Mapping[str, Any] = field(default_factory=dict)
 
@@ -243,8 +244,3 @@ def _task(values: Mapping[str, Any]) -> Job:
         tuple(values["updates"]),
         Path(continues) if continues else None,
     )
-
-
-def this_process() -> str:
-    """What a local launch is known by."""
-    return f"{os.uname().nodename}:{os.getpid()}"

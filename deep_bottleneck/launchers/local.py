@@ -16,9 +16,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import FrameType
 
-from deep_bottleneck.cluster.submission import Submission, this_process
+from deep_bottleneck.cluster.submission import Submission
 from deep_bottleneck.errors import EXIT_STATUS
 from deep_bottleneck.interfaces import Job, Launcher, LaunchOptions, Outcome
+from deep_bottleneck.processes import this_process
 from deep_bottleneck.records.base import LOST
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ class LocalLauncher:
         if not jobs:
             return []
         submission = Submission.create(self._options, PATH, jobs)
-        submission = replace(submission, job=this_process())
+        job = f"{os.uname().nodename}:{os.getpid()}"
+        submission = replace(submission, job=job, process=this_process())
         submission.write()
         with self._passing_on_termination(), ThreadPoolExecutor(self._at_a_time) as pool:
             running = [

@@ -24,7 +24,7 @@ from deep_bottleneck.records.base import (
     as_id,
     not_ended,
     notes_with,
-    process_gone,
+    process_alive,
     sort_key,
     utc,
 )
@@ -237,7 +237,7 @@ class LocalStore(RecordStore):
 
     def _entry(self, experiment_id: ExperimentId) -> Entry:
         stored = self.document(experiment_id)
-        if process_gone(stored):
+        if process_alive(stored) is False:
             # the process may have stored its end since
             stored = self.document(experiment_id)
         try:
@@ -250,7 +250,7 @@ class LocalStore(RecordStore):
                 stored.get("result"),
                 tuple(stored.get("artifacts", ())),
                 stored,
-                process_gone(stored),
+                process_alive(stored),
             )
         except (TypeError, ValueError) as error:
             path = self.folder_of(experiment_id) / RUN_FILE

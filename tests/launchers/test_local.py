@@ -9,6 +9,7 @@ import pytest
 from deep_bottleneck.cluster.submission import submissions
 from deep_bottleneck.interfaces import Job, LaunchOptions
 from deep_bottleneck.launchers import local
+from deep_bottleneck.processes import this_process
 
 SCRIPT = """
 import json, os, sys, time
@@ -64,6 +65,14 @@ def test_one_that_fails_does_not_stop_the_others(launch):
     outcomes, _ = launch(["bad_1.json", "invalid_2.json", "3.json"], at_a_time=2)
 
     assert [outcome.status for outcome in outcomes] == ["FAILED", "INVALID", "COMPLETED"]
+
+
+def test_who_asks_for_the_status_can_ask_for_the_process(launch, tmp_path):
+    launch(["1.json"])
+
+    (submission,) = submissions(tmp_path / "output")
+    assert submission.process == this_process()
+    assert submission.job.endswith(f":{os.getpid()}")
 
 
 def test_nothing_to_do_leaves_nothing(tmp_path):
