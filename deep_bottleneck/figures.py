@@ -29,13 +29,13 @@ def store_figures(
     """
     for plotter in plotters:
         for name, drawn in plotter.plot(results).items():
-            if name in known:
-                continue
-            record.add_artifact(str(_saved(drawn, folder / name)), name=name)
-            if svg and isinstance(drawn, Figure):
-                scalable = folder / f"{name}_svg.svg"
-                drawn.savefig(scalable)
-                record.add_artifact(str(scalable), name=f"{name}_svg")
+            if name not in known:
+                record.add_artifact(str(_saved(drawn, folder / name)), name=name)
+            scalable = f"{name}_svg"
+            if svg and isinstance(drawn, Figure) and scalable not in known:
+                path = folder / f"{scalable}.svg"
+                drawn.savefig(path)
+                record.add_artifact(str(path), name=scalable)
 
 
 def _saved(drawn: Figure | Drawing, stem: Path) -> Path:

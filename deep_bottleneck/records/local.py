@@ -30,7 +30,7 @@ from deep_bottleneck.records.base import (
 )
 from deep_bottleneck.records.identity import identity_of
 from deep_bottleneck.records.summaries import read_summaries
-from deep_bottleneck.whole_file import write_whole
+from deep_bottleneck.whole_file import in_place_of, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -135,12 +135,15 @@ class LocalStore(RecordStore):
         target = self.folder_of(experiment_id) / artifact_file_name(name, path.suffix)
         if entry.stored_status == RUNNING:
             raise RecordError(not_ended(self, entry, "results can be attached"))
-        if name in entry.artifacts or target.exists():
+        if name in self.files(experiment_id) or target.exists():
             raise RecordError(f"{target.parent} has an artifact {name} already: choose a new name")
-        shutil.copyfile(path, target)
-        stored = read_json(target.parent / RUN_FILE)
-        stored.setdefault("artifacts", []).append(name)
-        write_json(target.parent / RUN_FILE, stored)
+        with in_place_of(target) as unfinished:
+            shutil.copyfile(path, unfinished)
+            # named first: a name without a file can be attached again after a kill
+            if name not in entry.artifacts:
+                stored = read_json(target.parent / RUN_FILE)
+                stored["artifacts"] = [*(stored.get("artifacts") or ()), name]
+                write_json(target.parent / RUN_FILE, stored)
 
     def tag(self, experiment_id: ExperimentId, tags: Sequence[str]) -> None:
         """Replace the tags of an experiment that has ended."""
