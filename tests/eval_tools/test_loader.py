@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -31,6 +32,29 @@ def test_experiments_are_found_by_name_and_hyperparameter(loader):
 def test_of_a_sweep_the_last_completed_experiment_of_each_name_is_found(loader):
     assert loader.find_sweep("deep-bottleneck").ids == [3]
     assert loader.find_sweep("deep").ids == []
+
+
+def test_a_sweep_is_told_from_another_whose_name_begins_like_it(tmp_path):
+    names = [
+        "cohort_1",
+        "cohort_1_epochs-10",
+        "cohort_1_label_noise-0.5_seed-2",
+        "cohort_1_long",
+        "cohort_1_long_epochs-10",
+        "cohort_1_seed",
+    ]
+    config = {"epochs": 10, "dataset_options": {"label_noise": 0.5}, "seed": 2}
+    for id_, name in enumerate(names, 1):
+        folder = tmp_path / str(id_)
+        folder.mkdir()
+        run = {"status": "COMPLETED", "experiment": {"name": name}}
+        (folder / "run.json").write_text(json.dumps(run))
+        (folder / "config.json").write_text(json.dumps(config))
+
+    loader = ExperimentLoader(path=tmp_path)
+
+    assert loader.find_sweep("cohort_1").ids == [1, 2, 3]
+    assert loader.find_sweep("cohort_1_long").ids == [4, 5]
 
 
 def test_the_latest_come_first(loader):
