@@ -65,7 +65,7 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
     """
     records, experiment_id = LocalStore(folder.parent), as_id(folder.name)
     records.check(experiment_id)
-    entry = records.entries([experiment_id])[experiment_id]
+    entry = records.entry(experiment_id)
     if entry.stored_status == RUNNING:
         raise RecordError(not_ended(records, entry, "it can be estimated again"))
     experiment = Experiment(records, experiment_id)
