@@ -109,7 +109,7 @@ class ExperimentLoader:
             equal: what hyperparameters, metrics or fields must be, such as status="COMPLETED".
 
         Raises:
-            ValueError: if the query has an unknown operator.
+            ValueError: if the query has an unknown operator, or one that takes a list has none.
         """
         return self.find_all().filter(query, **equal)
 

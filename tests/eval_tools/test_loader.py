@@ -99,6 +99,13 @@ def test_an_unknown_operator_is_named(loader, query):
         loader.find(query)
 
 
+@pytest.mark.parametrize("operator", ["$in", "$nin"])
+@pytest.mark.parametrize("value", [5, "tanh", None])
+def test_an_operator_that_takes_a_list_says_so(loader, operator, value):
+    with pytest.raises(ValueError, match=r"\$in and \$nin take a list of values, not"):
+        loader.find({"epochs": {operator: value}})
+
+
 def test_settings_come_from_the_environment(places, monkeypatch):
     monkeypatch.setenv("DEEP_BOTTLENECK_RUNS", str(places["local"]["path"]))
     assert "LocalStore" in repr(ExperimentLoader().store)
