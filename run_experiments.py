@@ -65,12 +65,14 @@ def _launch(options: argparse.Namespace) -> int:
     path = _launcher_path(options.launcher or "local")
     name = re.sub(r"[^\w.-]+", "-", options.configs.resolve().stem)
     launcher = _launcher(path, LaunchOptions(EXPERIMENT_SCRIPT, name, output, runs), options)
-    thorough = options.dry_run or path in follow_up.SCHEDULERS
+    on_cluster = path in follow_up.SCHEDULERS
+    thorough = options.dry_run or on_cluster
     plan = LaunchPlan.make(options.configs, options.updates, options.only, thorough)
     if options.resume:
         plan = plan.without_completed(runs, ROOT)
     if options.dry_run:
-        preview = "" if plan.has_mistakes else launcher.preview(plan.jobs(runs, write=False))
+        planned = replace(plan, thorough=on_cluster)
+        preview = "" if plan.has_mistakes else launcher.preview(planned.jobs(runs, write=False))
         sys.stdout.write("\n\n".join(filter(None, [plan.table(), preview])) + "\n")
         return EXIT_STATUS if plan.has_mistakes else 0
     jobs = plan.jobs(runs)
@@ -130,11 +132,20 @@ def _launcher(path: str, options: LaunchOptions, command: argparse.Namespace) ->
         at_a_time=command.jobs or options.at_a_time,
         profile=command.profile or options.profile,
         resources=(*options.resources, *command.resource),
-        submit_args=(*options.submit_args, *shlex.split(command.submit_args)),
+        submit_args=(*options.submit_args, *_words(command.submit_args)),
         snapshot=command.snapshot or options.snapshot,
     )
     values = {"options": chosen, "experiment_script": EXPERIMENT_SCRIPT}
     return components.find("launcher", path).load(values)
+
+
+def _words(submit_args: str) -> list[str]:
+    try:
+        return shlex.split(submit_args)
+    except ValueError as error:
+        raise ConfigError(
+            f"--submit-args={submit_args} cannot be read as a shell does: {error}"
+        ) from None
 
 
 def _status() -> int:

@@ -121,7 +121,7 @@ class ActivationWriter(_OpenFile):
         Raises:
             RecordError: if it is missing or is no activation store.
         """
-        with self._writing(path.stat().st_size), ActivationStore(path) as store:
+        with ActivationStore(path) as store, self._writing(path.stat().st_size):
             store.copy_into(self._file)
 
     def write_activations(

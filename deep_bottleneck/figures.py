@@ -36,13 +36,13 @@ def store_figures(
             drawn_so_far[name] += 1
             if drawn_so_far[name] > 1:
                 name = f"{name}_{drawn_so_far[name]}"
-            if name in known:
-                continue
-            record.add_artifact(str(_saved(drawn, folder / name)), name=name)
-            if svg and isinstance(drawn, Figure):
-                scalable = folder / f"{name}_svg.svg"
-                drawn.savefig(scalable)
-                record.add_artifact(str(scalable), name=f"{name}_svg")
+            if name not in known:
+                record.add_artifact(str(_saved(drawn, folder / name)), name=name)
+            scalable = f"{name}_svg"
+            if svg and isinstance(drawn, Figure) and scalable not in known:
+                path = folder / f"{scalable}.svg"
+                drawn.savefig(path)
+                record.add_artifact(str(path), name=scalable)
 
 
 def _saved(drawn: Figure | Drawing, stem: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Names of processes, by which whoever is on the same machine can tell that one has ended."""
+"""Names of processes, by which whoever is on the same machine can tell whether they run."""
 
 import os
 from pathlib import Path
@@ -10,38 +10,55 @@ _NUMBERS = Path("/proc/self/ns/pid")
 
 def this_process() -> str:
     """The name of this process, "" on a system that has no `/proc`."""
-    return _name(os.getpid())
+    return name_of(os.getpid())
 
 
-def is_gone(process: str) -> bool:
-    """Whether a process has ended; of one on another machine, or before a restart, nobody knows.
+def name_of(number: int) -> str:
+    """The name of a process that is there, "" on a system that has no `/proc`.
+
+    Its start is a part of it, since numbers are given again.
 
     Args:
-        process: its name.
+        number: its number.
     """
-    number = process.rpartition("/")[2]
-    if not number.isdecimal() or process != _name(int(number)):
-        return False
+    place, (_, start) = _place(), _state_and_start(number)
+    return f"{place}/{number}/{start}" if place and start else ""
+
+
+def is_alive(process: str) -> bool | None:
+    """Whether a process runs; None for one on another machine, or before a restart: nobody knows.
+
+    Args:
+        process: its name; earlier records have it without the start.
+    """
+    machine, numbers, number, started = [*process.split("/"), "", "", ""][:4]
+    if not number.isdecimal() or f"{machine}/{numbers}" != _place():
+        return None
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
-        return True
+        return False
     except PermissionError:
+        pass  # it is somebody else's
+    state, start = _state_and_start(int(number))
+    # in containers it may be that nobody ever asks how a process has ended
+    if state == "Z" or (started and start and started != start):
         return False
-    return _is_zombie(int(number))
+    return True if started and start else None
 
 
-def _is_zombie(number: int) -> bool:
-    """Whether a process has ended, but nobody has asked how; in containers nobody may ever ask."""
+def _place() -> str:
+    """The machine since its start, and the numbers that are valid here."""
     try:
-        after_name = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2]
-    except OSError:
-        return False
-    return after_name.split()[0] == "Z"
-
-
-def _name(number: int) -> str:
-    try:
-        return f"{_BOOT.read_text().strip()}/{_NUMBERS.readlink()}/{number}"
+        return f"{_BOOT.read_text().strip()}/{_NUMBERS.readlink()}"
     except OSError:
         return ""
+
+
+def _state_and_start(number: int) -> tuple[str, str]:
+    """The state of a process and when it started, in ticks of the clock; "" where nobody tells."""
+    try:
+        after_name = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "", ""
+    return after_name[0], after_name[19]

@@ -10,19 +10,30 @@ from deep_bottleneck import components
 from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.eval_tools.artifacts import Artifact
 from deep_bottleneck.eval_tools.experiment import Experiment
 from deep_bottleneck.figures import store_figures
-from deep_bottleneck.interfaces import BasePlotter, Results
-from deep_bottleneck.measurement import EstimatorPlugIn, estimator_plug_ins, measure
-from deep_bottleneck.records.base import as_id
+from deep_bottleneck.interfaces import BasePlotter, Part, Results
+from deep_bottleneck.measurement import (
+    EstimatorPlugIn,
+    estimator_plug_ins,
+    measure,
+    store_trust,
+    table_name,
+)
+from deep_bottleneck.records.base import RUNNING, as_id, not_ended
 from deep_bottleneck.records.local import LocalStore
 from deep_bottleneck.settings import STORE_NAME
-from deep_bottleneck.tables import Tables
+from deep_bottleneck.tables import Tables, read_table
+from deep_bottleneck.trust import VARIATIONS, trust_report
 
 logger = logging.getLogger(__name__)
 
 # what a plotter draws that says so has nothing to do with the estimator
 NEEDS = ("NEEDED_TABLES", "NEEDS_ACTIVATIONS")
+# what the names of stored tables start with
+INFORMATION = "information_measures_"
+TRUST = "trust_"
 
 
 class _Attaching:
@@ -38,6 +49,8 @@ class _Attaching:
 def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
     """Add tables and pictures of other estimators to a stored experiment.
 
+    What is there already stays, so that a call that was interrupted can be repeated.
+
     Args:
         folder: the local record of an experiment whose activations were kept.
         estimator: the estimators, as the config key "estimator" takes them.
@@ -46,15 +59,24 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
         The names of the new artifacts, which carry the estimators' names.
 
     Raises:
-        ConfigError: if an estimator cannot be loaded, or has measured this experiment already.
-        RecordError: if there is no such experiment, it has not ended, or it kept no activations.
+        ConfigError: if an estimator cannot be loaded, or the experiment has all that it would add.
+        RecordError: if there is no such experiment, it has not ended, it measures no part of the
+            data, or it kept no activations.
     """
     records, experiment_id = LocalStore(folder.parent), as_id(folder.name)
     records.check(experiment_id)
+    entry = records.entry(experiment_id)
+    if entry.stored_status == RUNNING:
+        raise RecordError(not_ended(records, entry, "it can be estimated again"))
     experiment = Experiment(records, experiment_id)
     config = Config.parse({**experiment.config, "estimator": list(estimator)}, str(folder))
-    before = set(experiment.artifacts)
-    plug_ins = _new_names(estimator_plug_ins(config), config, before)
+    parts = tuple(dict.fromkeys(config.calculate_mi_for))
+    if not parts:
+        raise RecordError(
+            f'{folder} has "calculate_mi_for": []: there is no part of the data to estimate'
+        )
+    before = experiment.artifacts
+    plug_ins = _by_full_name(config)
     path = folder / STORE_NAME
     if not path.exists():
         raise RecordError(
@@ -66,26 +88,58 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
         tables = Tables(record, Path(scratch))
         n_classes = int(store.part("full").labels.max()) + 1
         values = {**config.hyperparameters, "n_classes": n_classes}
-        measured = measure(plug_ins, values, store, config.calculate_mi_for, tables)
+        for part in parts:
+            _measure_missing(plug_ins, values, store, part, tables, before)
+        names = [table_name(name, part) for part in parts for name in plug_ins]
+        measured = {name: tables.by_name[f"{INFORMATION}{name}"] for name in names}
         results = Results(measured, store.metrics(), config.plot_median, tables.by_name)
         plotters = _plotters(config, values)
         store_figures(plotters, results, record, Path(scratch), known=before, svg=config.svg)
-    return [name for name in experiment.artifacts if name not in before]
+    added = [name for name in experiment.artifacts if name not in before]
+    if not added:
+        raise ConfigError(
+            f'"estimator": the experiment has been estimated with {", ".join(plug_ins)} already'
+        )
+    return added
 
 
-def _new_names(
-    plug_ins: Mapping[str, EstimatorPlugIn], config: Config, taken: set[str]
-) -> dict[str, EstimatorPlugIn]:
-    """The estimators by their full names, which no table of the experiment may have."""
-    found = {}
-    for (name, plug_in), chosen in zip(plug_ins.items(), config.estimators.values(), strict=True):
-        full_name = chosen.full_name if plug_in.has_parameter else name
-        if taken & {f"information_measures_{full_name}_{part}" for part in config.calculate_mi_for}:
-            raise ConfigError(
-                f'"estimator": the experiment has been estimated with {full_name} already'
-            )
-        found[full_name] = plug_in
-    return found
+def _by_full_name(config: Config) -> dict[str, EstimatorPlugIn]:
+    """The estimators by their names with parameters, which tables of other calls do not have."""
+    plug_ins, chosen = estimator_plug_ins(config), config.estimators
+    return {
+        chosen[name].full_name if plug_in.has_parameter else name: plug_in
+        for name, plug_in in plug_ins.items()
+    }
+
+
+def _measure_missing(
+    plug_ins: Mapping[str, EstimatorPlugIn],
+    values: Mapping[str, Any],
+    store: ActivationStore,
+    part: Part,
+    tables: Tables,
+    stored: Mapping[str, Artifact],
+) -> None:
+    """Add the tables of a part of the data that are not stored, and recall those that are."""
+    missing = {
+        name: plug_in
+        for name, plug_in in plug_ins.items()
+        if f"{INFORMATION}{table_name(name, part)}" not in stored
+    }
+    measure(missing, values, store, [part], tables)
+    for estimator_name, plug_in in plug_ins.items():
+        if estimator_name in missing:
+            continue
+        name = table_name(estimator_name, part)
+        table = read_table(stored[f"{INFORMATION}{name}"].read())
+        tables.by_name[f"{INFORMATION}{name}"] = table
+        if f"{TRUST}{name}" in stored:
+            tables.by_name[f"{TRUST}{name}"] = read_table(stored[f"{TRUST}{name}"].read())
+            continue
+        variants = plug_in.varied(values, VARIATIONS)
+        recording, metrics = store.part(part), store.metrics()
+        report = trust_report(table, plug_in.load(values), variants, recording, metrics)
+        store_trust(name, report, tables)
 
 
 def _plotters(config: Config, values: Mapping[str, Any]) -> list[BasePlotter]:

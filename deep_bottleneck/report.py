@@ -139,23 +139,32 @@ def _row(
     ]
     # that of the test data where there is one
     chosen = min(planes, key=lambda name: not name.endswith("_test"), default=None)
+    small = _small(artifacts[chosen], folder) if chosen else ""
     result = entry.result if isinstance(entry.result, Mapping) else {}
     return Row(
         id=str(entry.id),
         values=values,
-        plane=Plane(chosen, _small(artifacts[chosen].read()), links[chosen]) if chosen else None,
+        plane=Plane(chosen, small, links[chosen]) if chosen and small else None,
         status=entry.status,
-        accuracy=[f"{result[part]:.4f}" if part in result else "" for part in PARTS],
+        accuracy=[_share(result.get(part)) for part in PARTS],
         started=f"{entry.start_time:%Y-%m-%d %H:%M}" if entry.start_time else "",
         files=list(links.items()),
     )
 
 
-def _small(picture: bytes) -> str:
-    """A picture as small as it is shown, in base64."""
-    with Image.open(io.BytesIO(picture)) as image:
-        height = round(image.height * PLANE_WIDTH / image.width)
-        small = image.convert("RGB").resize((PLANE_WIDTH, height), Image.Resampling.LANCZOS)
+def _share(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, int | float) else ""
+
+
+def _small(picture: Artifact, folder: Path) -> str:
+    """A picture as small as it is shown, in base64; "" if it cannot be read."""
+    try:
+        with Image.open(io.BytesIO(picture.read())) as image:
+            height = round(image.height * PLANE_WIDTH / image.width)
+            small = image.convert("RGB").resize((PLANE_WIDTH, height), Image.Resampling.LANCZOS)
+    except (OSError, SyntaxError, ValueError):
+        logger.warning("Left out: %s is no picture that can be read", folder / picture.file_name)
+        return ""
     found = io.BytesIO()
     small.quantize(64).save(found, "PNG", optimize=True)
     return base64.b64encode(found.getvalue()).decode("ascii")

@@ -1,11 +1,20 @@
 """Tables of an experiment: stored as CSV artifacts as soon as they are there, and kept to draw."""
 
+import io
 from pathlib import Path
 
 import pandas as pd
 
 from deep_bottleneck.interfaces import ArtifactRecord
 from deep_bottleneck.whole_file import write_whole
+
+TEXTS = ("estimator", "parameter", "bounds", "part", "unit", "check", "measure")
+
+
+def read_table(content: bytes) -> pd.DataFrame:
+    """A stored table as it was before: what is text stays text, also where it is empty."""
+    table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(TEXTS, str))
+    return table.fillna(dict.fromkeys(TEXTS, ""))
 
 
 class Tables:

@@ -22,7 +22,7 @@ import torch
 from benchmarks.mongo_server import mongo_server
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 from deep_bottleneck.models import feedforward
-from deep_bottleneck.processes import this_process
+from deep_bottleneck.processes import name_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,9 +68,8 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def ended_process() -> str:
     """The name of a process of this machine that has ended."""
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return this_process().replace(f"/{os.getpid()}", f"/{process.pid}")
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        return name_of(process.pid)
 
 
 @pytest.fixture

@@ -52,6 +52,16 @@ def test_what_was_written_is_read_while_the_writer_is_still_open(path, writer, t
         np.testing.assert_array_equal(test.labels, tiny_dataset.test.labels)
 
 
+@pytest.mark.parametrize("content", [None, b"no HDF5"])
+def test_what_cannot_be_copied_is_named(writer, tmp_path, content):
+    before = tmp_path / "before.h5"
+    if content:
+        before.write_bytes(content)
+
+    with pytest.raises(RecordError, match=r"cannot read the activation store .*before\.h5"):
+        writer.copy(before)
+
+
 def test_full_is_train_and_test_one_after_the_other(path, writer, tiny_dataset):
     written = activations(0, 3, tiny_dataset)
     writer.write_activations(0, [0, 1, 2], written)

@@ -102,7 +102,7 @@ def test_a_stored_experiment_is_estimated_again_without_training(call, tmp_path)
     assert pictures <= set(json.loads((record / "run.json").read_text())["artifacts"])
     assert all((record / f"{name}.png").exists() for name in pictures)
     assert again.returncode == 2
-    assert "estimated with upper_0.1 already" in again.stderr.splitlines()[-1]
+    assert "estimated with upper_0.1, binning_0.07 already" in again.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
 import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 
 from deep_bottleneck.figures import store_figures
@@ -53,3 +54,15 @@ def test_what_is_there_already_stays(tmp_path):
     store_figures([Plotter()], Results({}, pd.DataFrame()), record, tmp_path, known=["note"])
 
     assert list(record.artifacts) == ["plane"]
+
+
+@pytest.mark.parametrize(
+    ("known", "missing"),
+    [(["plane", "note"], ["plane_svg"]), (["plane_svg", "note"], ["plane"])],
+)
+def test_of_a_figure_and_its_svg_the_one_that_is_missing_is_stored(tmp_path, known, missing):
+    record = Record()
+
+    store_figures([Plotter()], Results({}, pd.DataFrame()), record, tmp_path, known, svg=True)
+
+    assert list(record.artifacts) == missing

@@ -113,6 +113,23 @@ def test_an_experiment_that_cannot_be_read_is_left_out(store, table, tmp_path):
     assert [row[0] for row in rows] == ["1"]
 
 
+def test_results_and_pictures_that_are_not_what_they_should_be_are_left_out(
+    store, table, tmp_path, caplog
+):
+    store("1", ["infoplane_test.png"], result={"train": None, "test": "high"})
+    picture = tmp_path / "runs" / "1" / "infoplane_test.png"
+    whole = picture.read_bytes()
+
+    for broken in (b"not a PNG", whole[:-500], whole[:50]):
+        picture.write_bytes(broken)
+        (header, row), (_, shown) = table()
+
+        assert row[header.index("accuracy (train)")] == row[header.index("accuracy (test)")] == ""
+        assert shown.find(".//img") is None
+        assert [link.text for link in shown.iter("a")] == ["infoplane_test"]
+    assert "1/infoplane_test.png is no picture that can be read" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,6 +1,5 @@
 import importlib
 import json
-import os
 import sys
 from dataclasses import replace
 
@@ -12,8 +11,6 @@ from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job, LaunchOptions
 from deep_bottleneck.resume import unfinished
-
-ENDED = f"{os.uname().nodename}:{2**22 + 1}"
 
 
 @pytest.fixture
@@ -28,7 +25,7 @@ def launch(tmp_path, write, monkeypatch, ended_process):
         numbers = range(1, len(statuses) + 1)
         jobs = [Job(f"s_{n}", write(f"s_{n}.json", epochs=n, seed=0)) for n in numbers]
         submission = Submission.create(options, "launchers.local", jobs)
-        submission = replace(submission, submitted=submitted, job=ENDED)
+        submission = replace(submission, submitted=submitted, process=ended_process)
         submission.write()
         for number, status in zip(numbers, statuses, strict=True):
             if status:

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from deep_bottleneck.tables import Tables
+from deep_bottleneck.tables import Tables, read_table
 
 
 class Copies:
@@ -37,3 +37,9 @@ def test_the_whole_table_takes_its_place(tmp_path):
     assert record.artifacts["noise"]["epoch"].tolist() == [0, 1]
     assert pd.read_csv(tmp_path / "noise.csv")["epoch"].tolist() == [0, 1]
     assert tables.by_name["noise"] is not None
+
+
+def test_a_stored_table_is_read_as_it_was():
+    table = rows(0, 1).assign(parameter=["2", ""], check="ceiling", value=[0.1, None])
+
+    pd.testing.assert_frame_equal(read_table(table.to_csv(index=False).encode()), table)

@@ -7,7 +7,6 @@ or a long silence says that it is *lost*. One that is still listed as running bu
 """
 
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +18,10 @@ import pandas as pd
 from deep_bottleneck.cluster.grid_engine import GridEngine
 from deep_bottleneck.cluster.scheduler import Listing, Scheduler
 from deep_bottleneck.cluster.slurm import Slurm
-from deep_bottleneck.cluster.submission import Report, Submission, submissions, this_process
+from deep_bottleneck.cluster.submission import Report, Submission, submissions
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
+from deep_bottleneck.processes import is_alive
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ def _state(
         return replace(task, state="lost", detail=detail)
     if submission.launcher not in SCHEDULERS:
         return replace(task, state="running" if report else "queued", detail=_progress(report))
-    silence = _silence(report.modified if report else submission.folder.stat().st_mtime)
+    silence = _silence_of(report) if report else _silence(submission.folder.stat().st_mtime)
     return replace(task, state="lost", detail=silence) if silence else task
 
 
@@ -204,7 +204,12 @@ def _doubt(report: Report | None) -> str:
     """Why a task that is listed as running may not run, "" where nothing says so."""
     if report is None or report.status != "RUNNING":
         return ""
-    return PROCESS_ENDED if report.is_lost else _silence(report.modified)
+    return PROCESS_ENDED if report.is_lost else _silence_of(report)
+
+
+def _silence_of(report: Report) -> str:
+    """How long an experiment was silent, "" if not for long or if its process is there."""
+    return "" if is_alive(report.process) else _silence(report.modified)
 
 
 def _silence(since: float) -> str:
@@ -225,20 +230,17 @@ def _listed(scheduler: Scheduler) -> Listing | None:
 
 
 def _goes_on(submission: Submission, reports: Mapping[int, Report | None]) -> bool:
-    """Whether a local launch goes on: its process is there, and its tasks are heard of.
-
-    A process of this number may be another one by now, or on another machine.
-    """
-    since = time.time() - submission.folder.stat().st_mtime
-    signs = [since < SILENT_AFTER_SECONDS, *map(_is_heard, reports.values())]
-    return _is_alive(submission.job) and any(signs)
+    """Whether a local launch goes on: its process tells, or else signs of life."""
+    alive = is_alive(submission.process)
+    if alive is None:
+        is_young = not _silence(submission.folder.stat().st_mtime)
+        return is_young or any(map(_is_heard, reports.values()))
+    return alive
 
 
 def _is_heard(report: Report | None) -> bool:
-    """Whether an experiment that should be running has given a sign of life."""
-    if report is None or report.status != "RUNNING":
-        return False
-    return time.time() - report.modified < SILENT_AFTER_SECONDS
+    """Whether an experiment runs, as far as it tells."""
+    return report is not None and report.status == "RUNNING" and not _doubt(report)
 
 
 def _is_open(report: Report | None) -> bool:
@@ -260,17 +262,3 @@ def _last_line(log: Path) -> str:
     except OSError:
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def _is_alive(job: str) -> bool:
-    """Whether the process of a local launch is there; on another machine that cannot be known."""
-    node, _, process = job.rpartition(":")
-    if node != this_process().rpartition(":")[0]:
-        return True
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

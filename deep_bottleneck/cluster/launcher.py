@@ -13,7 +13,7 @@ from deep_bottleneck.cluster.code_state import CodeState, copy_code
 from deep_bottleneck.cluster.profile import Profile, load_profile
 from deep_bottleneck.cluster.scheduler import ArrayJob, Scheduler, called
 from deep_bottleneck.cluster.script import fill_in, set_up
-from deep_bottleneck.cluster.submission import Submission
+from deep_bottleneck.cluster.submission import Submission, check_configs
 from deep_bottleneck.errors import ConfigError, SchedulerError
 from deep_bottleneck.interfaces import Job, LaunchOptions, Outcome
 
@@ -44,9 +44,14 @@ class ClusterLauncher:
         self._profile = load_profile(self._grid / "profiles", profile, options.resources)
 
     def preview(self, jobs: Sequence[Job]) -> str:
-        """The script and the command that would submit it."""
+        """The script and the command that would submit it.
+
+        Raises:
+            ConfigError: if an experiment cannot be given its config.
+        """
         if not jobs:
             return ""
+        check_configs(jobs)
         folder = self._options.output.resolve() / f"{self._options.name}_DATE"
         runs, script = self._options.runs.resolve(), self._options.experiment_script.resolve()
         planned = Submission(folder, self._path, tuple(jobs), runs, script)
@@ -56,8 +61,8 @@ class ClusterLauncher:
         """Submit all jobs; either all of them are submitted or none is.
 
         Raises:
-            ConfigError: if the output folder cannot be written, there is no submit command here, or
-                the scheduler refuses.
+            ConfigError: if the output folder cannot be written, an experiment cannot be given its
+                config, there is no submit command here, or the scheduler refuses.
         """
         if not jobs:
             return []

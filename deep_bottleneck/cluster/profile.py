@@ -13,6 +13,7 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.sweep import parse_update
 
 Time = Annotated[str, Field(pattern=r"^\d+:[0-5]\d:[0-5]\d$")]
+Name = Annotated[str, Field(coerce_numbers_to_str=True)]
 Memory = Annotated[str, Field(pattern=r"^\d+[KMGT]$")]
 
 
@@ -46,10 +47,10 @@ class Profile(BaseModel):
     parallel_environment: str = "smp"
     gpus: Annotated[int, Field(ge=0)] = 0
     gpu_resource: str = "gpu"
-    queue: str | None = None
-    account: str | None = None
+    queue: Name | None = None
+    account: Name | None = None
     modules: tuple[str, ...] = ()
-    conda: str | None = None
+    conda: Name | None = None
     venv: str | None = None
     submit_args: tuple[str, ...] = ()
 
@@ -92,4 +93,4 @@ def _sentence(path: Path, error: ErrorDetails) -> str:
     wanted = error["msg"]
     if error["type"] == "string_pattern_mismatch":
         wanted = 'expected something like "04:00:00"' if key == "time" else 'expected one like "4G"'
-    return f'{path}: "{key}" is {json.dumps(error["input"])}: {wanted}'
+    return f'{path}: "{key}" is {json.dumps(error["input"], default=str)}: {wanted}'

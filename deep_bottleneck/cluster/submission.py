@@ -22,7 +22,8 @@ from typing import Any
 
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job, LaunchOptions
-from deep_bottleneck.processes import is_gone
+from deep_bottleneck.processes import is_alive
+from deep_bottleneck.records.local import CONFIG_FILE, read_json
 from deep_bottleneck.settings import (
     CONTINUE_VARIABLE,
     REPORT_VARIABLE,
@@ -60,7 +61,7 @@ class Report:
     @property
     def is_lost(self) -> bool:
         """Whether it should be running, but its process was on this machine and has ended."""
-        return self.status == "RUNNING" and is_gone(self.process)
+        return self.status == "RUNNING" and is_alive(self.process) is False
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,9 @@ class Submission:
         commit: the commit of its code, "" where it is in no repository.
         changed: whether the code differs from the commit.
         submitted: when, in local time.
-        job: the scheduler's number for it, or host and process for a local launch; "" before it
-            has one.
+        job: the scheduler's number for it, or host and process for a local launch, as people read
+            it; "" before it has one.
+        process: the name of the process of a local launch, "" for one on a cluster.
         cancelled: whether it was cancelled.
         asked: those of the launch's options that the command named.
     """
@@ -91,6 +93,7 @@ class Submission:
     changed: bool = False
     submitted: str = ""
     job: str = ""
+    process: str = ""
     cancelled: bool = False
     asked: Mapping[str, Any] = field(default_factory=dict)
 
@@ -99,8 +102,9 @@ class Submission:
         """Make the folder of a new launch.
 
         Raises:
-            ConfigError: if the folder cannot be written.
+            ConfigError: if the folder cannot be written, or a task cannot be given its config.
         """
+        check_configs(jobs)
         now = datetime.now()
         try:
             folder = _new_folder(options.output.resolve(), f"{options.name}_{now:%Y%m%d-%H%M%S}")
@@ -180,10 +184,15 @@ class Submission:
             return None
 
     def command(self, number: int) -> list[str]:
-        """How a task's experiment is run."""
+        """How a task's experiment is run, in the current folder.
+
+        Raises:
+            ConfigError: if it cannot be given its config.
+            RecordError: if it goes on from an experiment that is not there or cannot be read.
+        """
         job = self.tasks[number - 1]
         command = [sys.executable, str(self.script), f"--name={job.config.stem}", "with"]
-        return [*command, str(job.config), *job.updates, *self._seed_to_keep(number)]
+        return [*command, _argument(job.config), *job.updates, *self._seed_to_keep(number)]
 
     def environment(self, number: int, environment: Mapping[str, str]) -> dict[str, str]:
         """The environment a task's experiment is run in."""
@@ -207,8 +216,17 @@ class Submission:
         before = self._unfinished(number)
         if before is None:
             return []
-        config = json.loads((before / "config.json").read_text(encoding="utf-8"))
-        return [f"seed={config['seed']}"]
+        return [f"seed={read_json(before / CONFIG_FILE)['seed']}"]
+
+
+def check_configs(jobs: Sequence[Job]) -> None:
+    """Make sure that experiments can be given their configs.
+
+    Raises:
+        ConfigError: if one cannot.
+    """
+    for job in jobs:
+        _argument(job.config.resolve())
 
 
 def submissions(output: Path) -> Iterator[Submission]:
@@ -245,6 +263,12 @@ def _task(values: Mapping[str, Any]) -> Job:
     )
 
 
-def this_process() -> str:
-    """What a local launch is known by."""
-    return f"{os.uname().nodename}:{os.getpid()}"
+def _argument(config: Path) -> str:
+    """A config's path without "=", by which Sacred tells updates from files."""
+    path = os.path.relpath(config) if "=" in str(config) else str(config)
+    if "=" in path:
+        raise ConfigError(
+            f'{config} has a "=" in its path, so Sacred would take it for an update: rename the '
+            "file or folder, or start from inside the folder"
+        )
+    return path

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deep_bottleneck.cluster.submission import Submission
-from deep_bottleneck.errors import RecordError, exit_on
+from deep_bottleneck.errors import ConfigError, RecordError, exit_on
 
 
 def main(arguments: Sequence[str]) -> None:
     """Replace this process by the experiment, so that signals reach it."""
     folder, number = Path(arguments[0]), int(arguments[1])
-    with exit_on(RecordError):
+    with exit_on(ConfigError, RecordError):
         submission = Submission.read(folder)
-    command = submission.command(number)
+        command = submission.command(number)
     os.execve(command[0], command, submission.environment(number, os.environ))  # noqa: S606
 
 

@@ -1,5 +1,6 @@
 """One stored experiment."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,6 +16,8 @@ from deep_bottleneck.eval_tools.artifacts import Artifact, CSVArtifact, PNGArtif
 from deep_bottleneck.records.base import Entry, ExperimentId, RecordStore
 
 _MEASURES = "information_measures_"
+# such as "upper_0.001": no module is taken for the parameter of another one
+_STORED_NAME = re.compile(r"((.+?)_-?\d[\d.e+-]*)(?:_.*)?")
 
 
 class Experiment:
@@ -56,7 +59,10 @@ class Experiment:
 
     @property
     def status(self) -> str:
-        """QUEUED, RUNNING, COMPLETED, FAILED, INTERRUPTED, or LOST if it fell silent."""
+        """QUEUED, RUNNING, COMPLETED, FAILED, INTERRUPTED, TIMEOUT if it was told to end in time.
+
+        LOST if its process has ended without a word, or fell silent where nobody can ask for it.
+        """
         return self._entry.status
 
     @property
@@ -224,6 +230,12 @@ class Experiment:
 
 def _is_of(estimator: str | None, name: str, table: pd.DataFrame) -> bool:
     """Whether a table is one of an estimator's, by the name it is stored under or in its column."""
-    if estimator is None or name == estimator or name.startswith(f"{estimator}_"):
+    if estimator is None or estimator in _names(name):
         return True
     return "estimator" in table and bool((table["estimator"] == estimator).any())
+
+
+def _names(name: str) -> set[str]:
+    """What the estimator of a table is called: its module, with its parameter, with its options."""
+    found = _STORED_NAME.fullmatch(name)
+    return {name, *found.groups()} if found else {name}

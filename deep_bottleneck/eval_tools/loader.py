@@ -9,6 +9,7 @@ from typing import Any
 
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools.collection import ExperimentCollection
+from deep_bottleneck.eval_tools.configs import flat
 from deep_bottleneck.eval_tools.experiment import Experiment
 from deep_bottleneck.mongo import ENV_FILE, mongo_settings, settings_of_uri
 from deep_bottleneck.records.base import ExperimentId, RecordStore, as_id
@@ -81,9 +82,13 @@ class ExperimentLoader:
             name: of its config file without ".json", such as "cohort_05".
         """
         query = {"name": re.compile(f"^{re.escape(name)}(_|$)")}
-        completed = self.find(query, status="COMPLETED").ids
-        entries = self.store.entries(completed)
-        last = {entries[id_].name: id_ for id_ in completed}
+        completed = self.find(query, status="COMPLETED")
+        entries = self.store.entries(completed.ids)
+        last = {
+            entries[id_].name: id_
+            for id_, config in completed.configs.items()
+            if _is_of_sweep(name, entries[id_].name, config)
+        }
         return ExperimentCollection(self.store, last.values())
 
     def find_by_config_key(self, key: str, pattern: str) -> ExperimentCollection:
@@ -104,7 +109,7 @@ class ExperimentLoader:
             equal: what hyperparameters, metrics or fields must be, such as status="COMPLETED".
 
         Raises:
-            ValueError: if the query has an unknown operator.
+            ValueError: if the query has an unknown operator, or one that takes a list has none.
         """
         return self.find_all().filter(query, **equal)
 
@@ -123,6 +128,13 @@ class ExperimentLoader:
     def find_all(self) -> ExperimentCollection:
         """Every experiment, by its id."""
         return ExperimentCollection(self.store, None)
+
+
+def _is_of_sweep(sweep: str, name: str, config: Mapping[str, Any]) -> bool:
+    """Whether an experiment is called like a sweep, and after that like what the sweep varies."""
+    varied = name.removeprefix(sweep).removeprefix("_")
+    keys = {part for key in flat(config) for part in key.split(".")}
+    return not varied or varied.startswith(tuple(f"{key}-" for key in keys))
 
 
 def _store(mongo_uri: str | None, db_name: str | None, path: str | Path | None) -> RecordStore:

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ def select(query: Mapping[str, Any], fields: Fields) -> set[ExperimentId]:
         fields: the experiments that are asked.
 
     Raises:
-        ValueError: if the query has an unknown operator.
+        ValueError: if the query has an unknown operator, or one that takes a list has none.
     """
     chosen = set(fields.column("id"))
     for key, condition in query.items():
@@ -105,6 +105,13 @@ def _regex(value: Any, argument: tuple[str, str]) -> bool:
     return _found(value, re.compile(pattern, flags))
 
 
+def _in(value: Any, allowed: Any) -> bool:
+    is_list = isinstance(allowed, Collection) and not isinstance(allowed, str)
+    if not is_list:
+        raise ValueError(f"$in and $nin take a list of values, not {allowed!r}")
+    return any(_equal(value, one) for one in allowed)
+
+
 _OPERATORS: dict[str, Matches] = {
     "$eq": _equal,
     "$ne": lambda value, other: not _equal(value, other),
@@ -112,8 +119,8 @@ _OPERATORS: dict[str, Matches] = {
     "$gte": _comparison(operator.ge),
     "$lt": _comparison(operator.lt),
     "$lte": _comparison(operator.le),
-    "$in": lambda value, allowed: any(_equal(value, one) for one in allowed),
-    "$nin": lambda value, refused: not any(_equal(value, one) for one in refused),
+    "$in": _in,
+    "$nin": lambda value, refused: not _in(value, refused),
     "$exists": lambda value, wanted: (value is not MISSING) == bool(wanted),
     "$regex": _regex,
     "$not": lambda value, condition: not _matches(value, condition),

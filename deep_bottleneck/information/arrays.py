@@ -15,7 +15,9 @@ def as_tensor(array: Array) -> torch.Tensor:
     """The array as a detached tensor on the device it lies on, without a copy where possible."""
     if isinstance(array, torch.Tensor):
         return array.detach()
-    return torch.as_tensor(np.asarray(array))
+    values = np.asarray(array)
+    # torch knows no array that is read backwards
+    return torch.as_tensor(values.copy() if min(values.strides, default=0) < 0 else values)
 
 
 def as_labels(labels: Array, n_examples: int) -> torch.Tensor:

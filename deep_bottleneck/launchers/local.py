@@ -16,9 +16,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import FrameType
 
-from deep_bottleneck.cluster.submission import Submission, this_process
-from deep_bottleneck.errors import EXIT_STATUS
+from deep_bottleneck.cluster.submission import Submission, check_configs
+from deep_bottleneck.errors import EXIT_STATUS, DeepBottleneckError
 from deep_bottleneck.interfaces import Job, Launcher, LaunchOptions, Outcome
+from deep_bottleneck.processes import this_process
 from deep_bottleneck.records.base import LOST
 
 logger = logging.getLogger(__name__)
@@ -43,19 +44,26 @@ class LocalLauncher:
         self._processes: set[subprocess.Popen[bytes]] = set()
 
     def preview(self, jobs: Sequence[Job]) -> str:
-        """Nothing: the commands are those of the README."""
+        """Nothing: the commands are those of the README.
+
+        Raises:
+            ConfigError: if an experiment cannot be given its config.
+        """
+        check_configs(jobs)
         return ""
 
     def launch(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Run all jobs; Ctrl-C ends those that run and starts no more.
 
         Raises:
-            ConfigError: if the output folder cannot be written.
+            ConfigError: if the output folder cannot be written, or an experiment cannot be given
+                its config.
         """
         if not jobs:
             return []
         submission = Submission.create(self._options, PATH, jobs)
-        submission = replace(submission, job=this_process())
+        job = f"{os.uname().nodename}:{os.getpid()}"
+        submission = replace(submission, job=job, process=this_process())
         submission.write()
         with self._passing_on_termination(), ThreadPoolExecutor(self._at_a_time) as pool:
             running = [
@@ -92,7 +100,11 @@ class LocalLauncher:
             return Outcome(job, None, "NOT STARTED", 0.0)
         logger.info("Starting %s", job.name)
         start = time.monotonic()
-        exit_status = self._start_and_wait(submission, number)
+        try:
+            exit_status = self._start_and_wait(submission, number)
+        except (DeepBottleneckError, OSError) as error:
+            logger.warning("%s could not be started: %s", job.name, error)
+            return Outcome(job, None, "FAILED", time.monotonic() - start)
         seconds = time.monotonic() - start
         report = submission.report(number)
         if report is None:

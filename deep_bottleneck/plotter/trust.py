@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.style import described, styled
 
-TABLE_PREFIX = "trust_"
 CHECKS = {
     "estimate": "o",
     "parameter halved": "v",
@@ -36,11 +35,12 @@ class Trust(BasePlotter):
     """
 
     def plot(self, results: Results) -> dict[str, Figure]:
-        """One figure `trust_plot_<name>` for each table `trust_<name>`."""
+        """One figure `trust_plot_<name>` for each table of information with a `trust_<name>`."""
+        reports = {name: results.stored.get(f"trust_{name}") for name in results.tables}
         return {
-            f"trust_plot_{name.removeprefix(TABLE_PREFIX)}": trust(report)
-            for name, report in results.stored.items()
-            if name.startswith(TABLE_PREFIX) and not report.empty
+            f"trust_plot_{name}": trust(report)
+            for name, report in reports.items()
+            if report is not None and not report.empty
         }
 
 

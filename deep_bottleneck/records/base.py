@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import pandas as pd
 
-from deep_bottleneck.processes import is_gone
+from deep_bottleneck.processes import is_alive
 
 ExperimentId = int | str
 
@@ -82,8 +82,8 @@ class Entry:
         result: what the experiment returned.
         artifacts: the names of its artifacts.
         details: everything else that Sacred stores: "experiment", "host", "meta", ...
-        process_gone: whether it should have been running, but its process was on this machine and
-            had ended.
+        process_alive: whether it should have been running and its process was there; None where
+            nobody could know.
     """
 
     id: ExperimentId
@@ -94,17 +94,21 @@ class Entry:
     result: Any
     artifacts: tuple[str, ...]
     details: Mapping[str, Any] = field(repr=False)
-    process_gone: bool = False
+    process_alive: bool | None = None
 
     @property
     def status(self) -> str:
-        """The stored status, but LOST for an experiment that should be running and does not."""
-        if self.process_gone:
-            return LOST
-        last_sign = self.heartbeat or self.start_time
-        if self.stored_status != RUNNING or last_sign is None:
+        """The stored status, but LOST for an experiment that should be running and does not.
+
+        Its process tells, or else the time since its last sign.
+        """
+        if self.stored_status != RUNNING:
             return self.stored_status
-        return LOST if datetime.now(UTC) - last_sign > LOST_AFTER else RUNNING
+        alive = self.process_alive
+        last_sign = self.heartbeat or self.start_time
+        if alive is None:
+            alive = last_sign is None or datetime.now(UTC) - last_sign <= LOST_AFTER
+        return RUNNING if alive else LOST
 
     @property
     def name(self) -> str:
@@ -132,14 +136,14 @@ class Entry:
         return self.details.get("experiment") or {}
 
 
-def process_gone(run: Mapping[str, Any]) -> bool:
-    """Whether an experiment should be running, but its process was on this machine and has ended.
+def process_alive(run: Mapping[str, Any]) -> bool | None:
+    """Whether an experiment's process is there, None where nobody can know, or it has ended.
 
     Args:
         run: what Sacred stores of it.
     """
     process = (run.get("host") or {}).get("process") or ""
-    return run.get("status") == RUNNING and is_gone(process)
+    return is_alive(process) if run.get("status") == RUNNING else None
 
 
 class RecordStore(ABC):

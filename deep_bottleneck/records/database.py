@@ -29,7 +29,7 @@ from deep_bottleneck.records.base import (
     StoredFile,
     not_ended,
     notes_with,
-    process_gone,
+    process_alive,
     sort_key,
     utc,
 )
@@ -94,7 +94,7 @@ class DatabaseStore(RecordStore):
         """What is known of experiments."""
         fields = (*OF_TABLE, "experiment")
         runs = self._runs(ids, fields)
-        gone = [id_ for id_, run in runs.items() if process_gone(run)]
+        gone = [id_ for id_, run in runs.items() if process_alive(run) is False]
         if gone:
             # their processes may have stored their end since
             runs |= self._runs(gone, fields)
@@ -440,7 +440,7 @@ def _entry(run: Mapping[str, Any]) -> Entry:
         run.get("result"),
         tuple(entry["name"] for entry in run.get("artifacts") or ()),
         run,
-        process_gone(run),
+        process_alive(run),
     )
 
 

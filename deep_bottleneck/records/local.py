@@ -3,7 +3,8 @@
 import json
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,13 +25,13 @@ from deep_bottleneck.records.base import (
     as_id,
     not_ended,
     notes_with,
-    process_gone,
+    process_alive,
     sort_key,
     utc,
 )
 from deep_bottleneck.records.identity import identity_of
 from deep_bottleneck.records.summaries import read_summaries
-from deep_bottleneck.whole_file import write_whole
+from deep_bottleneck.whole_file import in_place_of, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -67,17 +68,17 @@ class LocalStore(RecordStore):
     def check(self, experiment_id: ExperimentId) -> None:
         """Make sure that an experiment is there and can be read."""
         self.config(experiment_id)
-        self._entry(experiment_id)
+        self.entry(experiment_id)
 
     def check_whole(self, experiment_id: ExperimentId) -> None:
         """Make sure that every file of an experiment can be read."""
         self.check(experiment_id)
-        self.series(experiment_id)
+        self._metrics(experiment_id, None)
         self.info(experiment_id)
 
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
         """What is known of experiments."""
-        return self._readable((id_, self._entry) for id_ in ids)
+        return self._readable((id_, self.entry) for id_ in ids)
 
     def configs(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
         """The hyperparameters of experiments."""
@@ -88,17 +89,7 @@ class LocalStore(RecordStore):
     ) -> dict[ExperimentId, dict[str, pd.Series]]:
         """Metrics of experiments."""
         wanted = None if names is None else set(names)
-
-        def read(experiment_id: ExperimentId) -> dict[str, pd.Series]:
-            return {
-                name: pd.Series(
-                    metric["values"], pd.Index(metric["steps"], name="step"), float, name
-                )
-                for name, metric in self.series(experiment_id).items()
-                if wanted is None or name in wanted
-            }
-
-        return self._readable((id_, read) for id_ in ids)
+        return self._readable((id_, partial(self._metrics, names=wanted)) for id_ in ids)
 
     def summaries(
         self, ids: Sequence[ExperimentId], names: Iterable[str]
@@ -109,17 +100,18 @@ class LocalStore(RecordStore):
         def read(experiment_id: ExperimentId) -> dict[str, MetricSummary]:
             path = self.folder_of(experiment_id) / METRICS_FILE
             found = read_summaries(path)
-            if found is None:
-                metrics = self.series(experiment_id)
-                chosen = metrics.keys() & wanted
-                return {name: MetricSummary.of(metrics[name]["values"]) for name in chosen}
-            return {name: MetricSummary(*found[name]) for name in found.keys() & wanted}
+            with reading(path):
+                if found is None:
+                    metrics = self.series(experiment_id)
+                    chosen = metrics.keys() & wanted
+                    return {name: MetricSummary.of(metrics[name]["values"]) for name in chosen}
+                return {name: MetricSummary(*found[name]) for name in found.keys() & wanted}
 
         return self._readable((id_, read) for id_ in ids)
 
     def files(self, experiment_id: ExperimentId) -> dict[str, StoredFile]:
         """The artifacts of an experiment whose file is there."""
-        entry = self._entry(experiment_id)
+        entry = self.entry(experiment_id)
         folder = self.folder_of(experiment_id)
         paths = [path for path in folder.iterdir() if path.name not in OWN_FILES]
         by_name = {path.stem: path for path in paths} | {path.name: path for path in paths}
@@ -131,20 +123,23 @@ class LocalStore(RecordStore):
 
     def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:
         """Add a copy of a file to the artifacts of an experiment that has ended."""
-        entry = self._entry(experiment_id)
+        entry = self.entry(experiment_id)
         target = self.folder_of(experiment_id) / artifact_file_name(name, path.suffix)
         if entry.stored_status == RUNNING:
             raise RecordError(not_ended(self, entry, "results can be attached"))
-        if name in entry.artifacts or target.exists():
+        if name in self.files(experiment_id) or target.exists():
             raise RecordError(f"{target.parent} has an artifact {name} already: choose a new name")
-        shutil.copyfile(path, target)
-        stored = read_json(target.parent / RUN_FILE)
-        stored.setdefault("artifacts", []).append(name)
-        write_json(target.parent / RUN_FILE, stored)
+        with in_place_of(target) as unfinished:
+            shutil.copyfile(path, unfinished)
+            # named first: a name without a file can be attached again after a kill
+            if name not in entry.artifacts:
+                stored = read_json(target.parent / RUN_FILE)
+                stored["artifacts"] = [*(stored.get("artifacts") or ()), name]
+                write_json(target.parent / RUN_FILE, stored)
 
     def tag(self, experiment_id: ExperimentId, tags: Sequence[str]) -> None:
         """Replace the tags of an experiment that has ended."""
-        entry = self._entry(experiment_id)
+        entry = self.entry(experiment_id)
         path = self.folder_of(experiment_id) / RUN_FILE
         if entry.stored_status == RUNNING:
             raise RecordError(not_ended(self, entry, "tags can be changed"))
@@ -161,7 +156,7 @@ class LocalStore(RecordStore):
 
     def mark_lost(self, experiment_id: ExperimentId) -> None:
         """Store that an experiment is LOST, and ended when it last gave a sign."""
-        entry = self._entry(experiment_id)
+        entry = self.entry(experiment_id)
         path = self.folder_of(experiment_id) / RUN_FILE
         if entry.status != LOST:
             raise RecordError(f"{path.parent}: the experiment is {entry.status}, not {LOST}")
@@ -176,8 +171,14 @@ class LocalStore(RecordStore):
 
     def identities(self) -> dict[str, ExperimentId]:
         """The ids of all readable experiments by what makes them the same in every store."""
-        documents = self._readable((id_, self.document) for id_ in self.ids())
-        return {identity_of(document, id_): id_ for id_, document in documents.items()}
+
+        def read(experiment_id: ExperimentId) -> str:
+            document = self.document(experiment_id)
+            with reading(self.folder_of(experiment_id) / RUN_FILE):
+                return identity_of(document, experiment_id)
+
+        identities = self._readable((id_, read) for id_ in self.ids())
+        return {identity: id_ for id_, identity in identities.items()}
 
     def adopt(self, folder: Path, preferred: ExperimentId) -> ExperimentId:
         """Move a complete record here, under its id or the next number that is free.
@@ -207,6 +208,29 @@ class LocalStore(RecordStore):
         """
         return read_json(self.folder_of(experiment_id) / RUN_FILE)
 
+    def entry(self, experiment_id: ExperimentId) -> Entry:
+        """What is known of an experiment.
+
+        Raises:
+            RecordError: if it is not there, or cannot be read.
+        """
+        stored = self.document(experiment_id)
+        with reading(self.folder_of(experiment_id) / RUN_FILE):
+            if process_alive(stored) is False:
+                # the process may have stored its end since
+                stored = self.document(experiment_id)
+            return Entry(
+                experiment_id,
+                stored.get("status", ""),
+                utc(stored.get("start_time")),
+                utc(stored.get("stop_time")),
+                utc(stored.get("heartbeat")),
+                stored.get("result"),
+                tuple(stored.get("artifacts") or ()),
+                stored,
+                process_alive(stored),
+            )
+
     def config(self, experiment_id: ExperimentId) -> dict[str, Any]:
         """The hyperparameters of an experiment.
 
@@ -235,26 +259,17 @@ class LocalStore(RecordStore):
         path = self.folder_of(experiment_id) / file_name
         return read_json(path) if path.exists() else {}
 
-    def _entry(self, experiment_id: ExperimentId) -> Entry:
-        stored = self.document(experiment_id)
-        if process_gone(stored):
-            # the process may have stored its end since
-            stored = self.document(experiment_id)
-        try:
-            return Entry(
-                experiment_id,
-                stored.get("status", ""),
-                utc(stored.get("start_time")),
-                utc(stored.get("stop_time")),
-                utc(stored.get("heartbeat")),
-                stored.get("result"),
-                tuple(stored.get("artifacts", ())),
-                stored,
-                process_gone(stored),
-            )
-        except (TypeError, ValueError) as error:
-            path = self.folder_of(experiment_id) / RUN_FILE
-            raise RecordError(f"{path} cannot be read: {error}") from None
+    def _metrics(
+        self, experiment_id: ExperimentId, names: Container[str] | None
+    ) -> dict[str, pd.Series]:
+        with reading(self.folder_of(experiment_id) / METRICS_FILE):
+            return {
+                name: pd.Series(
+                    metric["values"], pd.Index(metric["steps"], name="step"), float, name
+                )
+                for name, metric in self.series(experiment_id).items()
+                if names is None or name in names
+            }
 
     @staticmethod
     def _readable(readers: Iterator[tuple[ExperimentId, Any]]) -> dict[ExperimentId, Any]:
@@ -270,6 +285,21 @@ class LocalStore(RecordStore):
 
 def _open(path: Path) -> BinaryIO:
     return path.open("rb")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say in one sentence what in a file is not as it should be.
+
+    Raises:
+        RecordError: if something is missing, or is of another kind.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise RecordError(f"{path} cannot be read: {error} is missing") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read: {error}") from None
 
 
 def artifact_file_name(name: str, suffix: str) -> str:

@@ -47,8 +47,8 @@ def similarity_of_layers(
         epoch, other_epoch, layer, other_layer and similarity. What is not defined is NaN.
 
     Raises:
-        ValueError: if an epoch was not recorded, or the recordings are not of the same examples,
-            or have no run in common.
+        ValueError: if an epoch was not recorded, or the recordings are empty, not of the same
+            examples, or have no run in common.
     """
     other = _same_examples(recording, other)
     first = _runs_at(recording, epoch)
@@ -99,7 +99,7 @@ def similarity_to_final(
         One row for each run, epoch and layer, with the columns of `similarity_of_layers`.
 
     Raises:
-        ValueError: if the recordings are not of the same examples.
+        ValueError: if the recording that is compared with is empty, or is not of the same examples.
     """
     other = _same_examples(recording, other)
     last = _runs_at(other, None)
@@ -187,10 +187,12 @@ def _same_examples(recording: Activations, other: Activations | None) -> Activat
 
 def _runs_at(recording: Activations, epoch: int | None) -> dict[int, int]:
     """The epoch of each run: this one, or the last that the run has."""
+    if not recording.epochs:
+        raise ValueError("the recording is empty: no epoch of any run was recorded")
     if epoch is not None and epoch not in recording.epochs:
         raise ValueError(
             f"epoch {epoch} was not recorded; the nearest that was is "
-            f"{min(recording.epochs, key=lambda known: abs(known - epoch), default=None)}"
+            f"{min(recording.epochs, key=lambda known: abs(known - epoch))}"
         )
     epochs = recording.epochs if epoch is None else [epoch]
     found = {run: known for known in epochs for run in recording.runs(known).tolist()}

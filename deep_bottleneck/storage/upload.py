@@ -9,7 +9,7 @@ from deep_bottleneck.errors import RecordError
 from deep_bottleneck.records.base import NOTES, RUNNING, ExperimentId, has_later_tags, utc
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.identity import IDENTITY, identity_of
-from deep_bottleneck.records.local import OUTPUT_FILE, LocalStore
+from deep_bottleneck.records.local import METRICS_FILE, OUTPUT_FILE, LocalStore, reading
 from deep_bottleneck.storage.transfer import Transfer
 
 logger = logging.getLogger(__name__)
@@ -34,10 +34,11 @@ def upload(source: LocalStore, target: DatabaseStore) -> Iterator[Transfer]:
     there = target.identities()
     for id_ in source.ids():
         try:
+            source.check_whole(id_)
             document = source.document(id_)
             upload_one = _Upload(source, target, id_)
-            running = source.entries([id_])[id_].status == RUNNING
-        except (RecordError, KeyError) as error:
+            running = source.entry(id_).status == RUNNING
+        except RecordError as error:
             yield Transfer(id_, None, str(error), failed=True)
             continue
         identity = identity_of(document, id_)
@@ -71,7 +72,14 @@ class _Upload:
         self._target = target
         self._id = id_
         self._config, self._info = source.config(id_), source.info(id_)
-        self._series = source.series(id_)
+        with reading(source.folder_of(id_) / METRICS_FILE):
+            self._series = {
+                name: {
+                    **{part: metric[part] for part in ("steps", "values")},
+                    "timestamps": [_time(time) for time in metric["timestamps"]],
+                }
+                for name, metric in source.series(id_).items()
+            }
 
     def ended(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The `run.json` and its neighbours as Sacred has them in the collection "runs"."""
@@ -104,10 +112,7 @@ class _Upload:
         """Store the metrics that have other values than there."""
         stored = self._target.metrics([stored_id])[stored_id]
         missing = {
-            name: {
-                **{part: metric[part] for part in ("steps", "values")},
-                "timestamps": [_time(time) for time in metric["timestamps"]],
-            }
+            name: metric
             for name, metric in self._series.items()
             if name not in stored or len(stored[name]) != len(metric["values"])
         }

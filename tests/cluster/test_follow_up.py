@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from deep_bottleneck import processes
 from deep_bottleneck.cluster import follow_up
 from deep_bottleneck.cluster.scheduler import Listed
-from deep_bottleneck.cluster.submission import Submission, this_process
+from deep_bottleneck.cluster.submission import Submission
+from deep_bottleneck.processes import this_process
 
 
 class FakeScheduler:
@@ -101,7 +101,7 @@ def test_what_has_ended_without_a_word_on_this_machine_is_lost_at_once(
     scheduler, states, tell, ended_process
 ):
     tell(1, "RUNNING", process=ended_process, epoch=3)
-    tell(2, "RUNNING", process=processes.this_process())
+    tell(2, "RUNNING", process=this_process())
     tell(3, "TIMEOUT", process=ended_process)
 
     assert [state for state, _ in states()[0]] == ["lost", "unknown", "timeout", "unknown"]
@@ -127,10 +127,10 @@ def test_what_is_listed_but_shows_no_life_is_unknown_and_can_be_cancelled(
 def test_an_end_that_is_told_while_we_look_counts(submission, tell, ended_process, monkeypatch):
     def tells_its_end(process):
         tell(1, "COMPLETED", process=process)
-        return True
+        return False
 
     tell(1, "RUNNING", process=ended_process)
-    monkeypatch.setattr("deep_bottleneck.cluster.submission.is_gone", tells_its_end)
+    monkeypatch.setattr("deep_bottleneck.cluster.submission.is_alive", tells_its_end)
 
     assert submission.report(1).status == "COMPLETED"
 
@@ -212,33 +212,74 @@ def test_only_what_may_still_run_is_left_alone_by_a_resume(scheduler, tell, jobs
     assert active == {follow_up.key(jobs[1]), follow_up.key(jobs[3])}
 
 
-@pytest.mark.parametrize(
-    ("process", "expected"),
-    [
-        (this_process(), ["completed", "running", "queued", "queued"]),
-        (f"{os.uname().nodename}:{2**22 + 1}", ["completed", "running", "lost", "lost"]),
-        ("elsewhere:1", ["completed", "running", "queued", "queued"]),
-    ],
-    ids=["this process", "ended", "elsewhere"],
-)
-def test_a_local_launch_lives_as_long_as_its_process(submission, tell, states, process, expected):
-    replace(submission, launcher="launchers.local", job=process).write()
-    tell(1, "COMPLETED")
-    tell(2, "RUNNING")
+@pytest.fixture
+def local_launch(submission):
+    """Makes the launch one on this or another machine, whose process is this one, has ended, ..."""
 
-    assert [state for state, _ in states()[0]] == expected
+    def local_launch(process):
+        local = replace(submission, launcher="launchers.local", job="vm:779", process=process)
+        local.write()
+
+    return local_launch
 
 
-@pytest.mark.parametrize(
-    "process", [this_process(), "elsewhere:1"], ids=["this process", "elsewhere"]
-)
-def test_a_local_launch_that_is_not_heard_of_is_lost(submission, tell, states, process, tmp_path):
-    replace(submission, launcher="launchers.local", job=process).write()
-    tell(2, "RUNNING")
+def fall_silent(submission):
     for path in [*submission.folder.rglob("*"), submission.folder]:
         os.utime(path, (0, 0))
 
-    assert {state for state, _ in states()[0]} == {"lost"}
+
+def test_a_local_launch_goes_on_while_its_process_is_there(
+    submission, local_launch, tell, states, tmp_path, jobs
+):
+    """Between two experiments nothing else tells that it does."""
+    local_launch(this_process())
+    tell(1, "COMPLETED")
+    fall_silent(submission)
+
+    assert [state for state, _ in states()[0]] == ["completed", "queued", "queued", "queued"]
+    assert follow_up.active_jobs(tmp_path / "output") == set(map(follow_up.key, jobs[1:]))
+
+
+def test_a_local_launch_ends_with_its_process(
+    submission, local_launch, tell, states, ended_process
+):
+    local_launch(ended_process)
+    tell(1, "COMPLETED")
+    tell(2, "RUNNING")
+
+    assert [state for state, _ in states()[0]] == ["completed", "running", "lost", "lost"]
+
+
+def test_an_experiment_may_outlive_the_launch(
+    submission, local_launch, tell, states, ended_process
+):
+    local_launch(ended_process)
+    tell(2, "RUNNING", process=this_process())
+    fall_silent(submission)
+
+    assert [state for state, _ in states()[0]] == ["lost", "running", "lost", "lost"]
+
+
+@pytest.mark.parametrize("process", ["", "elsewhere/pid:[1]/1/1"])
+def test_a_local_launch_elsewhere_goes_on_while_it_is_heard_of(
+    submission, local_launch, tell, states, process
+):
+    local_launch(process)
+    tell(1, "COMPLETED")
+    tell(2, "RUNNING")
+
+    assert [state for state, _ in states()[0]] == ["completed", "running", "queued", "queued"]
+    fall_silent(submission)
+    assert [state for state, _ in states()[0]] == ["completed", "lost", "lost", "lost"]
+
+
+def test_what_is_silent_on_a_cluster_is_not_lost_while_its_process_is_there(
+    scheduler, states, tell, submission
+):
+    tell(1, "RUNNING", process=this_process())
+    fall_silent(submission)
+
+    assert states()[0][0] == ("unknown", "")
 
 
 def test_a_scheduler_that_is_not_on_this_machine_is_no_reason_to_stop(

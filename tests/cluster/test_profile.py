@@ -22,6 +22,14 @@ def test_the_command_line_changes_a_profile_of_ones_own(write):
     assert profile.seconds == 5400
 
 
+def test_names_may_be_numbers(write):
+    path = write("mine.json", queue=7, conda="base")
+
+    profile = load_profile(PROFILES, str(path), ["account=12345", "conda=311"])
+
+    assert (profile.queue, profile.account, profile.conda) == ("7", "12345", "311")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -31,6 +39,8 @@ def test_the_command_line_changes_a_profile_of_ones_own(write):
         ("memory=lots", '"memory" is "lots": expected one like "4G"'),
         ("cpus=0", '"cpus" is 0: Input should be greater than 0'),
         ("cpus", "should be KEY=VALUE"),
+        ("gpus={1}", r'"gpus" is "\{1\}": Input should be a valid integer'),
+        ("queue=[1]", r'"queue" is \[1\]: Input should be a valid string'),
     ],
 )
 def test_a_mistake_is_one_sentence(change, sentence):

@@ -1,11 +1,15 @@
+import importlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from deep_bottleneck.cluster.submission import Submission, submissions
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_what_is_written_is_read(submission, tmp_path):
@@ -53,6 +57,44 @@ def test_a_task_that_is_started_again_goes_on_with_the_same_seed(submission, tel
     assert submission.command(2)[-1] == "seed=5"
     assert submission.environment(2, {})["DEEP_BOTTLENECK_CONTINUE"] == f"{tmp_path}/runs/12"
     assert "DEEP_BOTTLENECK_CONTINUE" not in submission.environment(1, {})
+
+
+def test_a_task_that_goes_on_from_a_record_that_is_gone_is_one_sentence(options, jobs, tmp_path):
+    job = replace(jobs[0], continues=tmp_path / "runs" / "77")
+    submission = Submission.create(options, "launchers.local", [job])
+
+    with pytest.raises(RecordError, match=r"77 is no experiment: there is no config\.json"):
+        submission.command(1)
+
+
+def test_a_config_in_a_folder_with_an_equals_sign_is_given_from_inside(
+    options, tmp_path, monkeypatch
+):
+    folder = tmp_path / "lr=0.1"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    submission = Submission.create(options, "launchers.local", [Job("x", Path("x.json"))])
+
+    assert submission.command(1)[-1] == "x.json"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r'lr=0.1/x.json has a "=" in its path, so Sacred would'):
+        submission.command(1)
+
+
+@pytest.mark.parametrize("config", ["lr=0.1/x.json", "lr=0.1.json"])
+@pytest.mark.parametrize("launcher", ["local", "slurm"])
+def test_a_config_that_no_experiment_can_be_given_is_refused_at_once(
+    options, monkeypatch, tmp_path, launcher, config
+):
+    chosen = replace(options, experiment_script=ROOT / "experiment.py")
+    module = importlib.import_module(f"deep_bottleneck.launchers.{launcher}")
+    jobs = [Job("x", tmp_path / config)]
+
+    for attempt in (module.load(chosen).preview, module.load(chosen).launch):
+        with pytest.raises(ConfigError, match="rename the file or folder"):
+            attempt(jobs)
+    assert not options.output.exists()
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", '{"tasks": []}'])

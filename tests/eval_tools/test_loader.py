@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -31,6 +32,29 @@ def test_experiments_are_found_by_name_and_hyperparameter(loader):
 def test_of_a_sweep_the_last_completed_experiment_of_each_name_is_found(loader):
     assert loader.find_sweep("deep-bottleneck").ids == [3]
     assert loader.find_sweep("deep").ids == []
+
+
+def test_a_sweep_is_told_from_another_whose_name_begins_like_it(tmp_path):
+    names = [
+        "cohort_1",
+        "cohort_1_epochs-10",
+        "cohort_1_label_noise-0.5_seed-2",
+        "cohort_1_long",
+        "cohort_1_long_epochs-10",
+        "cohort_1_seed",
+    ]
+    config = {"epochs": 10, "dataset_options": {"label_noise": 0.5}, "seed": 2}
+    for id_, name in enumerate(names, 1):
+        folder = tmp_path / str(id_)
+        folder.mkdir()
+        run = {"status": "COMPLETED", "experiment": {"name": name}}
+        (folder / "run.json").write_text(json.dumps(run))
+        (folder / "config.json").write_text(json.dumps(config))
+
+    loader = ExperimentLoader(path=tmp_path)
+
+    assert loader.find_sweep("cohort_1").ids == [1, 2, 3]
+    assert loader.find_sweep("cohort_1_long").ids == [4, 5]
 
 
 def test_the_latest_come_first(loader):
@@ -73,6 +97,13 @@ def test_keywords_are_what_must_be_equal(loader):
 def test_an_unknown_operator_is_named(loader, query):
     with pytest.raises(ValueError, match=r"\$(near|xor) is no operator"):
         loader.find(query)
+
+
+@pytest.mark.parametrize("operator", ["$in", "$nin"])
+@pytest.mark.parametrize("value", [5, "tanh", None])
+def test_an_operator_that_takes_a_list_says_so(loader, operator, value):
+    with pytest.raises(ValueError, match=r"\$in and \$nin take a list of values, not"):
+        loader.find({"epochs": {operator: value}})
 
 
 def test_settings_come_from_the_environment(places, monkeypatch):

@@ -1,9 +1,11 @@
+import json
 import shutil
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from stored_experiments import measures
 
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools import ExperimentLoader
@@ -79,6 +81,70 @@ def test_information_measures_are_one_tidy_table(loader):
         experiment.information_measures(part="train")
     with pytest.raises(RecordError, match="of the test data by edge"):
         experiment.information_measures("edge")
+
+
+@pytest.fixture
+def experiment_of(tmp_path):
+    """An experiment with tables of these estimators, by the name they are stored under."""
+
+    def experiment_of(methods):
+        folder = tmp_path / "1"
+        folder.mkdir()
+        tables = {f"information_measures_{name}_test": method for name, method in methods.items()}
+        run = {"status": "COMPLETED", "artifacts": list(tables)}
+        (folder / "run.json").write_text(json.dumps(run))
+        (folder / "config.json").write_text("{}")
+        for name, method in tables.items():
+            table = measures({"nested": {"depth": 1}}, method)
+            table.to_csv(folder / f"{name}.csv", index=False)
+        return ExperimentLoader(path=tmp_path).find_by_id(1)
+
+    return experiment_of
+
+
+@pytest.mark.parametrize(
+    ("estimator", "methods"),
+    [
+        ("binning", ["binning"]),
+        ("binning_global", ["binning (global)"]),
+        ("binning (adaptive)", ["binning (adaptive)"]),
+        ("edge", ["edge"]),
+        ("edge_published", ["edge (published)"]),
+        ("upper", ["upper", "upper", "upper"]),
+        ("upper_0.1", ["upper"]),
+        ("kraskov", ["kraskov"]),
+        ("kraskov_3", ["kraskov"]),
+        ("kraskov_3_algorithm_2", ["kraskov"]),
+    ],
+)
+def test_of_estimators_with_similar_names_the_one_that_is_named_is_meant(
+    experiment_of, estimator, methods
+):
+    experiment = experiment_of(
+        {
+            "binning": "binning",
+            "binning_global": "binning (global)",
+            "binning_adaptive_30": "binning (adaptive)",
+            "edge": "edge",
+            "edge_published": "edge (published)",
+            "upper": "upper",
+            "upper_0.1": "upper",
+            "upper_1e-05": "upper",
+            "kraskov_3_algorithm_2": "kraskov",
+        }
+    )
+
+    found = experiment.information_measures(estimator)["estimator"]
+
+    assert list(found[::12]) == methods
+
+
+@pytest.mark.parametrize("estimator", ["upper_0", "upper_0.", "kraskov_3_algorithm", "bin"])
+def test_a_part_of_a_name_means_no_estimator(experiment_of, estimator):
+    experiment = experiment_of({"upper_0.1": "upper", "kraskov_3_algorithm_2": "kraskov"})
+
+    with pytest.raises(RecordError, match=f"of the test data by {estimator}"):
+        experiment.information_measures(estimator)
 
 
 def test_results_are_attached_afterwards(loader, tmp_path):

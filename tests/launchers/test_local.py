@@ -9,6 +9,7 @@ import pytest
 from deep_bottleneck.cluster.submission import submissions
 from deep_bottleneck.interfaces import Job, LaunchOptions
 from deep_bottleneck.launchers import local
+from deep_bottleneck.processes import this_process
 
 SCRIPT = """
 import json, os, sys, time
@@ -29,11 +30,12 @@ def launch(tmp_path):
     """Launches configs whose experiments sleep for half a second, and reads their logs."""
     (tmp_path / "experiment.py").write_text(SCRIPT)
 
-    def launch(configs, **options):
+    def launch(configs, continues=None, **options):
         chosen = LaunchOptions(
             tmp_path / "experiment.py", "test", tmp_path / "output", tmp_path / "runs", **options
         )
-        jobs = [Job(name, tmp_path / name) for name in configs]
+        before = continues or {}
+        jobs = [Job(name, tmp_path / name, continues=before.get(name)) for name in configs]
         outcomes = local.load(chosen).launch(jobs)
         (submission,) = submissions(tmp_path / "output")
         logs = map(submission.log_path, range(1, len(jobs) + 1))
@@ -64,6 +66,24 @@ def test_one_that_fails_does_not_stop_the_others(launch):
     outcomes, _ = launch(["bad_1.json", "invalid_2.json", "3.json"], at_a_time=2)
 
     assert [outcome.status for outcome in outcomes] == ["FAILED", "INVALID", "COMPLETED"]
+
+
+def test_one_that_cannot_be_started_does_not_stop_the_others(tmp_path, launch, caplog):
+    configs = {"1.json": None, "2.json": tmp_path / "runs" / "77", "3.json": None}
+
+    outcomes, _ = launch(configs, continues=configs)
+
+    assert [outcome.status for outcome in outcomes] == ["COMPLETED", "FAILED", "COMPLETED"]
+    assert "2.json could not be started" in caplog.text
+    assert "77 is no experiment: there is no config.json" in caplog.text
+
+
+def test_who_asks_for_the_status_can_ask_for_the_process(launch, tmp_path):
+    launch(["1.json"])
+
+    (submission,) = submissions(tmp_path / "output")
+    assert submission.process == this_process()
+    assert submission.job.endswith(f":{os.getpid()}")
 
 
 def test_nothing_to_do_leaves_nothing(tmp_path):

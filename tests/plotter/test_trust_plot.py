@@ -1,4 +1,5 @@
 import pandas as pd
+from measured import metrics, table
 
 from deep_bottleneck.interfaces import Results
 from deep_bottleneck.plotter import trust
@@ -27,7 +28,8 @@ def report():
 
 
 def test_one_picture_for_each_report():
-    results = Results({}, pd.DataFrame(), stored={"trust_test": report(), "other": report()})
+    stored = {"trust_test": report(), "trust_region": pd.DataFrame({"radius": [1.0]})}
+    results = Results({"test": table(), "full": table()}, metrics(), stored=stored)
 
     assert list(trust.load().plot(results)) == ["trust_plot_test"]
 
@@ -51,6 +53,7 @@ def test_what_is_drawn():
 
 
 def test_an_empty_report_is_not_drawn():
-    results = Results({}, pd.DataFrame(), stored={"trust_test": report().iloc[:0]})
+    stored = {"trust_test": report().iloc[:0]}
+    results = Results({"test": table().iloc[:0]}, metrics(), stored=stored)
 
     assert trust.load().plot(results) == {}

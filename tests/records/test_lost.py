@@ -11,6 +11,8 @@ from deep_bottleneck.records import base
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.local import LocalStore
 
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
 
 class Local:
     def __init__(self, folder):
@@ -63,12 +65,26 @@ def test_whose_process_runs_or_is_elsewhere_is_not(record, host):
     assert status(record) == "RUNNING"
 
 
+def test_whose_process_runs_is_not_lost_however_long_it_is_silent(record):
+    """Such as on a laptop that has slept."""
+    record.note(status="RUNNING", heartbeat=LONG_AGO, host={"process": this_process()})
+
+    assert status(record) == "RUNNING"
+
+
+@pytest.mark.parametrize("host", [None, {"process": "elsewhere"}])
+def test_whose_process_nobody_can_ask_is_lost_after_a_silence(record, host):
+    record.note(status="RUNNING", heartbeat=LONG_AGO, host=host)
+
+    assert status(record) == "LOST"
+
+
 def test_an_end_that_is_stored_while_we_look_counts(record, monkeypatch, ended_process):
     def stores_its_end(process):
         record.note(status="COMPLETED")
-        return True
+        return False
 
     note_running(record, {"process": ended_process})
-    monkeypatch.setattr(base, "is_gone", stores_its_end)
+    monkeypatch.setattr(base, "is_alive", stores_its_end)
 
     assert status(record) == "COMPLETED"

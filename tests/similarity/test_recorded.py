@@ -131,6 +131,15 @@ def test_bad_input():
         similarity_of_layers(recording, LinearCKA(), other=other)
 
 
+@pytest.mark.parametrize("compare", [similarity_of_layers, similarity_of_runs, similarity_to_final])
+def test_of_an_empty_recording_nothing_is_similar(compare):
+    recording = Recorded()
+    recording.epochs = ()
+
+    with pytest.raises(ValueError, match="the recording is empty: no epoch of any run"):
+        compare(recording, LinearCKA())
+
+
 def test_a_store_on_disk(tmp_path, tiny_dataset):
     generator = np.random.default_rng(0)
     path = tmp_path / "activations.h5"
