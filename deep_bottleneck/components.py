@@ -160,7 +160,7 @@ def _types_of_parameters(target: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of a function or of a class's `__init__`, none if they cannot be resolved."""
     try:
         return get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    except (NameError, TypeError):
+    except (AttributeError, NameError, SyntaxError, TypeError):
         return {}
 
 

@@ -3,17 +3,17 @@
 import json
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 
 def mistake(value: Any, annotation: Any) -> str:
     """What a value of JSON's types should be to have a type, "" if it has it.
 
-    A type that cannot be checked, such as a Protocol, has nothing against any value.
+    A type that cannot be checked, such as a class of one's own, has nothing against any value.
     """
     try:
-        adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+        adapter = TypeAdapter(annotation)
     except PydanticUserError:
         return ""
     try:

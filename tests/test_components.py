@@ -148,7 +148,10 @@ def test_lists_of_the_config_are_tuples_and_whole_numbers_are_numbers(my_lab):
     components.find("callbacks", "my_lab.typed", [1, ["a", "b"]]).check(())
 
 
-def test_annotations_that_cannot_be_checked_allow_everything(my_lab):
-    (my_lab / "free.py").write_text("def load(a: 'Nowhere', b=1): ...\n")
+@pytest.mark.parametrize("annotation", ["'Nowhere'", "np.float32", "'np.nothing'", "'a b'", "Own"])
+def test_annotations_that_cannot_be_checked_allow_everything(my_lab, annotation):
+    (my_lab / "free.py").write_text(
+        f"import numpy as np\nclass Own: ...\ndef load(a: {annotation}, b=1): ...\n"
+    )
 
     components.find("callbacks", "my_lab.free", ["x", "y"]).check(())
