@@ -70,7 +70,7 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
         raise RecordError(not_ended(records, entry, "it can be estimated again"))
     experiment = Experiment(records, experiment_id)
     config = Config.parse({**experiment.config, "estimator": list(estimator)}, str(folder))
-    parts = tuple(dict.fromkeys(config.calculate_mi_for))
+    parts = config.calculate_mi_for
     if not parts:
         raise RecordError(
             f'{folder} has "calculate_mi_for": []: there is no part of the data to estimate'

@@ -141,12 +141,6 @@ def test_estimators_that_have_measured_already_are_drawn_with_those_that_have_no
     assert "infoplane_interactive_upper_0.1_binning_0.07" in added
 
 
-def test_a_part_that_is_named_twice_is_estimated_once(record, estimated):
-    reestimate(record(calculate_mi_for=["train", "train"]), [UPPER])
-
-    assert estimated == ["train"]
-
-
 @pytest.mark.parametrize(
     ("stored", "sentence"),
     [
