@@ -190,8 +190,11 @@ def main() -> None:
     time_large(arguments.repeats)
     print_bias(500_000)
     time_recording(100)
-    import deep_ei
-
+    try:
+        import deep_ei
+    except ImportError:
+        print("deep-ei is not installed: nothing to compare with")
+        return
     print(f"{'':58s} {'deep-ei':>12s} {'ours':>11s} {'ratio':>8s}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
