@@ -229,10 +229,14 @@ class Experiment:
 
 
 def _is_of(estimator: str | None, name: str, table: pd.DataFrame) -> bool:
-    """Whether a table is one of an estimator's, by the name it is stored under or in its column."""
+    """Whether a table is one of an estimator's, by the name it is stored under or in its column.
+
+    The column says "binning (global)" where the module is `binning_global`.
+    """
     if estimator is None or estimator in _names(name):
         return True
-    return "estimator" in table and bool((table["estimator"] == estimator).any())
+    methods = set(table["estimator"]) if "estimator" in table else set()
+    return estimator in methods | {re.sub(r" \((\w+)\)", r"_\1", method) for method in methods}
 
 
 def _names(name: str) -> set[str]:

@@ -72,8 +72,16 @@ class ExperimentLoader:
         return ExperimentCollection(self.store, wanted)
 
     def find_by_name(self, pattern: str) -> ExperimentCollection:
-        """The experiments in whose name a regular expression is found."""
-        return self.find({"name": re.compile(pattern)})
+        """The experiments in whose name a regular expression is found.
+
+        Raises:
+            ValueError: if it is no regular expression.
+        """
+        try:
+            expression = re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        return self.find({"name": expression})
 
     def find_sweep(self, name: str) -> ExperimentCollection:
         """The completed experiments of a sweep; of those with equal names the last.

@@ -25,6 +25,8 @@ def test_experiments_are_found_by_name_and_hyperparameter(loader):
     assert loader.find_all().ids == [1, 2, 3, 4]
     assert loader.find_by_name("^deep-").ids == [1, 2, 3, 4]
     assert loader.find_by_name("shallow").ids == []
+    with pytest.raises(ValueError, match="is no regular expression"):
+        loader.find_by_name("(")
     assert loader.find_by_config_key("activation_fn", "^(relu|fails)$").ids == [3, 4]
     assert loader.find_by_config_key("nested.depth", "1").ids == [1, 2]
 

@@ -90,7 +90,10 @@ def experiment_of(tmp_path):
     def experiment_of(methods):
         folder = tmp_path / "1"
         folder.mkdir()
-        tables = {f"information_measures_{name}_test": method for name, method in methods.items()}
+        tables = {
+            "_".join(filter(None, ["information_measures", name, "test"])): method
+            for name, method in methods.items()
+        }
         run = {"status": "COMPLETED", "artifacts": list(tables)}
         (folder / "run.json").write_text(json.dumps(run))
         (folder / "config.json").write_text("{}")
@@ -137,6 +140,15 @@ def test_of_estimators_with_similar_names_the_one_that_is_named_is_meant(
     found = experiment.information_measures(estimator)["estimator"]
 
     assert list(found[::12]) == methods
+
+
+@pytest.mark.parametrize("estimator", ["binning_global", "binning (global)"])
+def test_the_only_estimator_is_found_by_its_module_and_its_method(experiment_of, estimator):
+    experiment = experiment_of({"": "binning (global)"})
+
+    assert set(experiment.information_measures(estimator)["estimator"]) == {"binning (global)"}
+    with pytest.raises(RecordError, match="by binning"):
+        experiment.information_measures("binning")
 
 
 @pytest.mark.parametrize("estimator", ["upper_0", "upper_0.", "kraskov_3_algorithm", "bin"])
