@@ -19,6 +19,7 @@ COLOR_MAP = "viridis"
 CATEGORY_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SPREAD_COLOR = "0.6"
 DPI = 150
+EXAMPLES = {"train": "{} training examples", "test": "{} test examples", "full": "all {} examples"}
 # at least so many epochs have colours, so that a single epoch has one too
 ONE_DECADE = 10
 
@@ -56,7 +57,7 @@ def described(row: pd.Series) -> str:
     """
     method = ", ".join(part for part in (row["estimator"], row["parameter"]) if part)
     bounds = f" ({row['bounds']})" if row["bounds"] not in (row["estimator"], "") else ""
-    examples = f"{row['n_examples']} {row['part']} examples"
+    examples = EXAMPLES[row["part"]].format(row["n_examples"])
     compression = "; compression is geometric" if row["geometric"] else ""
     return f"{method}{bounds}, {examples}{compression}"
 

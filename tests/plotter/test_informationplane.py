@@ -93,5 +93,5 @@ def test_the_title_says_how_and_of_what_it_was_estimated():
     title = informationplane.plane(table(), False, "T").axes[0].get_title()
 
     assert title == (
-        "binning, bin width 0.07 (estimate), 4096 train examples; compression is geometric"
+        "binning, bin width 0.07 (estimate), 4096 training examples; compression is geometric"
     )

@@ -75,7 +75,8 @@ def test_one_page_with_all_values_by_epoch_run_and_layer(two_parts):
         np.testing.assert_allclose(np.ravel(of_part["x"]), expected["MI_XM"], atol=1e-4)
         np.testing.assert_allclose(np.ravel(of_part["y"]), expected["MI_YM"], atol=1e-4)
         assert of_part["ceiling"] == 12
-        assert f"4096 {part} examples; compression is geometric" in of_part["description"]
+        name = {"train": "training", "test": "test"}[part]
+        assert f"4096 {name} examples; compression is geometric" in of_part["description"]
     np.testing.assert_allclose(found["accuracy"]["train"][3], [0.52, 0.53, 0.54])
     np.testing.assert_allclose(found["accuracy"]["test"][3], 0.42)
 
@@ -194,7 +195,9 @@ def test_the_page_opens_without_network_and_without_complaints(opened, two_parts
     np.testing.assert_allclose(opened.points, expected(two_parts["train"], 0), atol=1e-4)
     assert len(opened.places) == 4
     assert opened.state == "epoch 0, accuracy 0.510 (train), 0.400 (test)"
-    assert "binning, bin width 0.07 (estimate), 4096 train examples" in opened.find("#method").text
+    assert (
+        "binning, bin width 0.07 (estimate), 4096 training examples" in opened.find("#method").text
+    )
     assert not opened.find("#estimator").is_displayed()
     assert opened.complaints == []
 
