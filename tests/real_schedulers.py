@@ -109,9 +109,10 @@ class Node:
     def die(self, process):
         """Kill the execution daemon, an experiment's process and all that watches over it."""
         doomed = [int(self._daemon.read_text())]
-        number = int(process.rpartition("/")[2])
+        # of the name: machine, where its number is valid, number, start
+        number = experiment = int(process.split("/")[2])
         while number > 1:
-            if number == int(process.rpartition("/")[2]) or name_of(number) in OF_A_NODE:
+            if number == experiment or name_of(number) in OF_A_NODE:
                 doomed.append(number)
             number = parent_of(number)
         self.is_up = False
