@@ -42,7 +42,7 @@ MEDIAN = np.array([0.5, 0.16, 0.84])
 COHORTS = DOCS.parent / "configs" / "cohorts"
 PAGE_SIZE = "1400,800"
 # a value and its deviation stay in one line
-NBSP = "\N{NO-BREAK SPACE}"
+GAP = "\N{NARROW NO-BREAK SPACE}"
 TO_EPOCH = """
 const slider = document.getElementById("epoch");
 slider.value = data.epochs.findIndex(epoch => epoch >= arguments[0]);
@@ -155,7 +155,7 @@ def compression(measured: Mapping[str, pd.DataFrame], median: bool = False) -> p
         rows[title] = {
             f"layer {layer}": "{:.2f} ({:.2f} to {:.2f})".format(*of_layer.quantile(MEDIAN))
             if median
-            else f"{of_layer.mean():.2f}{NBSP}±{NBSP}{of_layer.std():.2f}"
+            else f"{of_layer.mean():.2f}{GAP}±{GAP}{of_layer.std():.2f}"
             for layer, of_layer in by_layer
         }
     return pd.DataFrame(rows).T.rename_axis("experiment")
