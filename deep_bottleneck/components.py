@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType, ModuleType
 from typing import Any, get_type_hints
 
@@ -49,8 +50,9 @@ class Component:
         """
         values = dict.fromkeys(names)
         self._bind(values)
-        types = _types_of_parameters(self.target)
-        for name, value in self._own_arguments(values).items():
+        own = self._own_arguments(values)
+        types = _types_of_parameters(self.target) if own else {}
+        for name, value in own.items():
             wanted = mistake(value, types[name]) if name in types else ""
             if wanted:
                 raise ConfigError(
@@ -59,17 +61,17 @@ class Component:
 
     def wants(self, name: str) -> bool:
         """Whether `load` asks for a value of this name."""
-        return name in self._parameters
+        return name in self._signature.parameters
 
     def load(self, values: Mapping[str, Any]) -> Any:
         """Call `load` with whatever its signature asks for out of these values."""
         bound = self._bind(values)
         return self.target(*bound.args, **bound.kwargs)
 
-    @property
-    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+    @cached_property
+    def _signature(self) -> inspect.Signature:
         try:
-            return inspect.signature(self.target).parameters
+            return inspect.signature(self.target)
         except ValueError:
             raise ConfigError(
                 f'"{self.key}": {self.path} does not say which arguments it takes'
@@ -77,20 +79,20 @@ class Component:
 
     @property
     def _takes(self) -> str:
-        return ", ".join(self._parameters) or "no arguments"
+        return ", ".join(self._signature.parameters) or "no arguments"
 
     def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Those run-time values that `load` asks for."""
         if not self.takes_values:
             return {}
-        return {name: values[name] for name in self._parameters if name in values}
+        return {name: values[name] for name in self._signature.parameters if name in values}
 
     def _own_arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of the config entry by name."""
         filled = {**self._known(values), **self.keywords}
         free = [
             name
-            for name, parameter in self._parameters.items()
+            for name, parameter in self._signature.parameters.items()
             if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and name not in filled
         ]
         if len(self.arguments) > len(free):
@@ -103,7 +105,7 @@ class Component:
     def _bind(self, values: Mapping[str, Any]) -> inspect.BoundArguments:
         named = {**self._known(values), **self._own_arguments(values)}
         try:
-            return inspect.signature(self.target).bind(**named)
+            return self._signature.bind(**named)
         except TypeError as error:
             raise ConfigError(f'"{self.key}": {self.path} takes {self._takes}; {error}') from None
 
