@@ -3,7 +3,7 @@
 import json
 import logging
 import shutil
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -264,9 +264,7 @@ class LocalStore(RecordStore):
     ) -> dict[str, pd.Series]:
         with reading(self.folder_of(experiment_id) / METRICS_FILE):
             return {
-                name: pd.Series(
-                    metric["values"], pd.Index(metric["steps"], name="step"), float, name
-                )
+                name: series_of(name, metric)
                 for name, metric in self.series(experiment_id).items()
                 if names is None or name in names
             }
@@ -285,6 +283,11 @@ class LocalStore(RecordStore):
 
 def _open(path: Path) -> BinaryIO:
     return path.open("rb")
+
+
+def series_of(name: str, metric: Mapping[str, Any]) -> pd.Series:
+    """The values of a metric by their steps, out of what Sacred stores of it."""
+    return pd.Series(metric["values"], pd.Index(metric["steps"], name="step"), float, name)
 
 
 @contextmanager

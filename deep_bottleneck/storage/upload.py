@@ -9,7 +9,7 @@ from deep_bottleneck.errors import RecordError
 from deep_bottleneck.records.base import NOTES, RUNNING, ExperimentId, has_later_tags, utc
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.identity import IDENTITY, identity_of
-from deep_bottleneck.records.local import METRICS_FILE, OUTPUT_FILE, LocalStore, reading
+from deep_bottleneck.records.local import METRICS_FILE, OUTPUT_FILE, LocalStore, reading, series_of
 from deep_bottleneck.storage.transfer import Transfer
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,6 @@ def upload(source: LocalStore, target: DatabaseStore) -> Iterator[Transfer]:
     there = target.identities()
     for id_ in source.ids():
         try:
-            source.check_whole(id_)
             document = source.document(id_)
             upload_one = _Upload(source, target, id_)
             running = source.entry(id_).status == RUNNING
@@ -72,14 +71,14 @@ class _Upload:
         self._target = target
         self._id = id_
         self._config, self._info = source.config(id_), source.info(id_)
+        self._series = {}
         with reading(source.folder_of(id_) / METRICS_FILE):
-            self._series = {
-                name: {
+            for name, metric in source.series(id_).items():
+                series_of(name, metric)  # which fails where the metric is none
+                self._series[name] = {
                     **{part: metric[part] for part in ("steps", "values")},
                     "timestamps": [_time(time) for time in metric["timestamps"]],
                 }
-                for name, metric in source.series(id_).items()
-            }
 
     def ended(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The `run.json` and its neighbours as Sacred has them in the collection "runs"."""
