@@ -158,6 +158,12 @@ def _estimator_names(chosen: Sequence[ChosenEstimator]) -> list[str]:
     ]
 
 
+def _check_named_once(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"should name {name} only once")
+
+
 class Entry(BaseModel):
     """A plug-in in a list of them: `"path"` or `["path", [arguments], {"name": argument}]`."""
 
@@ -253,17 +259,13 @@ class Config(BaseModel):
     ) -> tuple[EstimatorEntry, ...]:
         default = others.data.get("discretization_range", 1.0)
         names = _estimator_names([entry.resolved(default) for entry in entries])
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"should name {name} only once")
+        _check_named_once(names)
         return entries
 
     @field_validator("calculate_mi_for")
     @classmethod
     def _parts_differ(cls, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        for part in parts:
-            if parts.count(part) > 1:
-                raise ValueError(f"should name {part} only once")
+        _check_named_once(parts)
         return parts
 
     @property

@@ -233,8 +233,9 @@ def _store_path(config: Config, folder: Path) -> Path:
     target = elsewhere / f"{folder.name}_{uuid.uuid4().hex[:8]}_{STORE_NAME}"
     try:
         elsewhere.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=elsewhere):
-            path.symlink_to(target)
+        # whether anything can be written there shows when something is
+        tempfile.TemporaryFile(dir=elsewhere).close()
+        path.symlink_to(target)
     except OSError as error:
         raise ConfigError(f'"keep_activations": cannot write there: {error}') from None
     return target
