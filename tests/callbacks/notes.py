@@ -1,3 +1,8 @@
+import numpy as np
+
+from deep_bottleneck.layers import layers_with_kernel
+
+
 class Notes:
     """A record and a place for tables that keep what they are given."""
 
@@ -17,3 +22,9 @@ class Notes:
 
     def add_artifact(self, filename, name):
         raise NotImplementedError
+
+
+def diverge(model, layer):
+    """Let the weights of a layer be NaN, as those of a run that diverged."""
+    kernel = layers_with_kernel(model)[layer].kernel
+    kernel.assign(np.full(kernel.shape, np.nan, np.float32))

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from notes import Notes
+from notes import Notes, diverge
 
 from deep_bottleneck import lockstep
 from deep_bottleneck.callbacks import efficiency
@@ -10,7 +10,7 @@ from deep_bottleneck.checkpoint import gathered
 from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
-from deep_bottleneck.layers import feature_extractor, layers_with_kernel
+from deep_bottleneck.layers import feature_extractor
 
 
 def train(models, dataset, epochs=3, schedule=lambda epoch: True, callbacks=(), beta=2):
@@ -169,8 +169,7 @@ def test_a_run_that_diverged_is_nan_with_its_reason_and_the_others_are_not(
     make_models, tiny_dataset, caplog
 ):
     models = make_models(2)
-    kernel = layers_with_kernel(models[1])[1].kernel
-    kernel.assign(np.full(kernel.shape, np.nan, np.float32))
+    diverge(models[1], layer=1)
 
     table = train(models, tiny_dataset).tables["efficiency"]
 
