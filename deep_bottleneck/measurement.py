@@ -17,6 +17,7 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.estimation import estimate
 from deep_bottleneck.interfaces import MutualInformationEstimator, Part
 from deep_bottleneck.progress import progress
+from deep_bottleneck.settings import INFORMATION, TRUST
 from deep_bottleneck.tables import Tables
 from deep_bottleneck.trust import VARIATIONS, at_ceiling, trust_report
 
@@ -152,13 +153,13 @@ def table_name(estimator_name: str, part: Part) -> str:
 
 def store_information(name: str, table: pd.DataFrame, tables: Tables) -> None:
     """Store a table of information, as `estimate` gives it, and say if it is saturated."""
-    tables.add(f"information_measures_{name}", table)
+    tables.add(f"{INFORMATION}{name}", table)
     _say_if_saturated(table)
 
 
 def store_trust(name: str, report: pd.DataFrame, tables: Tables) -> None:
     """Store the trust report of a table of information."""
-    tables.add(f"trust_{name}", report)
+    tables.add(f"{TRUST}{name}", report)
 
 
 def _say_if_saturated(table: pd.DataFrame) -> None:

@@ -23,7 +23,7 @@ from deep_bottleneck.measurement import (
 )
 from deep_bottleneck.records.base import RUNNING, as_id, not_ended
 from deep_bottleneck.records.local import LocalStore
-from deep_bottleneck.settings import STORE_NAME
+from deep_bottleneck.settings import INFORMATION, STORE_NAME, TRUST
 from deep_bottleneck.tables import Tables, read_table
 from deep_bottleneck.trust import VARIATIONS, trust_report
 
@@ -31,9 +31,6 @@ logger = logging.getLogger(__name__)
 
 # what a plotter draws that says so has nothing to do with the estimator
 NEEDS = ("NEEDED_TABLES", "NEEDS_ACTIVATIONS")
-# what the names of stored tables start with
-INFORMATION = "information_measures_"
-TRUST = "trust_"
 
 
 class _Attaching:

@@ -10,6 +10,9 @@ OUTPUT_VARIABLE = "DEEP_BOTTLENECK_OUTPUT"
 ENV_PATH = Path("infrastructure") / "sacred_setup" / ".env"
 STORE_NAME = "activations.h5"
 CHECKPOINT = "checkpoint.pickle"
+# what the names of the tables of an experiment start with
+INFORMATION = "information_measures_"
+TRUST = "trust_"
 # in the info of an experiment: the id of the one that it goes on from
 CONTINUES = "continues"
 # in the info of an experiment: where it trained and measured

@@ -36,6 +36,7 @@ from deep_bottleneck.measurement import (
 )
 from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import Schedule, due_runs
+from deep_bottleneck.settings import INFORMATION
 from deep_bottleneck.tables import Tables
 from deep_bottleneck.threads import n_threads
 
@@ -183,7 +184,7 @@ class InformationStream(Recorder):
         self._numbers.setdefault(measure.key, []).append(numbers)
         name, check = measure.key
         if check == ESTIMATE:
-            self._tables.append(f"information_measures_{name}", _tidied([numbers], measure))
+            self._tables.append(f"{INFORMATION}{name}", _tidied([numbers], measure))
 
     def _table(self, measure: _Measure) -> pd.DataFrame:
         return _tidied(self._numbers.get(measure.key, []), measure)

@@ -14,8 +14,8 @@ from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools import html
 from deep_bottleneck.eval_tools.artifacts import Artifact, CSVArtifact, PNGArtifact, artifact
 from deep_bottleneck.records.base import Entry, ExperimentId, RecordStore
+from deep_bottleneck.settings import INFORMATION
 
-_MEASURES = "information_measures_"
 # such as "upper_0.001": no module is taken for the parameter of another one
 _STORED_NAME = re.compile(r"((.+?)_-?\d[\d.e+-]*)(?:_.*)?")
 
@@ -128,10 +128,10 @@ class Experiment:
             RecordError: if the experiment has no such table.
         """
         tables = {
-            name.removeprefix(_MEASURES).removesuffix(part).removesuffix("_"): found
+            name.removeprefix(INFORMATION).removesuffix(part).removesuffix("_"): found
             for name, found in self.artifacts.items()
             if isinstance(found, CSVArtifact)
-            and name.startswith(_MEASURES)
+            and name.startswith(INFORMATION)
             and name.endswith(f"_{part}")
         }
         frames = [
@@ -140,7 +140,7 @@ class Experiment:
             if _is_of(estimator, name, table := found.content)
         ]
         if not frames:
-            measured = [name for name in self.artifacts if name.startswith(_MEASURES)]
+            measured = [name for name in self.artifacts if name.startswith(INFORMATION)]
             raise RecordError(
                 f"Experiment {self.id} has no information measures of the {part} data"
                 + (f" by {estimator}" if estimator else "")

@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.style import described, styled
+from deep_bottleneck.settings import TRUST
 
 CHECKS = {
     "estimate": "o",
@@ -36,7 +37,7 @@ class Trust(BasePlotter):
 
     def plot(self, results: Results) -> dict[str, Figure]:
         """One figure `trust_plot_<name>` for each table of information with a `trust_<name>`."""
-        reports = {name: results.stored.get(f"trust_{name}") for name in results.tables}
+        reports = {name: results.stored.get(f"{TRUST}{name}") for name in results.tables}
         return {
             f"trust_plot_{name}": trust(report)
             for name, report in reports.items()
