@@ -15,7 +15,7 @@ import torch
 
 from deep_bottleneck.callbacks.measures import MeasureRecorder, Values
 from deep_bottleneck.causal import channel_of, measures_of, topology_of
-from deep_bottleneck.causal.keras_layers import RANGE_KEEPING
+from deep_bottleneck.causal.network.keras_layers import RANGE_KEEPING
 from deep_bottleneck.errors import (
     ConfigError,
     EstimationError,

@@ -6,8 +6,9 @@ By injecting noise, with the interface of deep-ei (`vector_measures`, `parts_mea
 same layer of many runs at once.
 """
 
-from deep_bottleneck.causal.channel import Channel, stacked
-from deep_bottleneck.causal.layers import channel_of
+from deep_bottleneck.causal.injection.channel import Channel, stacked
+from deep_bottleneck.causal.network.layers import channel_of
+from deep_bottleneck.causal.network.topology import topology_of
 from deep_bottleneck.causal.parts_measures import ei_parts, ei_parts_matrix
 from deep_bottleneck.causal.plane import (
     CausalPlane,
@@ -18,7 +19,6 @@ from deep_bottleneck.causal.plane import (
 )
 from deep_bottleneck.causal.sensitivity_measures import sensitivity, sensitivity_matrix
 from deep_bottleneck.causal.series import MI, nats_to_bits
-from deep_bottleneck.causal.topology import topology_of
 from deep_bottleneck.causal.vector_measures import ei, eis_between_groups, vector_and_pairwise_ei
 
 __all__ = [

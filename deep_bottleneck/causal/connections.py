@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from deep_bottleneck.causal.kinds import AVERAGE_POOLING, CONVOLUTIONS, is_keras
+from deep_bottleneck.causal.network.kinds import AVERAGE_POOLING, CONVOLUTIONS, is_keras
 
 Shape = tuple[int, ...]
 
@@ -92,7 +92,7 @@ def connections_of(
     """
     module, keras_padding = layer, None
     if is_keras(layer):
-        from deep_bottleneck.causal.keras_layers import ChannelsLast, as_module
+        from deep_bottleneck.causal.network.keras_layers import ChannelsLast, as_module
 
         module, keras_padding = as_module(layer), getattr(layer, "padding", None)
         if isinstance(module, ChannelsLast):

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from deep_bottleneck.causal.edges import EdgeInformation
-from deep_bottleneck.causal.noise import checked_samples
+from deep_bottleneck.causal.injection.edges import EdgeInformation
+from deep_bottleneck.causal.injection.noise import checked_samples
 from deep_bottleneck.causal.sampling import relative_change_below, until_settled
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]

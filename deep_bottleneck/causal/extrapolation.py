@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from deep_bottleneck.causal.channel import Channel
-from deep_bottleneck.causal.edges import edge_information
+from deep_bottleneck.causal.injection.channel import Channel
+from deep_bottleneck.causal.injection.edges import edge_information
 
 _PARTS = (16, 8, 4, 2, 1)
 SMALLEST_PART = max(_PARTS)

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from deep_bottleneck.causal.channel import Outside, warn_outside
-from deep_bottleneck.causal.contingency import PairCorrection
-from deep_bottleneck.causal.edges import edge_information
 from deep_bottleneck.causal.estimates import (
     GROUPS,
     MatrixValue,
@@ -22,9 +19,12 @@ from deep_bottleneck.causal.estimates import (
     settled,
 )
 from deep_bottleneck.causal.extrapolation import SMALLEST_PART, at_infinity
-from deep_bottleneck.causal.layers import channel_of
-from deep_bottleneck.causal.noise import checked_samples, fresh_seed
-from deep_bottleneck.causal.ranges import Activation, OutBins, OutRange, Range
+from deep_bottleneck.causal.injection.channel import Outside, warn_outside
+from deep_bottleneck.causal.injection.contingency import PairCorrection
+from deep_bottleneck.causal.injection.edges import edge_information
+from deep_bottleneck.causal.injection.noise import checked_samples, fresh_seed
+from deep_bottleneck.causal.injection.ranges import Activation, OutBins, OutRange, Range
+from deep_bottleneck.causal.network.layers import channel_of
 
 if TYPE_CHECKING:
     import networkx as nx

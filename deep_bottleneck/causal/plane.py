@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 import torch
 
-from deep_bottleneck.causal.channel import Channel, warn_outside
-from deep_bottleneck.causal.contingency import PairCorrection
-from deep_bottleneck.causal.edges import (
+from deep_bottleneck.causal.injection.channel import Channel, warn_outside
+from deep_bottleneck.causal.injection.contingency import PairCorrection
+from deep_bottleneck.causal.injection.edges import (
     edge_information,
     edges_of_outputs,
     injected_edge_information,
 )
-from deep_bottleneck.causal.histogram import places
-from deep_bottleneck.causal.layers import LayerOptions, channel_of
-from deep_bottleneck.causal.noise import Injection, checked_samples, fresh_seed
-from deep_bottleneck.causal.perturbation import Others, perturbation_information
-from deep_bottleneck.causal.vector import vector_information, warn_unresolved
+from deep_bottleneck.causal.injection.histogram import places
+from deep_bottleneck.causal.injection.noise import Injection, checked_samples, fresh_seed
+from deep_bottleneck.causal.injection.perturbation import Others, perturbation_information
+from deep_bottleneck.causal.injection.vector import vector_information, warn_unresolved
+from deep_bottleneck.causal.network.layers import LayerOptions, channel_of
 from deep_bottleneck.information.corrections import AdditiveCorrection, count_terms, entropy_offset
 
 if TYPE_CHECKING:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from deep_bottleneck.causal.channel import Outside, warn_outside
-from deep_bottleneck.causal.contingency import PairCorrection
 from deep_bottleneck.causal.estimates import (
     GROUPS,
     MatrixValue,
@@ -20,10 +18,12 @@ from deep_bottleneck.causal.estimates import (
     as_value,
     settled,
 )
-from deep_bottleneck.causal.layers import channel_of
-from deep_bottleneck.causal.noise import fresh_seed
-from deep_bottleneck.causal.perturbation import Others, perturbation_information
-from deep_bottleneck.causal.ranges import Activation, OutBins, OutRange, Range
+from deep_bottleneck.causal.injection.channel import Outside, warn_outside
+from deep_bottleneck.causal.injection.contingency import PairCorrection
+from deep_bottleneck.causal.injection.noise import fresh_seed
+from deep_bottleneck.causal.injection.perturbation import Others, perturbation_information
+from deep_bottleneck.causal.injection.ranges import Activation, OutBins, OutRange, Range
+from deep_bottleneck.causal.network.layers import channel_of
 
 if TYPE_CHECKING:
     import networkx as nx

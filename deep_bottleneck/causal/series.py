@@ -2,9 +2,9 @@
 
 import torch
 
-from deep_bottleneck.causal.contingency import mutual_information
-from deep_bottleneck.causal.histogram import joint_counts
-from deep_bottleneck.causal.ranges import Range, checked_bins, checked_range, equal_edges
+from deep_bottleneck.causal.injection.contingency import mutual_information
+from deep_bottleneck.causal.injection.histogram import joint_counts
+from deep_bottleneck.causal.injection.ranges import Range, checked_bins, checked_range, equal_edges
 from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_tensor
 
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from deep_bottleneck.causal.channel import Outside, warn_outside
-from deep_bottleneck.causal.edges import edge_information
 from deep_bottleneck.causal.estimates import GROUPS, Value, as_value
-from deep_bottleneck.causal.layers import channel_of
-from deep_bottleneck.causal.noise import Injection, checked_samples, fresh_seed
-from deep_bottleneck.causal.ranges import Activation, OutBins, OutRange, Range
-from deep_bottleneck.causal.sampling import absolute_change_below, until_settled
-from deep_bottleneck.causal.vector import (
+from deep_bottleneck.causal.injection.channel import Outside, warn_outside
+from deep_bottleneck.causal.injection.edges import edge_information
+from deep_bottleneck.causal.injection.noise import Injection, checked_samples, fresh_seed
+from deep_bottleneck.causal.injection.ranges import Activation, OutBins, OutRange, Range
+from deep_bottleneck.causal.injection.vector import (
     Group,
     VectorInformation,
     vector_information,
     warn_unresolved,
 )
+from deep_bottleneck.causal.network.layers import channel_of
+from deep_bottleneck.causal.sampling import absolute_change_below, until_settled
 from deep_bottleneck.information.corrections import AdditiveCorrection
 
 if TYPE_CHECKING:

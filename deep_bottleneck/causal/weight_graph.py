@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from deep_bottleneck.causal.connections import CONNECTING, Connections, Shape, connections_of
-from deep_bottleneck.causal.kinds import is_keras
-from deep_bottleneck.causal.topology import evaluating
+from deep_bottleneck.causal.network.kinds import is_keras
+from deep_bottleneck.causal.network.topology import evaluating
 from deep_bottleneck.information.arrays import BITS_PER_NAT
 
 Norm = Callable[[torch.Tensor], torch.Tensor]
@@ -108,7 +108,7 @@ def get_shapes(model: Any, input: Any = None) -> dict[Any, tuple[Shape, Shape]]:
         TypeError: if the model is neither.
     """
     if is_keras(model):
-        from deep_bottleneck.causal.keras_layers import connecting_shapes
+        from deep_bottleneck.causal.network.keras_layers import connecting_shapes
 
         return connecting_shapes(model)
     if not isinstance(model, nn.Module):

@@ -140,7 +140,7 @@ def test_counting_by_rank_is_evaluating(activation, others, monkeypatch):
     }  # fmt: skip
 
     by_rank = sensitivity_matrix(layer, topology, **options)
-    monkeypatch.setattr("deep_bottleneck.causal.layers.AFFINE", ())
+    monkeypatch.setattr("deep_bottleneck.causal.network.layers.AFFINE", ())
     by_evaluation = sensitivity_matrix(layer, topology, **options)
 
     assert by_rank == pytest.approx(by_evaluation, abs=3 * np.log2(4_000) / 4_000)
@@ -256,9 +256,9 @@ def test_values_do_not_depend_on_how_the_work_is_divided(monkeypatch):
     options = {"samples": 2_000, "in_range": (0, 1), "in_bins": 8, "out_bins": 8, "seed": 1}
     whole = ei_parts_matrix(layer, topology, **options)
 
-    monkeypatch.setattr("deep_bottleneck.causal.edges.CELLS_AT_ONCE", 1)
+    monkeypatch.setattr("deep_bottleneck.causal.injection.edges.CELLS_AT_ONCE", 1)
     assert ei_parts_matrix(layer, topology, **options) == pytest.approx(whole, abs=1e-12)
-    monkeypatch.setattr("deep_bottleneck.causal.noise._VALUES_AT_ONCE", 1_000)
+    monkeypatch.setattr("deep_bottleneck.causal.injection.noise._VALUES_AT_ONCE", 1_000)
     in_pieces = ei_parts_matrix(layer, topology, **options)
     assert in_pieces == pytest.approx(whole, abs=0.05)
 

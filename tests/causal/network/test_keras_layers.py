@@ -17,7 +17,7 @@ from deep_bottleneck.causal import (  # noqa: E402
     weight_graph,
 )
 from deep_bottleneck.causal.connections import connections_of  # noqa: E402
-from deep_bottleneck.causal.keras_layers import as_module  # noqa: E402
+from deep_bottleneck.causal.network.keras_layers import as_module  # noqa: E402
 
 layers = keras.layers
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deep_bottleneck.causal.histogram import joint_counts
+from deep_bottleneck.causal.injection.histogram import joint_counts
 
 
 def pairwise(inputs, outputs, in_edges, out_edges):

@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from deep_bottleneck.causal.histogram import round_up
-from deep_bottleneck.causal.ranges import Activation, OutBins, OutRange, Range
+from deep_bottleneck.causal.injection.histogram import round_up
+from deep_bottleneck.causal.injection.ranges import Activation, OutBins, OutRange, Range
 from deep_bottleneck.errors import OutOfRangeWarning
 
 Outside = Literal["drop", "clip"]

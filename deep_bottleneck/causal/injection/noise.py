@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from deep_bottleneck.causal.channel import Channel
+from deep_bottleneck.causal.injection.channel import Channel
 from deep_bottleneck.errors import EstimationError
 
 _VALUES_AT_ONCE = 2**26

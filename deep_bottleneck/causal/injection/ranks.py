@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from deep_bottleneck.causal.channel import Channel
-from deep_bottleneck.causal.histogram import from_cumulative, round_up
-from deep_bottleneck.causal.ranges import Activation, equal_edges
+from deep_bottleneck.causal.injection.channel import Channel
+from deep_bottleneck.causal.injection.histogram import from_cumulative, round_up
+from deep_bottleneck.causal.injection.ranges import Activation, equal_edges
 
 _LARGEST_PREACTIVATION = 2.0**40
 _BISECTIONS = 120

@@ -6,22 +6,28 @@ from typing import Literal
 
 import torch
 
-from deep_bottleneck.causal.channel import Channel
-from deep_bottleneck.causal.contingency import (
+from deep_bottleneck.causal.injection.channel import Channel
+from deep_bottleneck.causal.injection.contingency import (
     PairCorrection,
     checked_correction,
     mutual_information,
     summed_groups,
 )
-from deep_bottleneck.causal.edges import CELLS_AT_ONCE, EdgeInformation, count_outside
-from deep_bottleneck.causal.histogram import joint_counts
-from deep_bottleneck.causal.noise import check_finite, uniform
-from deep_bottleneck.causal.ranges import (
+from deep_bottleneck.causal.injection.edges import CELLS_AT_ONCE, EdgeInformation, count_outside
+from deep_bottleneck.causal.injection.histogram import joint_counts
+from deep_bottleneck.causal.injection.noise import check_finite, uniform
+from deep_bottleneck.causal.injection.ranges import (
     equal_edges,
     is_non_decreasing,
     output_edges,
 )
-from deep_bottleneck.causal.ranks import Lines, ascending, lines_of, preimages, ranked_counts
+from deep_bottleneck.causal.injection.ranks import (
+    Lines,
+    ascending,
+    lines_of,
+    preimages,
+    ranked_counts,
+)
 
 Others = Literal["zero", "random"]
 

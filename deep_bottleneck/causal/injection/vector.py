@@ -7,11 +7,11 @@ from typing import NamedTuple, get_args
 
 import torch
 
-from deep_bottleneck.causal.channel import Channel
-from deep_bottleneck.causal.edges import count_outside, edges_of_outputs, jackknife_error
-from deep_bottleneck.causal.histogram import places, round_up
-from deep_bottleneck.causal.noise import Injection
-from deep_bottleneck.causal.ranges import equal_edges
+from deep_bottleneck.causal.injection.channel import Channel
+from deep_bottleneck.causal.injection.edges import count_outside, edges_of_outputs, jackknife_error
+from deep_bottleneck.causal.injection.histogram import places, round_up
+from deep_bottleneck.causal.injection.noise import Injection
+from deep_bottleneck.causal.injection.ranges import equal_edges
 from deep_bottleneck.errors import UnresolvedWarning
 from deep_bottleneck.information.corrections import AdditiveCorrection, corrected_entropy
 from deep_bottleneck.information.discrete import count_keys, row_keys

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 import torch
 
-from deep_bottleneck.causal.channel import Channel
-from deep_bottleneck.causal.contingency import (
+from deep_bottleneck.causal.injection.channel import Channel
+from deep_bottleneck.causal.injection.contingency import (
     PairCorrection,
     checked_correction,
     mutual_information,
     summed_groups,
 )
-from deep_bottleneck.causal.histogram import joint_counts
-from deep_bottleneck.causal.noise import Injection
-from deep_bottleneck.causal.ranges import equal_edges, output_edges
+from deep_bottleneck.causal.injection.histogram import joint_counts
+from deep_bottleneck.causal.injection.noise import Injection
+from deep_bottleneck.causal.injection.ranges import equal_edges, output_edges
 
 CELLS_AT_ONCE = 2**24
 

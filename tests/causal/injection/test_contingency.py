@@ -4,7 +4,7 @@ import torch
 from sklearn.metrics import adjusted_mutual_info_score, mutual_info_score
 
 from deep_bottleneck.causal import MI, nats_to_bits
-from deep_bottleneck.causal.contingency import mutual_information
+from deep_bottleneck.causal.injection.contingency import mutual_information
 
 
 def test_plug_in_is_that_of_scikit_learn():

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from deep_bottleneck.causal.kinds import RANGE_PRESERVING, is_keras
-from deep_bottleneck.causal.ranges import ACTIVATIONS
+from deep_bottleneck.causal.injection.ranges import ACTIVATIONS
+from deep_bottleneck.causal.network.kinds import RANGE_PRESERVING, is_keras
 
 _ACTIVATION_CALLS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu6": nn.ReLU6, "elu": nn.ELU,
@@ -147,7 +147,7 @@ def topology_of(model: Any, input: Any) -> "nx.DiGraph[Any]":  # noqa: A002 - th
         {'activation': Sigmoid(), 'shape': (1, 20)}
     """
     if is_keras(model):
-        from deep_bottleneck.causal.keras_layers import keras_topology
+        from deep_bottleneck.causal.network.keras_layers import keras_topology
 
         return keras_topology(model)
     if not isinstance(model, nn.Module):

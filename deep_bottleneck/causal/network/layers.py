@@ -9,8 +9,17 @@ import networkx as nx
 import torch
 from torch import nn
 
-from deep_bottleneck.causal.channel import Channel, Outside, stacked
-from deep_bottleneck.causal.kinds import (
+from deep_bottleneck.causal.injection.channel import Channel, Outside, stacked
+from deep_bottleneck.causal.injection.ranges import (
+    Activation,
+    OutBins,
+    OutRange,
+    Range,
+    checked_bins,
+    checked_range,
+    range_of,
+)
+from deep_bottleneck.causal.network.kinds import (
     AFFINE,
     AVERAGE_POOLING,
     CONVOLUTIONS,
@@ -20,15 +29,6 @@ from deep_bottleneck.causal.kinds import (
     RANGE_PRESERVING,
     SUPPORTED,
     is_keras,
-)
-from deep_bottleneck.causal.ranges import (
-    Activation,
-    OutBins,
-    OutRange,
-    Range,
-    checked_bins,
-    checked_range,
-    range_of,
 )
 from deep_bottleneck.errors import EstimationError
 
@@ -177,7 +177,7 @@ def _chain(first: Any, last: Any, topology: "nx.DiGraph[Any]") -> list[Any]:
 
 def _measurable(node: Any, device: torch.device) -> nn.Module:
     if is_keras(node):
-        from deep_bottleneck.causal.keras_layers import as_module
+        from deep_bottleneck.causal.network.keras_layers import as_module
 
         return as_module(node).to(device)
     if not isinstance(node, SUPPORTED):

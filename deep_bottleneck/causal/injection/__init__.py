@@ -1,0 +1,1 @@
+"""Noise goes into a layer, and what comes out is counted."""

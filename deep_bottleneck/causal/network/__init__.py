@@ -1,0 +1,1 @@
+"""Which layer of a network feeds which, and what each of them does."""
