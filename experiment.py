@@ -19,10 +19,10 @@ import sacred
 from sacred.host_info import HostInfoGetter
 from sacred.run import Run
 
-from deep_bottleneck import config as hyperparameters
 from deep_bottleneck import sources, storage
 from deep_bottleneck.backend import start_keras
-from deep_bottleneck.config import Config
+from deep_bottleneck.config import Config, hyperparameters
+from deep_bottleneck.config.sweep import is_sweep
 from deep_bottleneck.disk_space import disk_full_said
 from deep_bottleneck.errors import (
     EXIT_DISK_FULL,
@@ -36,7 +36,6 @@ from deep_bottleneck.mongo import ENV_FILE
 from deep_bottleneck.preemption import Preemption, TimeIsUp
 from deep_bottleneck.processes import this_process
 from deep_bottleneck.settings import CONTINUE_VARIABLE, CONTINUES, DEVICE
-from deep_bottleneck.sweep import is_sweep
 
 ROOT = Path(__file__).resolve().parent
 EXIT_INTERRUPTED = 130

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from deep_bottleneck import components
 from deep_bottleneck.cluster import follow_up
+from deep_bottleneck.config import components
 from deep_bottleneck.errors import EXIT_STATUS, ConfigError, RecordError, SchedulerError, exit_on
 from deep_bottleneck.interfaces import Launcher, LaunchOptions, Outcome
 from deep_bottleneck.launch_plan import LaunchPlan

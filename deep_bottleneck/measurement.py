@@ -9,10 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from deep_bottleneck import components
 from deep_bottleneck.activation_store import ActivationStore
-from deep_bottleneck.components import Component
-from deep_bottleneck.config import Config
+from deep_bottleneck.config import Config, components
+from deep_bottleneck.config.components import Component
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.estimation import estimate
 from deep_bottleneck.interfaces import MutualInformationEstimator, Part

@@ -13,11 +13,12 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck import components, dataset_check, device
+from deep_bottleneck import dataset_check, device
 from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.checkpoint import Checkpoints
-from deep_bottleneck.components import Component
-from deep_bottleneck.config import Config, Entry
+from deep_bottleneck.config import components
+from deep_bottleneck.config.components import Component
+from deep_bottleneck.config.hyperparameters import Config, Entry
 from deep_bottleneck.dataset_options import changed
 from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError

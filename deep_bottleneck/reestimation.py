@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deep_bottleneck import components
 from deep_bottleneck.activation_store import ActivationStore
-from deep_bottleneck.config import Config
+from deep_bottleneck.config import Config, components
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.eval_tools.artifacts import Artifact
 from deep_bottleneck.eval_tools.experiment import Experiment

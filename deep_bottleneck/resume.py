@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from deep_bottleneck import sweep
 from deep_bottleneck.cluster import follow_up
 from deep_bottleneck.cluster.submission import Submission
 from deep_bottleneck.completed import CompletedExperiments
+from deep_bottleneck.config import sweep
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
 

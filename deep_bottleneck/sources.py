@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from deep_bottleneck.components import Component
+from deep_bottleneck.config.components import Component
 
 SCRIPT = "experiment.py"
 

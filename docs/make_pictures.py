@@ -22,8 +22,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep_bottleneck import sweep
-from deep_bottleneck.config import Config
+from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.errors import RecordError, exit_on
 from deep_bottleneck.eval_tools import (
     Experiment,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 import deep_bottleneck
-from deep_bottleneck import sweep
+from deep_bottleneck.config import sweep
 from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
 from deep_bottleneck.plotter.compression import peak_and_final
 from deep_bottleneck.settings import RUNS_VARIABLE

@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from deep_bottleneck import pipeline, sweep
-from deep_bottleneck.config import Config
+from deep_bottleneck import pipeline
+from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.launch_plan import LaunchPlan
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs"

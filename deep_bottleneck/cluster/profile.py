@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from pydantic_core import ErrorDetails
 
-from deep_bottleneck.config import read
+from deep_bottleneck.config.hyperparameters import read
+from deep_bottleneck.config.sweep import parse_update
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.sweep import parse_update
 
 Time = Annotated[str, Field(pattern=r"^\d+:[0-5]\d:[0-5]\d$")]
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]

@@ -1,6 +1,6 @@
 import pytest
 
-from deep_bottleneck import sweep
+from deep_bottleneck.config import sweep
 from deep_bottleneck.errors import ConfigError
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from deep_bottleneck import config
 from deep_bottleneck.config import Config
+from deep_bottleneck.config import hyperparameters as config
 from deep_bottleneck.errors import ConfigError
 
 

@@ -3,7 +3,7 @@ import sys
 import keras
 import pytest
 
-from deep_bottleneck import components
+from deep_bottleneck.config import components
 from deep_bottleneck.errors import ConfigError
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deep_bottleneck.config import read
+from deep_bottleneck.config.hyperparameters import read
 from deep_bottleneck.errors import ConfigError
 
 SWEEP_KEYS = ("extends", "grid", "zip")

@@ -3,7 +3,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from deep_bottleneck.validation import mistake
+from deep_bottleneck.config.messages import mistake
 
 
 @pytest.mark.parametrize(

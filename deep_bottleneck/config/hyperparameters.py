@@ -22,9 +22,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from deep_bottleneck.config.messages import should
 from deep_bottleneck.dataset_options import DatasetOptions
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.validation import should
 
 Activation = Literal[
     "tanh",

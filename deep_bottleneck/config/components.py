@@ -12,8 +12,8 @@ from functools import cached_property
 from types import MappingProxyType, ModuleType
 from typing import Any, get_type_hints
 
+from deep_bottleneck.config.messages import mistake
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.validation import mistake
 
 _PACKAGE = "deep_bottleneck"
 
