@@ -13,13 +13,14 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck import dataset_check, device
+from deep_bottleneck import device
 from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.checkpoint import Checkpoints
 from deep_bottleneck.config import components
 from deep_bottleneck.config.components import Component
 from deep_bottleneck.config.hyperparameters import Config, Entry
-from deep_bottleneck.dataset_options import changed
+from deep_bottleneck.datasets import checking
+from deep_bottleneck.datasets.changes import changed
 from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.figures import store_figures
@@ -170,7 +171,7 @@ def run_experiment(
     """
     checkpoints = Checkpoints(folder, preemption or Preemption(), before)
     loaded = _loaded(plan.dataset, config.hyperparameters, Dataset)
-    dataset_check.check(loaded, plan.dataset.path)
+    checking.check(loaded, plan.dataset.path)
     dataset = changed(loaded, config.dataset_options)
     stored = Tables(record, folder)
     where = device.choose(config.device, config.backend)

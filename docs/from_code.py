@@ -27,7 +27,7 @@ from unittest import mock
 import deep_bottleneck
 from deep_bottleneck import measurement, pipeline
 from deep_bottleneck.config import Config
-from deep_bottleneck.dataset_options import DatasetOptions
+from deep_bottleneck.config.dataset_options import DatasetOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("datasets", "models", "mi_estimator", "callbacks", "plotter", "launchers")

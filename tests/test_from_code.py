@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deep_bottleneck.config import Config
-from deep_bottleneck.dataset_options import DatasetOptions
+from deep_bottleneck.config.dataset_options import DatasetOptions
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 GUIDE = DOCS / "guide"

@@ -22,8 +22,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from deep_bottleneck.config.dataset_options import DatasetOptions
 from deep_bottleneck.config.messages import should
-from deep_bottleneck.dataset_options import DatasetOptions
 from deep_bottleneck.errors import ConfigError
 
 Activation = Literal[

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deep_bottleneck import dataset_check
+from deep_bottleneck.datasets import checking
 from deep_bottleneck.errors import DataError
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 
@@ -18,7 +18,7 @@ NAN = np.array([[0, 1, 2], [0, np.nan, 2], [0, 1, 2], [np.inf, 1, 2]], np.float3
 
 
 def test_a_good_data_set_passes():
-    dataset_check.check(Dataset(GOOD, part(2), 2), "datasets.mine")
+    checking.check(Dataset(GOOD, part(2), 2), "datasets.mine")
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_what_is_wrong_with_a_part_is_one_sentence(which, changed, sentence):
     name = {"train": "training", "test": "test"}[which]
 
     with pytest.raises(DataError, match=f"datasets.mine: the {name} part {sentence}"):
-        dataset_check.check(dataset, "datasets.mine")
+        checking.check(dataset, "datasets.mine")
 
 
 def test_both_parts_have_examples_of_one_shape():
     with pytest.raises(DataError, match=r"the shape \(3,\) and test examples \(2, 2\)"):
-        dataset_check.check(Dataset(GOOD, part(4, (2, 2)), 2), "datasets.mine")
+        checking.check(Dataset(GOOD, part(4, (2, 2)), 2), "datasets.mine")
 
 
 @pytest.mark.parametrize("label", [-1, 2, 0.5])

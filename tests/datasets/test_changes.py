@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deep_bottleneck.config import Config
-from deep_bottleneck.dataset_options import DatasetOptions, changed
+from deep_bottleneck.config.dataset_options import DatasetOptions
+from deep_bottleneck.datasets.changes import changed
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 
