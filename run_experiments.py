@@ -22,12 +22,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from deep_bottleneck.cluster import follow_up
 from deep_bottleneck.config import components
 from deep_bottleneck.errors import EXIT_STATUS, ConfigError, RecordError, SchedulerError, exit_on
 from deep_bottleneck.interfaces import Launcher, LaunchOptions, Outcome
-from deep_bottleneck.launch_plan import LaunchPlan
-from deep_bottleneck.resume import unfinished
+from deep_bottleneck.launching import follow_up
+from deep_bottleneck.launching.completed import unfinished
+from deep_bottleneck.launching.plan import LaunchPlan
 from deep_bottleneck.settings import output_folder, runs_folder
 
 ROOT = Path(__file__).resolve().parent

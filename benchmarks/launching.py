@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from deep_bottleneck.cluster.submission import submissions
+from deep_bottleneck.launching.submission import submissions
 
 ROOT = Path(__file__).resolve().parent.parent
 HOLD = {"sge": "-h", "slurm": "--hold"}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deep_bottleneck.cluster import follow_up
+from deep_bottleneck.launching import follow_up
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 600

@@ -11,7 +11,7 @@ import pytest
 
 from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config, sweep
-from deep_bottleneck.launch_plan import LaunchPlan
+from deep_bottleneck.launching.plan import LaunchPlan
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs"
 FILES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.json"))

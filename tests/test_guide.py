@@ -11,7 +11,7 @@ import pytest
 from reader import GUIDE, ROOT, blocks_of, commands_of
 
 import run_experiments
-from deep_bottleneck.launch_plan import LaunchPlan
+from deep_bottleneck.launching.plan import LaunchPlan
 
 
 @pytest.fixture

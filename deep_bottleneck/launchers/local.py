@@ -16,9 +16,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import FrameType
 
-from deep_bottleneck.cluster.submission import Submission, check_configs
 from deep_bottleneck.errors import EXIT_STATUS, DeepBottleneckError
 from deep_bottleneck.interfaces import Job, Launcher, LaunchOptions, Outcome
+from deep_bottleneck.launching.submission import Submission, check_configs
 from deep_bottleneck.processes import this_process
 from deep_bottleneck.records.base import LOST
 

@@ -1,8 +1,8 @@
 """Submits experiments to Grid Engine, all of a command as one array job."""
 
-from deep_bottleneck.cluster.grid_engine import GridEngine
-from deep_bottleneck.cluster.launcher import ClusterLauncher
 from deep_bottleneck.interfaces import Launcher, LaunchOptions
+from deep_bottleneck.launching.cluster.grid_engine import GridEngine
+from deep_bottleneck.launching.cluster.launcher import ClusterLauncher
 
 PATH = "launchers.sge"
 

@@ -1,8 +1,8 @@
 """Submits experiments to Slurm, all of a command as one array job."""
 
-from deep_bottleneck.cluster.launcher import ClusterLauncher
-from deep_bottleneck.cluster.slurm import Slurm
 from deep_bottleneck.interfaces import Launcher, LaunchOptions
+from deep_bottleneck.launching.cluster.launcher import ClusterLauncher
+from deep_bottleneck.launching.cluster.slurm import Slurm
 
 PATH = "launchers.slurm"
 

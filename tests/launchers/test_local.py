@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from deep_bottleneck.cluster.submission import submissions
 from deep_bottleneck.interfaces import Job, LaunchOptions
 from deep_bottleneck.launchers import local
+from deep_bottleneck.launching.submission import submissions
 from deep_bottleneck.processes import this_process
 
 SCRIPT = """

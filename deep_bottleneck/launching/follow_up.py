@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from deep_bottleneck.cluster.grid_engine import GridEngine
-from deep_bottleneck.cluster.scheduler import Listing, Scheduler
-from deep_bottleneck.cluster.slurm import Slurm
-from deep_bottleneck.cluster.submission import Report, Submission, submissions
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
+from deep_bottleneck.launching.cluster.grid_engine import GridEngine
+from deep_bottleneck.launching.cluster.scheduler import Listing, Scheduler
+from deep_bottleneck.launching.cluster.slurm import Slurm
+from deep_bottleneck.launching.submission import Report, Submission, submissions
 from deep_bottleneck.processes import is_alive
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from deep_bottleneck.cluster.scheduler import (
+from deep_bottleneck.launching.cluster.scheduler import (
     ArrayJob,
     Listed,
     Listing,

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.launch_plan import LaunchPlan
+from deep_bottleneck.launching.plan import LaunchPlan
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 import run_experiments
-from deep_bottleneck.cluster.submission import Submission
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job, LaunchOptions
-from deep_bottleneck.resume import unfinished
+from deep_bottleneck.launching.completed import unfinished
+from deep_bottleneck.launching.submission import Submission
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from deep_bottleneck.cluster.profile import Profile, load_profile
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.launching.cluster.profile import Profile, load_profile
 
 PROFILES = Path(__file__).resolve().parents[2] / "infrastructure" / "grid" / "profiles"
 

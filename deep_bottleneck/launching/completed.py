@@ -1,24 +1,29 @@
 """Which experiments are stored already, with the same config and the same code.
 
 Those that are complete need not be run again, and those that left a checkpoint can go on from it.
+What launches have left undone is launched again the way it was.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from deep_bottleneck import sources
-from deep_bottleneck.config import Config
+from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.interfaces import Job
+from deep_bottleneck.launching import follow_up
+from deep_bottleneck.launching.submission import Submission
 from deep_bottleneck.records.base import RUNNING
 from deep_bottleneck.records.local import LocalStore
 from deep_bottleneck.settings import left_unfinished
 
 COMPLETED = "COMPLETED"
+UNDONE = ("failed", "timeout", "interrupted", "lost")
 
 
 @dataclass(frozen=True)
@@ -95,3 +100,37 @@ def _stored(folder: Path) -> Iterator[tuple[Config, _Stored]]:
         kept = tuple((name, file) for name, file in experiment.get("sources", ()))
         record = store.folder_of(id_)
         yield config, _Stored(record, entries[id_].status, config.seed, base, kept)
+
+
+def unfinished(output: Path, root: Path) -> Iterator[tuple[Submission, list[Job]]]:
+    """The launches that have experiments which ended before their end, and those experiments.
+
+    What was cancelled, may still run, was launched again later or is stored as completed is not
+    among them. One that left a checkpoint goes on from there.
+
+    Args:
+        output: the folder where launches are kept.
+        root: the folder with the framework's script and package.
+
+    Raises:
+        SchedulerError: if a scheduler that has tasks of ours does not answer.
+        ConfigError: if the config of an experiment is no more what it was.
+    """
+    records: dict[Path, CompletedExperiments] = {}
+    for submission, tasks in follow_up.states(output):
+        undone = [task.job for task in tasks if task.state in UNDONE]
+        if undone and submission.runs not in records:
+            records[submission.runs] = CompletedExperiments(submission.runs, root)
+        jobs = [_to_do(job, records[submission.runs]) for job in undone]
+        if any(jobs):
+            yield submission, [job for job in jobs if job]
+
+
+def _to_do(job: Job, stored: CompletedExperiments) -> Job | None:
+    combination, *others = sweep.expand(job.config, job.updates)
+    if others:
+        raise ConfigError(f"{job.config} has become a sweep; launch it with -d {job.config}")
+    values = combination.hyperparameters
+    if stored.find(values) is not None:
+        return None
+    return replace(job, continues=stored.find_unfinished(values))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import git
 
-from deep_bottleneck.cluster.submission import Submission
+from deep_bottleneck.launching.submission import Submission
 from deep_bottleneck.settings import ENV_PATH
 
 logger = logging.getLogger(__name__)

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from deep_bottleneck.cluster.submission import Submission
 from deep_bottleneck.interfaces import Job, LaunchOptions
+from deep_bottleneck.launching.submission import Submission
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from deep_bottleneck.cluster.profile import Profile
 from deep_bottleneck.errors import ConfigError, SchedulerError
+from deep_bottleneck.launching.cluster.profile import Profile
 
 logger = logging.getLogger(__name__)
 

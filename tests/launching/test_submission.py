@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deep_bottleneck.cluster.submission import Submission, submissions
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job
+from deep_bottleneck.launching.submission import Submission, submissions
 
 ROOT = Path(__file__).resolve().parents[2]
 

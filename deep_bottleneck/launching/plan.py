@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from deep_bottleneck.backend import start_keras
-from deep_bottleneck.completed import CompletedExperiments
 from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.config.sweep import Combination
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
+from deep_bottleneck.launching.completed import CompletedExperiments
 
 CONFIGS_FOLDER = "_configs"
 

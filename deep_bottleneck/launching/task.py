@@ -1,12 +1,12 @@
-"""Becomes one experiment of a launch: `python -m deep_bottleneck.cluster.task FOLDER NUMBER`."""
+"""Becomes one experiment of a launch: `python -m deep_bottleneck.launching.task FOLDER NUMBER`."""
 
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deep_bottleneck.cluster.submission import Submission
 from deep_bottleneck.errors import ConfigError, RecordError, exit_on
+from deep_bottleneck.launching.submission import Submission
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -5,8 +5,8 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from deep_bottleneck.cluster.profile import Profile
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.launching.cluster.profile import Profile
 
 
 def fill_in(template: Path, values: Mapping[str, str]) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from deep_bottleneck.cluster.scheduler import (
+from deep_bottleneck.errors import SchedulerError
+from deep_bottleneck.launching.cluster.scheduler import (
     ArrayJob,
     Listed,
     Listing,
     called,
     called_or_nothing,
 )
-from deep_bottleneck.errors import SchedulerError
 
 
 class GridEngine:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from deep_bottleneck.cluster.grid_engine import GridEngine
-from deep_bottleneck.cluster.launcher import ClusterLauncher
-from deep_bottleneck.cluster.profile import Profile
-from deep_bottleneck.cluster.scheduler import ArrayJob, Listed
-from deep_bottleneck.cluster.script import fill_in, set_up
-from deep_bottleneck.cluster.slurm import Slurm
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.launching.cluster.grid_engine import GridEngine
+from deep_bottleneck.launching.cluster.launcher import ClusterLauncher
+from deep_bottleneck.launching.cluster.profile import Profile
+from deep_bottleneck.launching.cluster.scheduler import ArrayJob, Listed
+from deep_bottleneck.launching.cluster.script import fill_in, set_up
+from deep_bottleneck.launching.cluster.slurm import Slurm
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = Profile(
@@ -99,7 +99,7 @@ def test_a_preview_is_the_script_and_the_command(scheduler, options, jobs, tmp_p
 
     assert preview[0] == "#!/bin/bash"
     assert any(line.endswith(("-N x05-sweep", "--job-name=x05-sweep")) for line in preview)
-    assert f"-m deep_bottleneck.cluster.task '{tmp_path}/output/05 sweep_DATE'" in preview[-3]
+    assert f"-m deep_bottleneck.launching.task '{tmp_path}/output/05 sweep_DATE'" in preview[-3]
     assert preview[-1].endswith(f"-p -5 '{tmp_path}/output/05 sweep_DATE/{scheduler.template}'")
     assert not (tmp_path / "output").exists()
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from deep_bottleneck.cluster.code_state import CodeState, copy_code
-from deep_bottleneck.cluster.profile import Profile, load_profile
-from deep_bottleneck.cluster.scheduler import ArrayJob, Scheduler, called
-from deep_bottleneck.cluster.script import fill_in, set_up
-from deep_bottleneck.cluster.submission import Submission, check_configs
 from deep_bottleneck.errors import ConfigError, SchedulerError
 from deep_bottleneck.interfaces import Job, LaunchOptions, Outcome
+from deep_bottleneck.launching.cluster.profile import Profile, load_profile
+from deep_bottleneck.launching.cluster.scheduler import ArrayJob, Scheduler, called
+from deep_bottleneck.launching.cluster.script import fill_in, set_up
+from deep_bottleneck.launching.code import CodeState, copy_code
+from deep_bottleneck.launching.submission import Submission, check_configs
 
 logger = logging.getLogger(__name__)
 

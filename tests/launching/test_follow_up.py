@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from deep_bottleneck.cluster import follow_up
-from deep_bottleneck.cluster.scheduler import Listed
-from deep_bottleneck.cluster.submission import Submission
+from deep_bottleneck.launching import follow_up
+from deep_bottleneck.launching.cluster.scheduler import Listed
+from deep_bottleneck.launching.submission import Submission
 from deep_bottleneck.processes import this_process
 
 
@@ -130,7 +130,7 @@ def test_an_end_that_is_told_while_we_look_counts(submission, tell, ended_proces
         return False
 
     tell(1, "RUNNING", process=ended_process)
-    monkeypatch.setattr("deep_bottleneck.cluster.submission.is_alive", tells_its_end)
+    monkeypatch.setattr("deep_bottleneck.launching.submission.is_alive", tells_its_end)
 
     assert submission.report(1).status == "COMPLETED"
 
