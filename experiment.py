@@ -20,10 +20,8 @@ from sacred.host_info import HostInfoGetter
 from sacred.run import Run
 
 from deep_bottleneck import sources, storage
-from deep_bottleneck.backend import start_keras
 from deep_bottleneck.config import Config, hyperparameters
 from deep_bottleneck.config.sweep import is_sweep
-from deep_bottleneck.disk_space import disk_full_said
 from deep_bottleneck.errors import (
     EXIT_DISK_FULL,
     ConfigError,
@@ -32,10 +30,12 @@ from deep_bottleneck.errors import (
     RecordError,
     exit_on,
 )
+from deep_bottleneck.machine.backend import start_keras
+from deep_bottleneck.machine.disk_space import disk_full_said
+from deep_bottleneck.machine.environment import CONTINUE_VARIABLE, CONTINUES, DEVICE
+from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.mongo import ENV_FILE
 from deep_bottleneck.preemption import Preemption, TimeIsUp
-from deep_bottleneck.processes import this_process
-from deep_bottleneck.settings import CONTINUE_VARIABLE, CONTINUES, DEVICE
 
 ROOT = Path(__file__).resolve().parent
 EXIT_INTERRUPTED = 130
@@ -65,7 +65,8 @@ def prepare(
     with exit_on(ConfigError, DiskFullError):
         chosen = Config.parse(config)
         start_keras(chosen.backend)
-        from deep_bottleneck import device, pipeline
+        from deep_bottleneck import pipeline
+        from deep_bottleneck.machine import device
 
         device.choose(chosen.device, chosen.backend)
         plan = pipeline.make_plan(chosen)
@@ -79,7 +80,8 @@ def prepare(
 @ex.main
 def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     """Run the experiment; the result is the final accuracy, averaged over runs."""
-    from deep_bottleneck import device, pipeline
+    from deep_bottleneck import pipeline
+    from deep_bottleneck.machine import device
 
     config = Config.parse(_config)
     _run.info[DEVICE] = device.description(device.choose(config.device, config.backend))

@@ -28,7 +28,7 @@ from deep_bottleneck.interfaces import Launcher, LaunchOptions, Outcome
 from deep_bottleneck.launching import follow_up
 from deep_bottleneck.launching.completed import unfinished
 from deep_bottleneck.launching.plan import LaunchPlan
-from deep_bottleneck.settings import output_folder, runs_folder
+from deep_bottleneck.machine.environment import output_folder, runs_folder
 
 ROOT = Path(__file__).resolve().parent
 EXPERIMENT_SCRIPT = ROOT / "experiment.py"

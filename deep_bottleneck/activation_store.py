@@ -30,9 +30,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from deep_bottleneck.disk_space import require
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Activations, BoolArray, Dataset, FloatArray, IntArray, Part
+from deep_bottleneck.machine.disk_space import require
 
 PARTS = ("train", "test")
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")

@@ -8,12 +8,8 @@ warm up on a side stream, capture on it, then replay.
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import numpy as np
 import torch
-
-from deep_bottleneck.interfaces import FloatArray
 
 logger = logging.getLogger(__name__)
 
@@ -69,20 +65,3 @@ def _captured(work: Work) -> Work:
     with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         work()
     return graph.replay
-
-
-def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A copy of a tensor of the host on a device; the host does not wait for a CUDA device."""
-    if device.type != "cuda":
-        return tensor.to(device)
-    # the allocator of pinned memory keeps this page until the copy is done
-    return tensor.pin_memory().to(device, non_blocking=True)
-
-
-def to_host(values: Sequence[torch.Tensor | np.ndarray[Any, Any]]) -> list[FloatArray]:
-    """Tensors as arrays; from a CUDA device all are copied at once, and waited for once."""
-    tensors = [torch.as_tensor(array) for array in values]
-    copies = [tensor.to("cpu", non_blocking=True) for tensor in tensors]
-    for device in {tensor.device for tensor in tensors if tensor.is_cuda}:
-        torch.cuda.current_stream(device).synchronize()
-    return [copy.numpy() for copy in copies]

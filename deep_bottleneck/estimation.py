@@ -17,7 +17,7 @@ from deep_bottleneck.interfaces import (
     MutualInformationEstimator,
     Part,
 )
-from deep_bottleneck.progress import Progress
+from deep_bottleneck.machine.progress import Progress
 
 logger = logging.getLogger(__name__)
 

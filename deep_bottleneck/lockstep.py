@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from deep_bottleneck.batches import Batches
-from deep_bottleneck.cuda_graph import Work, launcher, to_device, to_host
-from deep_bottleneck.device import of, select
+from deep_bottleneck.cuda_graph import Work, launcher
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray
 from deep_bottleneck.layers import feature_extractor, layer_outputs, layers_with_kernel
+from deep_bottleneck.machine.device import of, select, to_device, to_host
 from deep_bottleneck.stacking import Stack, Tensors, detach
 from deep_bottleneck.tracing import vectorised
 

@@ -15,8 +15,8 @@ from deep_bottleneck.config.components import Component
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.estimation import estimate
 from deep_bottleneck.interfaces import MutualInformationEstimator, Part
-from deep_bottleneck.progress import progress
-from deep_bottleneck.settings import INFORMATION, TRUST
+from deep_bottleneck.machine.environment import INFORMATION, TRUST
+from deep_bottleneck.machine.progress import progress
 from deep_bottleneck.tables import Tables
 from deep_bottleneck.trust import VARIATIONS, at_ceiling, trust_report
 

@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from deep_bottleneck.errors import ConfigError, RecordError
-from deep_bottleneck.settings import ENV_PATH
+from deep_bottleneck.machine.environment import ENV_PATH
 
 REACH_WITHIN_MS = 3000
 STALL_AFTER_MS = 20_000

@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck import device
 from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.checkpoint import Checkpoints
 from deep_bottleneck.config import components
@@ -33,12 +32,13 @@ from deep_bottleneck.interfaces import (
     Results,
 )
 from deep_bottleneck.layers import layers_with_kernel
+from deep_bottleneck.machine import device
+from deep_bottleneck.machine.environment import STORE_NAME
+from deep_bottleneck.machine.progress import progress
 from deep_bottleneck.measurement import EstimatorPlugIn, estimator_plug_ins, measure
 from deep_bottleneck.preemption import Preemption
-from deep_bottleneck.progress import progress
 from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import default_schedule
-from deep_bottleneck.settings import STORE_NAME
 from deep_bottleneck.streaming import InformationStream, can_stream
 from deep_bottleneck.tables import Tables
 

@@ -13,6 +13,7 @@ from deep_bottleneck.eval_tools.artifacts import Artifact
 from deep_bottleneck.eval_tools.experiment import Experiment
 from deep_bottleneck.figures import store_figures
 from deep_bottleneck.interfaces import BasePlotter, Part, Results
+from deep_bottleneck.machine.environment import INFORMATION, STORE_NAME, TRUST
 from deep_bottleneck.measurement import (
     EstimatorPlugIn,
     estimator_plug_ins,
@@ -22,7 +23,6 @@ from deep_bottleneck.measurement import (
 )
 from deep_bottleneck.records.base import RUNNING, as_id, not_ended
 from deep_bottleneck.records.local import LocalStore
-from deep_bottleneck.settings import INFORMATION, STORE_NAME, TRUST
 from deep_bottleneck.tables import Tables, read_table
 from deep_bottleneck.trust import VARIATIONS, trust_report
 

@@ -15,8 +15,6 @@ import pandas as pd
 import torch
 
 from deep_bottleneck import trust
-from deep_bottleneck.cuda_graph import to_host
-from deep_bottleneck.device import select
 from deep_bottleneck.estimation import Failures, estimate_layers, fitted, say_what_failed, tidy
 from deep_bottleneck.interfaces import (
     BoolArray,
@@ -28,6 +26,9 @@ from deep_bottleneck.interfaces import (
     Part,
     RunGroup,
 )
+from deep_bottleneck.machine.device import select, to_host
+from deep_bottleneck.machine.environment import INFORMATION
+from deep_bottleneck.machine.threads import n_threads
 from deep_bottleneck.measurement import (
     EstimatorPlugIn,
     store_information,
@@ -36,9 +37,7 @@ from deep_bottleneck.measurement import (
 )
 from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import Schedule, due_runs
-from deep_bottleneck.settings import INFORMATION
 from deep_bottleneck.tables import Tables
-from deep_bottleneck.threads import n_threads
 
 ESTIMATE = "estimate"
 

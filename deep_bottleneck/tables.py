@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from deep_bottleneck.interfaces import ArtifactRecord
-from deep_bottleneck.whole_file import write_whole
+from deep_bottleneck.machine.whole_file import write_whole
 
 TEXTS = ("estimator", "parameter", "bounds", "part", "unit", "check", "measure")
 

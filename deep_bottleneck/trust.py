@@ -13,7 +13,7 @@ from deep_bottleneck.interfaces import (
     IntArray,
     MutualInformationEstimator,
 )
-from deep_bottleneck.progress import progress
+from deep_bottleneck.machine.progress import progress
 
 SHUFFLED = "labels shuffled"
 VARIATIONS = {"parameter halved": 0.5, "parameter doubled": 2.0}

@@ -12,8 +12,8 @@ import pandas as pd
 import deep_bottleneck
 from deep_bottleneck.config import sweep
 from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
+from deep_bottleneck.machine.environment import RUNS_VARIABLE
 from deep_bottleneck.plotter.compression import peak_and_final
-from deep_bottleneck.settings import RUNS_VARIABLE
 
 PROJECT = Path(deep_bottleneck.__file__).resolve().parent.parent
 SHORT = ("epochs=12", "n_runs=2", "plotters=[]")

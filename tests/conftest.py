@@ -21,8 +21,8 @@ import torch
 
 from benchmarks.mongo_server import mongo_server
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
+from deep_bottleneck.machine.processes import name_of
 from deep_bottleneck.models import feedforward
-from deep_bottleneck.processes import name_of
 
 ROOT = Path(__file__).resolve().parent.parent
 

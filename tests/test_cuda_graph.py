@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from deep_bottleneck.cuda_graph import launcher, to_device, to_host
+from deep_bottleneck.cuda_graph import launcher
+from deep_bottleneck.machine.device import to_device, to_host
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,7 @@ from deep_bottleneck import measurement
 from deep_bottleneck.activation_store import METRICS, ActivationWriter
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, RecordError
-from deep_bottleneck.processes import this_process
+from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.records.local import LocalStore
 from deep_bottleneck.reestimation import reestimate
 

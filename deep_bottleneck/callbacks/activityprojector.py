@@ -15,7 +15,7 @@ import numpy as np
 from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray, LabelledDataset, RunGroup
-from deep_bottleneck.whole_file import write_whole
+from deep_bottleneck.machine.whole_file import write_whole
 
 CONFIG_NAME = "projector_config.pbtxt"
 LABELS_NAME = "labels.tsv"

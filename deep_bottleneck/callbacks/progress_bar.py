@@ -1,7 +1,7 @@
 """Shows the progress of training: epoch, loss, accuracy, runs still training."""
 
 from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
-from deep_bottleneck.progress import Progress
+from deep_bottleneck.machine.progress import Progress
 from deep_bottleneck.recorder import Recorder
 
 

@@ -11,11 +11,11 @@ from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools.collection import ExperimentCollection
 from deep_bottleneck.eval_tools.configs import flat
 from deep_bottleneck.eval_tools.experiment import Experiment
+from deep_bottleneck.machine.environment import runs_folder
 from deep_bottleneck.mongo import ENV_FILE, mongo_settings, settings_of_uri
 from deep_bottleneck.records.base import ExperimentId, RecordStore, as_id
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.local import LocalStore
-from deep_bottleneck.settings import runs_folder
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 

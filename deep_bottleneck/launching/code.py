@@ -8,7 +8,7 @@ from pathlib import Path
 import git
 
 from deep_bottleneck.launching.submission import Submission
-from deep_bottleneck.settings import ENV_PATH
+from deep_bottleneck.machine.environment import ENV_PATH
 
 logger = logging.getLogger(__name__)
 

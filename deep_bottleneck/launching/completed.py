@@ -18,9 +18,9 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
 from deep_bottleneck.launching import follow_up
 from deep_bottleneck.launching.submission import Submission
+from deep_bottleneck.machine.environment import left_unfinished
 from deep_bottleneck.records.base import RUNNING
 from deep_bottleneck.records.local import LocalStore
-from deep_bottleneck.settings import left_unfinished
 
 COMPLETED = "COMPLETED"
 UNDONE = ("failed", "timeout", "interrupted", "lost")

@@ -21,7 +21,7 @@ from deep_bottleneck.launching.cluster.grid_engine import GridEngine
 from deep_bottleneck.launching.cluster.scheduler import Listing, Scheduler
 from deep_bottleneck.launching.cluster.slurm import Slurm
 from deep_bottleneck.launching.submission import Report, Submission, submissions
-from deep_bottleneck.processes import is_alive
+from deep_bottleneck.machine.processes import is_alive
 
 logger = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from deep_bottleneck.backend import start_keras
 from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.config.sweep import Combination
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
 from deep_bottleneck.launching.completed import CompletedExperiments
+from deep_bottleneck.machine.backend import start_keras
 
 CONFIGS_FOLDER = "_configs"
 

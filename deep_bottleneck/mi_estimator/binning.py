@@ -10,8 +10,8 @@ from deep_bottleneck.interfaces import (
     Method,
     MutualInformationEstimator,
 )
+from deep_bottleneck.machine.threads import threads_for
 from deep_bottleneck.mi_estimator.discretized import information_of_bins
-from deep_bottleneck.threads import threads_for
 
 
 def load(discretization_range: float) -> "BinningEstimator":

@@ -20,8 +20,8 @@ from deep_bottleneck.interfaces import (
     Method,
     MutualInformationEstimator,
 )
+from deep_bottleneck.machine.threads import threads_for
 from deep_bottleneck.mi_estimator.discretized import information_of_bins, whole_number_of_bins
-from deep_bottleneck.threads import threads_for
 
 _TANH_RANGE = (-1.0, 1.0)
 

@@ -18,7 +18,7 @@ from deep_bottleneck.interfaces import (
     Method,
     MutualInformationEstimator,
 )
-from deep_bottleneck.threads import threads_for
+from deep_bottleneck.machine.threads import threads_for
 
 
 def load(quantize_bits: int | None) -> "ExactEstimator":

@@ -16,7 +16,7 @@ from deep_bottleneck.interfaces import (
     Method,
     MutualInformationEstimator,
 )
-from deep_bottleneck.threads import threads_for
+from deep_bottleneck.machine.threads import threads_for
 
 
 class EdgeEstimator(MutualInformationEstimator):

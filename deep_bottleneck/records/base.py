@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import pandas as pd
 
-from deep_bottleneck.processes import is_alive
+from deep_bottleneck.machine.processes import is_alive
 
 ExperimentId = int | str
 

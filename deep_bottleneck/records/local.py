@@ -11,8 +11,9 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
-from deep_bottleneck.disk_space import give_up_reserve
 from deep_bottleneck.errors import RecordError
+from deep_bottleneck.machine.disk_space import give_up_reserve
+from deep_bottleneck.machine.whole_file import in_place_of, write_whole
 from deep_bottleneck.records.base import (
     LOST,
     NOTES,
@@ -31,7 +32,6 @@ from deep_bottleneck.records.base import (
 )
 from deep_bottleneck.records.identity import identity_of
 from deep_bottleneck.records.summaries import read_summaries
-from deep_bottleneck.whole_file import in_place_of, write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deep_bottleneck.machine.whole_file import write_whole
 from deep_bottleneck.records.base import MetricSummary
-from deep_bottleneck.whole_file import write_whole
 
 SUMMARY_FILE = ".metrics_summary.json"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from sacred.observers import FileStorageObserver, RunObserver
 
-from deep_bottleneck.disk_space import make_sure_of_space
 from deep_bottleneck.errors import RecordError
+from deep_bottleneck.machine.disk_space import make_sure_of_space
+from deep_bottleneck.machine.environment import REPORT_VARIABLE, runs_folder
 from deep_bottleneck.mongo import mongo_settings
 from deep_bottleneck.records.database import DatabaseStore
-from deep_bottleneck.settings import REPORT_VARIABLE, runs_folder
 from deep_bottleneck.storage.background import InBackground
 from deep_bottleneck.storage.database import DatabaseRecord
 from deep_bottleneck.storage.local import LocalRecord

@@ -16,11 +16,11 @@ from pathlib import Path
 import pandas as pd
 
 from deep_bottleneck.errors import ConfigError, RecordError, exit_on
+from deep_bottleneck.machine.environment import runs_folder
 from deep_bottleneck.mongo import ENV_FILE, MongoSettings, mongo_settings
 from deep_bottleneck.records.base import RecordStore
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.local import LocalStore
-from deep_bottleneck.settings import runs_folder
 from deep_bottleneck.storage.doctor import examine
 from deep_bottleneck.storage.download import download
 from deep_bottleneck.storage.transfer import Transfer, alone, table

@@ -9,14 +9,14 @@ from typing import Any, Concatenate, ParamSpec
 
 from sacred.observers import FileStorageObserver
 
-from deep_bottleneck.disk_space import give_up_reserve, keep_reserve
+from deep_bottleneck.machine.disk_space import give_up_reserve, keep_reserve
+from deep_bottleneck.machine.whole_file import in_place_of
 from deep_bottleneck.records.local import (
     METRICS_FILE,
     artifact_file_name,
     read_json,
 )
 from deep_bottleneck.records.summaries import write_summaries
-from deep_bottleneck.whole_file import in_place_of
 
 logger = logging.getLogger(__name__)
 

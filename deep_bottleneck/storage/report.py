@@ -7,8 +7,8 @@ from typing import Any
 
 from sacred.observers import RunObserver
 
-from deep_bottleneck.processes import this_process
-from deep_bottleneck.whole_file import write_whole
+from deep_bottleneck.machine.processes import this_process
+from deep_bottleneck.machine.whole_file import write_whole
 
 # before the local record takes its time, after it has chosen the id
 REPORT_PRIORITY = 39

@@ -12,7 +12,7 @@ from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.layers import feature_extractor
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 pytest.importorskip("tensorboard", reason="tensorboard is not installed")
 

@@ -9,7 +9,7 @@ import pytest
 from deep_bottleneck.interfaces import Job, LaunchOptions
 from deep_bottleneck.launchers import local
 from deep_bottleneck.launching.submission import submissions
-from deep_bottleneck.processes import this_process
+from deep_bottleneck.machine.processes import this_process
 
 SCRIPT = """
 import json, os, sys, time

@@ -7,7 +7,7 @@ import pytest
 from deep_bottleneck.launching import follow_up
 from deep_bottleneck.launching.cluster.scheduler import Listed
 from deep_bottleneck.launching.submission import Submission
-from deep_bottleneck.processes import this_process
+from deep_bottleneck.machine.processes import this_process
 
 
 class FakeScheduler:

@@ -6,8 +6,8 @@ from recordings import Recording
 
 from deep_bottleneck.errors import ConfigError, EstimationError
 from deep_bottleneck.estimation import estimate
+from deep_bottleneck.machine.progress import Progress
 from deep_bottleneck.mi_estimator import binning, binning_global
-from deep_bottleneck.progress import Progress
 
 LABELS = np.arange(64) % 2
 

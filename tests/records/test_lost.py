@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.mongo import settings_of_uri
-from deep_bottleneck.processes import this_process
 from deep_bottleneck.records import base
 from deep_bottleneck.records.database import DatabaseStore
 from deep_bottleneck.records.local import LocalStore

@@ -14,7 +14,7 @@ from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.errors import DiskFullError
 from deep_bottleneck.eval_tools import ExperimentLoader
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.launching.cluster.profile import Profile, load_profile
 
-PROFILES = Path(__file__).resolve().parents[2] / "infrastructure" / "grid" / "profiles"
+PROFILES = Path(__file__).resolve().parents[3] / "infrastructure" / "grid" / "profiles"
 
 
 @pytest.mark.parametrize("path", sorted(PROFILES.glob("*.json")), ids=lambda path: path.stem)

@@ -14,7 +14,7 @@ from deep_bottleneck.launching.cluster.scheduler import ArrayJob, Listed
 from deep_bottleneck.launching.cluster.script import fill_in, set_up
 from deep_bottleneck.launching.cluster.slurm import Slurm
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 EVERYTHING = Profile(
     time="02:00:00",
     memory="8G",

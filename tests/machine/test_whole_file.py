@@ -1,6 +1,6 @@
 import pytest
 
-from deep_bottleneck.whole_file import write_whole
+from deep_bottleneck.machine.whole_file import write_whole
 
 
 @pytest.mark.parametrize("content", ["größer", b"\x80\x00"])

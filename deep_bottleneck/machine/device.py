@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.interfaces import FloatArray
 
 _DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -96,6 +97,23 @@ def select(values: Any, rows: Sequence[int] | np.ndarray[Any, Any]) -> Any:
     if isinstance(values, torch.Tensor):
         return values[torch.as_tensor(rows, device=values.device)]
     return values[rows]
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A copy of a tensor of the host on a device; the host does not wait for a CUDA device."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    # the allocator of pinned memory keeps this page until the copy is done
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def to_host(values: Sequence[torch.Tensor | np.ndarray[Any, Any]]) -> list[FloatArray]:
+    """Tensors as arrays; from a CUDA device all are copied at once, and waited for once."""
+    tensors = [torch.as_tensor(array) for array in values]
+    copies = [tensor.to("cpu", non_blocking=True) for tensor in tensors]
+    for device in {tensor.device for tensor in tensors if tensor.is_cuda}:
+        torch.cuda.current_stream(device).synchronize()
+    return [copy.numpy() for copy in copies]
 
 
 def _driver() -> str | None:

@@ -11,7 +11,7 @@ import pytest
 from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.recorder import Recorder
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 TRAIN = """
 import sys

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from deep_bottleneck import device
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.machine import device
 
 
 @pytest.fixture

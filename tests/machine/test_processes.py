@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deep_bottleneck import processes
-from deep_bottleneck.processes import is_alive, name_of, this_process
+from deep_bottleneck.machine import processes
+from deep_bottleneck.machine.processes import is_alive, name_of, this_process
 
 
 def test_a_process_that_runs_is_alive():

@@ -1,0 +1,1 @@
+"""The machine below: its devices, threads, processes, disks and environment."""
