@@ -262,7 +262,7 @@ class Results:
     """What an experiment has left for plotters to read.
 
     Attributes:
-        tables: mutual information as `deep_bottleneck.estimation.estimate` gives it, by the part
+        tables: mutual information as `deep_bottleneck.measuring.estimation.estimate` gives it, by the part
             of the data ("train", "test", "full"), or "<estimator>_<part>" where there are several.
         metrics: loss and accuracy with the columns run, epoch, loss, accuracy, val_loss,
             val_accuracy.

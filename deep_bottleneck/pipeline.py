@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.checkpoint import Checkpoints
 from deep_bottleneck.config import components
 from deep_bottleneck.config.components import Component
@@ -35,12 +34,17 @@ from deep_bottleneck.layers import layers_with_kernel
 from deep_bottleneck.machine import device
 from deep_bottleneck.machine.environment import STORE_NAME
 from deep_bottleneck.machine.progress import progress
-from deep_bottleneck.measurement import EstimatorPlugIn, estimator_plug_ins, measure
+from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
+from deep_bottleneck.measuring.information_tables import (
+    EstimatorPlugIn,
+    estimator_plug_ins,
+    measure,
+)
+from deep_bottleneck.measuring.streaming import InformationStream, can_stream
+from deep_bottleneck.measuring.tables import Tables
 from deep_bottleneck.preemption import Preemption
 from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import default_schedule
-from deep_bottleneck.streaming import InformationStream, can_stream
-from deep_bottleneck.tables import Tables
 
 logger = logging.getLogger(__name__)
 

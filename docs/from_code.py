@@ -25,9 +25,10 @@ from typing import Any
 from unittest import mock
 
 import deep_bottleneck
-from deep_bottleneck import measurement, pipeline
+from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
 from deep_bottleneck.config.dataset_options import DatasetOptions
+from deep_bottleneck.measuring import information_tables as measurement
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("datasets", "models", "mi_estimator", "callbacks", "plotter", "launchers")

@@ -7,8 +7,9 @@ import pkgutil
 import pytest
 
 import deep_bottleneck
-from deep_bottleneck import measurement, pipeline
+from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
+from deep_bottleneck.measuring import information_tables as measurement
 
 KINDS = {
     "datasets": (),

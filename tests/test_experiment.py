@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 import torch
 
-from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.estimation import COLUMNS
+from deep_bottleneck.measuring.activation_store import ActivationStore
+from deep_bottleneck.measuring.estimation import COLUMNS
 from deep_bottleneck.records.local import LocalStore
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from deep_bottleneck import measurement
-from deep_bottleneck.activation_store import METRICS, ActivationWriter
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.machine.processes import this_process
+from deep_bottleneck.measuring import information_tables as measurement
+from deep_bottleneck.measuring.activation_store import METRICS, ActivationWriter
 from deep_bottleneck.records.local import LocalStore
 from deep_bottleneck.reestimation import reestimate
 

@@ -7,9 +7,9 @@ mean is the signal and their standard deviation the noise of stochastic gradient
 
 import numpy as np
 
-from deep_bottleneck.activation_store import ActivationWriter
 from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.interfaces import FloatArray, IntArray, RunGroup
+from deep_bottleneck.measuring.activation_store import ActivationWriter
 from deep_bottleneck.schedule import Schedule
 
 TABLES = ("gradients",)

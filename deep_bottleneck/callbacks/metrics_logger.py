@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from deep_bottleneck.activation_store import METRICS, ActivationWriter
 from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
+from deep_bottleneck.measuring.activation_store import METRICS, ActivationWriter
 from deep_bottleneck.recorder import Recorder
 
 SECONDS_BETWEEN_WRITES = 1.0

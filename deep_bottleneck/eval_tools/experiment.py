@@ -122,7 +122,7 @@ class Experiment:
             part: which part of the data: "train", "test" or "full".
 
         Returns:
-            The columns that `deep_bottleneck.estimation.estimate` describes.
+            The columns that `deep_bottleneck.measuring.estimation.estimate` describes.
 
         Raises:
             RecordError: if the experiment has no such table.

@@ -51,7 +51,7 @@ def compression(table: pd.DataFrame, plot_median: bool) -> Figure:
     """Draw peak and final above, the difference below.
 
     Args:
-        table: as `deep_bottleneck.estimation.estimate` gives it.
+        table: as `deep_bottleneck.measuring.estimation.estimate` gives it.
         plot_median: whether to summarise runs by their median instead of their mean.
     """
     found = peak_and_final(table)

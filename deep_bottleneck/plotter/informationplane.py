@@ -46,7 +46,7 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
     """Draw one information plane.
 
     Args:
-        table: as `deep_bottleneck.estimation.estimate` gives it.
+        table: as `deep_bottleneck.measuring.estimation.estimate` gives it.
         plot_median: whether the points are medians over runs instead of means.
         title: what stands above.
     """

@@ -68,7 +68,7 @@ def movie(
     """Make a movie; nothing is drawn before its frames are asked for.
 
     Args:
-        table: as `deep_bottleneck.estimation.estimate` gives it, with at least one value.
+        table: as `deep_bottleneck.measuring.estimation.estimate` gives it, with at least one value.
         metrics: columns run, epoch, accuracy, val_accuracy.
         frames_per_second: how fast the recorded epochs follow each other.
     """

@@ -34,7 +34,7 @@ def information_over_epochs(table: pd.DataFrame, plot_median: bool) -> Figure:
     """Draw a panel for each of the two informations, and in it a colour for each layer.
 
     Args:
-        table: as `deep_bottleneck.estimation.estimate` gives it.
+        table: as `deep_bottleneck.measuring.estimation.estimate` gives it.
         plot_median: whether thick lines are medians over runs instead of means.
     """
     figure = Figure(figsize=(9, 7.5))

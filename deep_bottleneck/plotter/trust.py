@@ -50,7 +50,7 @@ def trust(report: pd.DataFrame) -> Figure:
     """Draw a trust report.
 
     Args:
-        report: as `deep_bottleneck.trust.trust_report` gives it.
+        report: as `deep_bottleneck.measuring.trust.trust_report` gives it.
     """
     figure = Figure(figsize=(10, 7))
     (about_input, about_label), (shares, accuracy) = figure.subplots(2, 2)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from deep_bottleneck import lockstep
-from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.batches import Batches
 from deep_bottleneck.callbacks import (
     activity_logger,
@@ -17,6 +16,7 @@ from deep_bottleneck.callbacks import (
 )
 from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
 
 
 class Scalars:

@@ -6,10 +6,10 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
-from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.errors import DiskFullError
 from deep_bottleneck.machine import disk_space
 from deep_bottleneck.machine.disk_space import RESERVE_FILE, disk_full_said, keep_reserve
+from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -5,8 +5,8 @@ import pytest
 from recordings import Recording
 
 from deep_bottleneck.errors import ConfigError, EstimationError
-from deep_bottleneck.estimation import estimate
 from deep_bottleneck.machine.progress import Progress
+from deep_bottleneck.measuring.estimation import estimate
 from deep_bottleneck.mi_estimator import binning, binning_global
 
 LABELS = np.arange(64) % 2

@@ -3,9 +3,9 @@ import pytest
 
 from deep_bottleneck.datasets import harmonics
 from deep_bottleneck.errors import ConfigError, EstimationError
-from deep_bottleneck.estimation import estimate
 from deep_bottleneck.information.neighbors import ksg, label_information
 from deep_bottleneck.interfaces import LabelledDataset
+from deep_bottleneck.measuring.estimation import estimate
 from deep_bottleneck.mi_estimator import kraskov
 
 

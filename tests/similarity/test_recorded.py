@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
+from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.similarity import (
     SVCCA,
     KernelCKA,

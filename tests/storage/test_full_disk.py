@@ -10,9 +10,9 @@ import pytest
 from faults import DATABASE, assert_complete, said_by_storage
 
 from deep_bottleneck import storage
-from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.errors import DiskFullError
 from deep_bottleneck.eval_tools import ExperimentLoader
+from deep_bottleneck.measuring.activation_store import ActivationStore
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from deep_bottleneck.tables import Tables, read_table
+from deep_bottleneck.measuring.tables import Tables, read_table
 
 
 class Copies:

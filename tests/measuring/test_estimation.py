@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from deep_bottleneck.errors import EstimationError
-from deep_bottleneck.estimation import COLUMNS, estimate
 from deep_bottleneck.interfaces import LayerInformation, MutualInformationEstimator
+from deep_bottleneck.measuring.estimation import COLUMNS, estimate
 from deep_bottleneck.mi_estimator import binning
 
 

@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deep_bottleneck.estimation import estimate
 from deep_bottleneck.machine.progress import progress
+from deep_bottleneck.measuring.estimation import estimate
+from deep_bottleneck.measuring.trust import COLUMNS, trust_report
+from deep_bottleneck.measuring.trust import report as report_of
 from deep_bottleneck.mi_estimator import binning
-from deep_bottleneck.trust import COLUMNS, trust_report
-from deep_bottleneck.trust import report as report_of
 
 N_EXAMPLES = 64
 

@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deep_bottleneck import trust
-from deep_bottleneck.estimation import Failures, estimate_layers, fitted, say_what_failed, tidy
 from deep_bottleneck.interfaces import (
     BoolArray,
     Dataset,
@@ -29,15 +27,23 @@ from deep_bottleneck.interfaces import (
 from deep_bottleneck.machine.device import select, to_host
 from deep_bottleneck.machine.environment import INFORMATION
 from deep_bottleneck.machine.threads import n_threads
-from deep_bottleneck.measurement import (
+from deep_bottleneck.measuring import trust
+from deep_bottleneck.measuring.estimation import (
+    Failures,
+    estimate_layers,
+    fitted,
+    say_what_failed,
+    tidy,
+)
+from deep_bottleneck.measuring.information_tables import (
     EstimatorPlugIn,
     store_information,
     store_trust,
     table_name,
 )
+from deep_bottleneck.measuring.tables import Tables
 from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import Schedule, due_runs
-from deep_bottleneck.tables import Tables
 
 ESTIMATE = "estimate"
 

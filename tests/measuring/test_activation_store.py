@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from deep_bottleneck.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
+from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
 
 UNITS = (3, 2)
 
@@ -167,7 +167,7 @@ WRITE_UNTIL_KILLED = """
 import sys
 from pathlib import Path
 import numpy as np
-from deep_bottleneck.activation_store import ActivationWriter
+from deep_bottleneck.measuring.activation_store import ActivationWriter
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 
 part = LabelledDataset.from_labels(np.zeros((500, 4)), np.zeros(500, int), 2)

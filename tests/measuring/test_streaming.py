@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from deep_bottleneck import memory, pipeline
-from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.config import Config
+from deep_bottleneck.measuring.activation_store import ActivationStore
+from deep_bottleneck.measuring.streaming import can_stream
 from deep_bottleneck.mi_estimator import binning, binning_global, edge, kraskov, upper
-from deep_bottleneck.streaming import can_stream
 
 ESTIMATORS = [
     ["mi_estimator.binning", 0.3],

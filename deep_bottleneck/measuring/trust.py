@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deep_bottleneck.estimation import TOLERANCE, estimate
 from deep_bottleneck.information.discrete import count_keys, entropy
 from deep_bottleneck.interfaces import (
     Activations,
@@ -14,6 +13,7 @@ from deep_bottleneck.interfaces import (
     MutualInformationEstimator,
 )
 from deep_bottleneck.machine.progress import progress
+from deep_bottleneck.measuring.estimation import TOLERANCE, estimate
 
 SHUFFLED = "labels shuffled"
 VARIATIONS = {"parameter halved": 0.5, "parameter doubled": 2.0}

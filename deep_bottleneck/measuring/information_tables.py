@@ -9,16 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from deep_bottleneck.activation_store import ActivationStore
 from deep_bottleneck.config import Config, components
 from deep_bottleneck.config.components import Component
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.estimation import estimate
 from deep_bottleneck.interfaces import MutualInformationEstimator, Part
 from deep_bottleneck.machine.environment import INFORMATION, TRUST
 from deep_bottleneck.machine.progress import progress
-from deep_bottleneck.tables import Tables
-from deep_bottleneck.trust import VARIATIONS, at_ceiling, trust_report
+from deep_bottleneck.measuring.activation_store import ActivationStore
+from deep_bottleneck.measuring.estimation import estimate
+from deep_bottleneck.measuring.tables import Tables
+from deep_bottleneck.measuring.trust import VARIATIONS, at_ceiling, trust_report
 
 logger = logging.getLogger(__name__)
 
