@@ -19,7 +19,7 @@ import sacred
 from sacred.host_info import HostInfoGetter
 from sacred.run import Run
 
-from deep_bottleneck import sources, storage
+from deep_bottleneck import storage
 from deep_bottleneck.config import Config, hyperparameters
 from deep_bottleneck.config.sweep import is_sweep
 from deep_bottleneck.errors import (
@@ -35,6 +35,7 @@ from deep_bottleneck.machine.disk_space import disk_full_said
 from deep_bottleneck.machine.environment import CONTINUE_VARIABLE, CONTINUES, DEVICE
 from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.mongo import ENV_FILE
+from deep_bottleneck.pipeline import sources
 from deep_bottleneck.preemption import Preemption, TimeIsUp
 
 ROOT = Path(__file__).resolve().parent
@@ -65,11 +66,13 @@ def prepare(
     with exit_on(ConfigError, DiskFullError):
         chosen = Config.parse(config)
         start_keras(chosen.backend)
-        from deep_bottleneck import pipeline
+        # what an experiment imports is what its record keeps as sources
+        import deep_bottleneck.pipeline.run  # noqa: F401
         from deep_bottleneck.machine import device
+        from deep_bottleneck.pipeline.plan import make_plan
 
         device.choose(chosen.device, chosen.backend)
-        plan = pipeline.make_plan(chosen)
+        plan = make_plan(chosen)
         if command_name == ex.default_command and not ex.observers:
             ex.observers.extend(storage.observers(os.environ, ENV_FILE))
     for path in sources.of_experiment(ROOT, plan.all):
@@ -80,8 +83,9 @@ def prepare(
 @ex.main
 def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     """Run the experiment; the result is the final accuracy, averaged over runs."""
-    from deep_bottleneck import pipeline
     from deep_bottleneck.machine import device
+    from deep_bottleneck.pipeline.plan import make_plan
+    from deep_bottleneck.pipeline.run import run_experiment
 
     config = Config.parse(_config)
     _run.info[DEVICE] = device.description(device.choose(config.device, config.backend))
@@ -96,9 +100,9 @@ def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
     ):
         folder = storage.local_folder(_run.observers) or Path(scratch)
         with preemption.heard(), disk_full_said(folder):
-            accuracy = pipeline.run_experiment(
+            accuracy = run_experiment(
                 config,
-                pipeline.make_plan(config),
+                make_plan(config),
                 _run,
                 folder,
                 preemption,

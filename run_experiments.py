@@ -171,7 +171,7 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
 def _reestimate(experiment_id: str, estimators: Sequence[str]) -> int:
     """Measure a stored experiment with more estimators."""
     # only here: torch takes seconds to import
-    from deep_bottleneck.reestimation import reestimate
+    from deep_bottleneck.pipeline.reestimation import reestimate
 
     folder = runs_folder(os.environ) / experiment_id
     with exit_on(ConfigError, RecordError):

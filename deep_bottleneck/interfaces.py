@@ -262,8 +262,8 @@ class Results:
     """What an experiment has left for plotters to read.
 
     Attributes:
-        tables: mutual information as `deep_bottleneck.measuring.estimation.estimate` gives it, by the part
-            of the data ("train", "test", "full"), or "<estimator>_<part>" where there are several.
+        tables: mutual information as `measuring.estimation.estimate` gives it, by the part of the
+            data ("train", "test", "full"), or "<estimator>_<part>" where there are several.
         metrics: loss and accuracy with the columns run, epoch, loss, accuracy, val_loss,
             val_accuracy.
         plot_median: whether to summarise runs by their median instead of their mean.

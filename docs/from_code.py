@@ -25,18 +25,18 @@ from typing import Any
 from unittest import mock
 
 import deep_bottleneck
-from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
 from deep_bottleneck.config.dataset_options import DatasetOptions
-from deep_bottleneck.measuring import information_tables as measurement
+from deep_bottleneck.measuring import estimators
+from deep_bottleneck.pipeline import plan
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("datasets", "models", "mi_estimator", "callbacks", "plotter", "launchers")
 # what the framework gives to the plug-ins whose config entry may have arguments
 GIVEN = {
-    "mi_estimator": measurement.ESTIMATOR_VALUES,
-    "callbacks": pipeline.CALLBACK_VALUES,
-    "plotter": pipeline.PLOTTER_VALUES,
+    "mi_estimator": estimators.ESTIMATOR_VALUES,
+    "callbacks": plan.CALLBACK_VALUES,
+    "plotter": plan.PLOTTER_VALUES,
 }
 WIDTH = "84"
 

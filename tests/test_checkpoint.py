@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deep_bottleneck import lockstep, pipeline
+from deep_bottleneck import lockstep
 from deep_bottleneck.batches import Batches
 from deep_bottleneck.checkpoint import Checkpoint, Checkpoints, gathered, give_back
 from deep_bottleneck.config import Config
 from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.memory import bytes_of_data, bytes_per_run
+from deep_bottleneck.pipeline import run as pipeline
+from deep_bottleneck.pipeline.plan import make_plan
+from deep_bottleneck.pipeline.run import run_experiment
 from deep_bottleneck.preemption import Preemption, TimeIsUp
 from deep_bottleneck.recorder import Recorder
 
@@ -150,7 +153,7 @@ def experiment(folder, before=None, preemption=None, **changes):
     # as in a process of its own, where the names of layers count from the beginning
     keras.utils.clear_session()
     record = Record(folder)
-    pipeline.run_experiment(config, pipeline.make_plan(config), record, folder, preemption, before)
+    run_experiment(config, make_plan(config), record, folder, preemption, before)
     return record
 
 

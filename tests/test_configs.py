@@ -9,9 +9,10 @@ from pathlib import Path
 import keras
 import pytest
 
-from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.launching.plan import LaunchPlan
+from deep_bottleneck.pipeline.plan import make_plan
+from deep_bottleneck.pipeline.run import run_experiment
 
 FOLDER = Path(__file__).resolve().parent.parent / "configs"
 FILES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.json"))
@@ -83,7 +84,7 @@ def test_a_cohort_runs_to_its_end(name, tmp_path):
         folder.mkdir()
         stored = Stored()
 
-        accuracy = pipeline.run_experiment(config, pipeline.make_plan(config), stored, folder)
+        accuracy = run_experiment(config, make_plan(config), stored, folder)
 
         keras.utils.clear_session()
         assert {part: values.shape for part, values in accuracy.items()} == {

@@ -7,16 +7,16 @@ import pkgutil
 import pytest
 
 import deep_bottleneck
-from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
-from deep_bottleneck.measuring import information_tables as measurement
+from deep_bottleneck.measuring import estimators
+from deep_bottleneck.pipeline import plan
 
 KINDS = {
     "datasets": (),
-    "models": pipeline.MODEL_VALUES,
-    "mi_estimator": measurement.ESTIMATOR_VALUES,
-    "callbacks": pipeline.CALLBACK_VALUES,
-    "plotter": pipeline.PLOTTER_VALUES,
+    "models": plan.MODEL_VALUES,
+    "mi_estimator": estimators.ESTIMATOR_VALUES,
+    "callbacks": plan.CALLBACK_VALUES,
+    "plotter": plan.PLOTTER_VALUES,
 }
 FROM_THE_ENTRY = {
     "activityprojector": {"log_dir"},

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from deep_bottleneck.config import Config
-from deep_bottleneck.pipeline import make_plan, run_experiment
+from deep_bottleneck.pipeline.plan import make_plan
+from deep_bottleneck.pipeline.run import run_experiment
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "tishby.json"
 LAST_HIDDEN, READOUT = 4, 5

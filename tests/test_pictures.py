@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
+from deep_bottleneck.pipeline.plan import make_plan
+from deep_bottleneck.pipeline.run import run_experiment
 
 PLOTTERS = (
     "informationplane",
@@ -41,7 +42,7 @@ def experiment(tmp_path):
         values = {"epochs": 3, "n_runs": 2, "architecture": [3], "seed": 0, **changes}
         config = Config.parse({"dataset": "datasets.xor", **values})
         stored = Stored()
-        accuracy = pipeline.run_experiment(config, pipeline.make_plan(config), stored, tmp_path)
+        accuracy = run_experiment(config, make_plan(config), stored, tmp_path)
         keras.utils.clear_session()
         return stored, accuracy
 

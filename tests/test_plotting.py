@@ -1,7 +1,8 @@
 """Plotters in an experiment get what they say they need."""
 
 from deep_bottleneck.config import Config
-from deep_bottleneck.pipeline import make_plan, run_experiment
+from deep_bottleneck.pipeline.plan import make_plan
+from deep_bottleneck.pipeline.run import run_experiment
 
 
 class Record:

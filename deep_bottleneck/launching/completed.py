@@ -12,13 +12,13 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from deep_bottleneck import sources
 from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
 from deep_bottleneck.launching import follow_up
 from deep_bottleneck.launching.submission import Submission
 from deep_bottleneck.machine.environment import left_unfinished
+from deep_bottleneck.pipeline import sources
 from deep_bottleneck.records.base import RUNNING
 from deep_bottleneck.records.local import LocalStore
 

@@ -180,9 +180,9 @@ def _mistake(combination: Combination, plug_ins: bool) -> str:
         if plug_ins:
             # only here, since Keras takes seconds; on any backend the same plug-ins are there
             start_keras("torch")
-            from deep_bottleneck import pipeline
+            from deep_bottleneck.pipeline.plan import make_plan
 
-            pipeline.make_plan(config)
+            make_plan(config)
     except ConfigError as error:
         return str(error)
     return ""

@@ -35,12 +35,8 @@ from deep_bottleneck.measuring.estimation import (
     say_what_failed,
     tidy,
 )
-from deep_bottleneck.measuring.information_tables import (
-    EstimatorPlugIn,
-    store_information,
-    store_trust,
-    table_name,
-)
+from deep_bottleneck.measuring.estimators import EstimatorPlugIn
+from deep_bottleneck.measuring.information_tables import store_information, store_trust, table_name
 from deep_bottleneck.measuring.tables import Tables
 from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import Schedule, due_runs

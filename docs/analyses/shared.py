@@ -9,9 +9,10 @@ import pandas as pd
 from myst_nb import glue
 from pandas.io.formats.style import Styler
 
-from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
 from deep_bottleneck.interfaces import FloatArray
+from deep_bottleneck.pipeline.plan import make_plan
+from deep_bottleneck.pipeline.run import run_experiment
 from deep_bottleneck.plotter.style import STYLE
 
 plt.rcParams.update(STYLE)
@@ -40,7 +41,7 @@ def train(folder: str, **hyperparameters: Any) -> dict[str, FloatArray]:
     """
     values = {"calculate_mi_for": ["test"], "plotters": [], **hyperparameters}
     config = Config.parse({**values, "keep_activations": True})
-    return pipeline.run_experiment(config, pipeline.make_plan(config), _Unstored(), Path(folder))
+    return run_experiment(config, make_plan(config), _Unstored(), Path(folder))
 
 
 class _Unstored:

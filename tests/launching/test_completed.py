@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deep_bottleneck import sources
 from deep_bottleneck.config import Config
 from deep_bottleneck.launching.completed import CompletedExperiments
+from deep_bottleneck.pipeline import sources
 
 
 @pytest.fixture

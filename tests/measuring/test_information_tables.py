@@ -4,7 +4,7 @@ import pytest
 
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.measuring.information_tables import estimator_plug_ins
+from deep_bottleneck.measuring.estimators import estimator_plug_ins
 
 
 def plug_in(*entry, **hyperparameters):

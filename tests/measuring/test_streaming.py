@@ -4,11 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deep_bottleneck import memory, pipeline
+from deep_bottleneck import memory
 from deep_bottleneck.config import Config
 from deep_bottleneck.measuring.activation_store import ActivationStore
 from deep_bottleneck.measuring.streaming import can_stream
 from deep_bottleneck.mi_estimator import binning, binning_global, edge, kraskov, upper
+from deep_bottleneck.pipeline import run as pipeline
+from deep_bottleneck.pipeline.plan import make_plan
+from deep_bottleneck.pipeline.run import run_experiment
 
 ESTIMATORS = [
     ["mi_estimator.binning", 0.3],
@@ -51,7 +54,7 @@ def run(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         record = Record()
-        pipeline.run_experiment(config, pipeline.make_plan(config), record, folder)
+        run_experiment(config, make_plan(config), record, folder)
         return folder, record
 
     return run

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from recorded import Recorded, random_activations, results
 
-from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.pipeline.plan import make_plan
 from deep_bottleneck.plotter import activation_histograms, activations, activations_single_neuron
 
 
@@ -91,6 +91,6 @@ def test_what_cannot_be_drawn_is_said_beforehand(arguments, sentence):
 def test_activations_are_recorded_for_the_plotter_alone():
     config = Config.parse({"plotters": ["plotter.activations"], "calculate_mi_for": []})
 
-    plan = pipeline.make_plan(config)
+    plan = make_plan(config)
 
     assert "callbacks.activity_logger" in [callback.path for callback in plan.callbacks]

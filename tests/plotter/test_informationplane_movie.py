@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from measured import metrics, table
 
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.figures import store_figures
 from deep_bottleneck.interfaces import BasePlotter, Results
+from deep_bottleneck.pipeline.figures import store_figures
 from deep_bottleneck.plotter import informationplane_movie
 from deep_bottleneck.plotter.curves import layer_labels
 

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deep_bottleneck import pipeline
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Results
+from deep_bottleneck.pipeline.plan import make_plan
 from deep_bottleneck.plotter import snr
 
 
@@ -62,4 +62,4 @@ def test_it_needs_the_recorder_of_gradients():
     config = Config.parse({"plotters": ["plotter.snr"]})
 
     with pytest.raises(ConfigError, match=r'add "callbacks\.gradient_logger" to "callbacks"'):
-        pipeline.make_plan(config)
+        make_plan(config)

@@ -2,8 +2,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from deep_bottleneck.figures import store_figures
 from deep_bottleneck.interfaces import Results
+from deep_bottleneck.pipeline.figures import store_figures
 
 
 class Note:

@@ -8,8 +8,8 @@ from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.measuring import information_tables as measurement
 from deep_bottleneck.measuring.activation_store import METRICS, ActivationWriter
+from deep_bottleneck.pipeline.reestimation import reestimate
 from deep_bottleneck.records.local import LocalStore
-from deep_bottleneck.reestimation import reestimate
 
 UPPER = ["mi_estimator.upper", 0.1]
 EXACT = "mi_estimator.exact"

@@ -10,19 +10,14 @@ from deep_bottleneck.config import Config, components
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.eval_tools.artifacts import Artifact
 from deep_bottleneck.eval_tools.experiment import Experiment
-from deep_bottleneck.figures import store_figures
 from deep_bottleneck.interfaces import BasePlotter, Part, Results
 from deep_bottleneck.machine.environment import INFORMATION, STORE_NAME, TRUST
 from deep_bottleneck.measuring.activation_store import ActivationStore
-from deep_bottleneck.measuring.information_tables import (
-    EstimatorPlugIn,
-    estimator_plug_ins,
-    measure,
-    store_trust,
-    table_name,
-)
+from deep_bottleneck.measuring.estimators import EstimatorPlugIn, estimator_plug_ins
+from deep_bottleneck.measuring.information_tables import measure, store_trust, table_name
 from deep_bottleneck.measuring.tables import Tables, read_table
 from deep_bottleneck.measuring.trust import VARIATIONS, trust_report
+from deep_bottleneck.pipeline.figures import store_figures
 from deep_bottleneck.records.base import RUNNING, as_id, not_ended
 from deep_bottleneck.records.local import LocalStore
 

@@ -5,7 +5,6 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,12 @@ import numpy as np
 import torch
 
 from deep_bottleneck.checkpoint import Checkpoints
-from deep_bottleneck.config import components
 from deep_bottleneck.config.components import Component
-from deep_bottleneck.config.hyperparameters import Config, Entry
+from deep_bottleneck.config.hyperparameters import Config
 from deep_bottleneck.datasets import checking
 from deep_bottleneck.datasets.changes import changed
 from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.figures import store_figures
 from deep_bottleneck.interfaces import (
     BasePlotter,
     Dataset,
@@ -35,116 +32,19 @@ from deep_bottleneck.machine import device
 from deep_bottleneck.machine.environment import STORE_NAME
 from deep_bottleneck.machine.progress import progress
 from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
-from deep_bottleneck.measuring.information_tables import (
-    EstimatorPlugIn,
-    estimator_plug_ins,
-    measure,
-)
+from deep_bottleneck.measuring.information_tables import measure
 from deep_bottleneck.measuring.streaming import InformationStream, can_stream
 from deep_bottleneck.measuring.tables import Tables
+from deep_bottleneck.pipeline.figures import store_figures
+from deep_bottleneck.pipeline.plan import ACTIVITY_RECORDER, Plan
 from deep_bottleneck.preemption import Preemption
 from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import default_schedule
 
 logger = logging.getLogger(__name__)
 
-RECORDERS = (
-    "callbacks.metrics_logger",
-    "callbacks.sacred_metrics_logger",
-    "callbacks.progress_bar",
-)
-ACTIVITY_RECORDER = "callbacks.activity_logger"
-MODEL_VALUES = ("input_size", "input_shape", "output_size")
-CALLBACK_VALUES = (
-    "run",
-    "dataset",
-    "n_classes",
-    "tables",
-    "writer",
-    "schedule",
-    "training_progress",
-)
-PLOTTER_VALUES = ("run", "dataset", "n_classes")
 # what plotters of activations draw where no part of the data is measured
 DRAWN_PARTS: tuple[Part, ...] = ("train", "test")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The plug-ins of an experiment, found and checked, nothing loaded yet."""
-
-    dataset: Component
-    model: Component
-    estimators: Mapping[str, EstimatorPlugIn]
-    callbacks: Sequence[Component]
-    plotters: Sequence[Component]
-
-    @property
-    def draws_activations(self) -> bool:
-        """Whether a plotter reads recorded activations."""
-        return any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in self.plotters)
-
-    @property
-    def all(self) -> list[Component]:
-        """Every plug-in."""
-        estimators = [plug_in.component for plug_in in self.estimators.values()]
-        return [self.dataset, self.model, *estimators, *self.callbacks, *self.plotters]
-
-
-def make_plan(config: Config) -> Plan:
-    """Find all plug-ins that a config names.
-
-    Raises:
-        ConfigError: if one cannot be imported, or needs an argument or table that nobody supplies.
-    """
-    known = set(config.hyperparameters)
-
-    def checked(component: Component, names: Sequence[str] = ()) -> Component:
-        component.check(known | set(names))
-        return component
-
-    def entries(key: str, chosen: Sequence[Entry], names: Sequence[str]) -> list[Component]:
-        return [
-            checked(components.find(key, e.path, e.arguments, e.keywords), names) for e in chosen
-        ]
-
-    plotters = entries("plotters", config.plotters_and_reports, PLOTTER_VALUES)
-    draw_activations = any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in plotters)
-    activity = [ACTIVITY_RECORDER] if config.calculate_mi_for or draw_activations else []
-    recorders = [Entry(path=path) for path in (*RECORDERS, *activity)]
-    plan = Plan(
-        dataset=checked(components.find("dataset", config.dataset)),
-        model=checked(components.find("model", config.model), MODEL_VALUES),
-        estimators=estimator_plug_ins(config),
-        callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
-        plotters=plotters,
-    )
-    _check_tables(plan)
-    return plan
-
-
-def _check_tables(plan: Plan) -> None:
-    """Make sure that each table is left by one callback, and each that a plotter draws is left.
-
-    A callback's `TABLES` says which it leaves, a plotter's `NEEDED_TABLES` which it draws and which
-    of our callbacks leaves them.
-    """
-    left: dict[str, str] = {}
-    for callback in plan.callbacks:
-        for name in getattr(callback.module, "TABLES", ()):
-            if name in left:
-                raise ConfigError(
-                    f'"callbacks": {left[name]} and {callback.path} both leave the table "{name}", '
-                    "of which there can be one; take one of them out"
-                )
-            left[name] = callback.path
-    for plotter in plan.plotters:
-        for name, callback in getattr(plotter.module, "NEEDED_TABLES", {}).items():
-            if name not in left:
-                raise ConfigError(
-                    f'"plotters": {plotter.path} draws the table "{name}", which none of the '
-                    f'callbacks leaves; add "{callback}" to "callbacks"'
-                )
 
 
 def run_experiment(

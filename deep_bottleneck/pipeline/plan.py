@@ -1,0 +1,106 @@
+"""The plug-ins of an experiment, found and checked before anything costly starts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from deep_bottleneck.config import Config, components
+from deep_bottleneck.config.components import Component
+from deep_bottleneck.config.hyperparameters import Entry
+from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.measuring.estimators import EstimatorPlugIn, estimator_plug_ins
+
+RECORDERS = (
+    "callbacks.metrics_logger",
+    "callbacks.sacred_metrics_logger",
+    "callbacks.progress_bar",
+)
+ACTIVITY_RECORDER = "callbacks.activity_logger"
+MODEL_VALUES = ("input_size", "input_shape", "output_size")
+CALLBACK_VALUES = (
+    "run",
+    "dataset",
+    "n_classes",
+    "tables",
+    "writer",
+    "schedule",
+    "training_progress",
+)
+PLOTTER_VALUES = ("run", "dataset", "n_classes")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plug-ins of an experiment, found and checked, nothing loaded yet."""
+
+    dataset: Component
+    model: Component
+    estimators: Mapping[str, EstimatorPlugIn]
+    callbacks: Sequence[Component]
+    plotters: Sequence[Component]
+
+    @property
+    def draws_activations(self) -> bool:
+        """Whether a plotter reads recorded activations."""
+        return any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in self.plotters)
+
+    @property
+    def all(self) -> list[Component]:
+        """Every plug-in."""
+        estimators = [plug_in.component for plug_in in self.estimators.values()]
+        return [self.dataset, self.model, *estimators, *self.callbacks, *self.plotters]
+
+
+def make_plan(config: Config) -> Plan:
+    """Find all plug-ins that a config names.
+
+    Raises:
+        ConfigError: if one cannot be imported, or needs an argument or table that nobody supplies.
+    """
+    known = set(config.hyperparameters)
+
+    def checked(component: Component, names: Sequence[str] = ()) -> Component:
+        component.check(known | set(names))
+        return component
+
+    def entries(key: str, chosen: Sequence[Entry], names: Sequence[str]) -> list[Component]:
+        return [
+            checked(components.find(key, e.path, e.arguments, e.keywords), names) for e in chosen
+        ]
+
+    plotters = entries("plotters", config.plotters_and_reports, PLOTTER_VALUES)
+    draw_activations = any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in plotters)
+    activity = [ACTIVITY_RECORDER] if config.calculate_mi_for or draw_activations else []
+    recorders = [Entry(path=path) for path in (*RECORDERS, *activity)]
+    plan = Plan(
+        dataset=checked(components.find("dataset", config.dataset)),
+        model=checked(components.find("model", config.model), MODEL_VALUES),
+        estimators=estimator_plug_ins(config),
+        callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
+        plotters=plotters,
+    )
+    _check_tables(plan)
+    return plan
+
+
+def _check_tables(plan: Plan) -> None:
+    """Make sure that each table is left by one callback, and each that a plotter draws is left.
+
+    A callback's `TABLES` says which it leaves, a plotter's `NEEDED_TABLES` which it draws and which
+    of our callbacks leaves them.
+    """
+    left: dict[str, str] = {}
+    for callback in plan.callbacks:
+        for name in getattr(callback.module, "TABLES", ()):
+            if name in left:
+                raise ConfigError(
+                    f'"callbacks": {left[name]} and {callback.path} both leave the table "{name}", '
+                    "of which there can be one; take one of them out"
+                )
+            left[name] = callback.path
+    for plotter in plan.plotters:
+        for name, callback in getattr(plotter.module, "NEEDED_TABLES", {}).items():
+            if name not in left:
+                raise ConfigError(
+                    f'"plotters": {plotter.path} draws the table "{name}", which none of the '
+                    f'callbacks leaves; add "{callback}" to "callbacks"'
+                )
