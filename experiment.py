@@ -19,7 +19,6 @@ import sacred
 from sacred.host_info import HostInfoGetter
 from sacred.run import Run
 
-from deep_bottleneck import storage
 from deep_bottleneck.config import Config, hyperparameters
 from deep_bottleneck.config.sweep import is_sweep
 from deep_bottleneck.errors import (
@@ -32,11 +31,13 @@ from deep_bottleneck.errors import (
 )
 from deep_bottleneck.machine.backend import start_keras
 from deep_bottleneck.machine.disk_space import disk_full_said
-from deep_bottleneck.machine.environment import CONTINUE_VARIABLE, CONTINUES, DEVICE
+from deep_bottleneck.machine.environment import CONTINUE_VARIABLE
 from deep_bottleneck.machine.processes import this_process
-from deep_bottleneck.mongo import ENV_FILE
 from deep_bottleneck.pipeline import sources
 from deep_bottleneck.preemption import Preemption, TimeIsUp
+from deep_bottleneck.storage import observers
+from deep_bottleneck.storage.mongo import ENV_FILE
+from deep_bottleneck.storage.names import CONTINUES, DEVICE
 
 ROOT = Path(__file__).resolve().parent
 EXIT_INTERRUPTED = 130
@@ -74,7 +75,7 @@ def prepare(
         device.choose(chosen.device, chosen.backend)
         plan = make_plan(chosen)
         if command_name == ex.default_command and not ex.observers:
-            ex.observers.extend(storage.observers(os.environ, ENV_FILE))
+            ex.observers.extend(observers.configured(os.environ, ENV_FILE))
     for path in sources.of_experiment(ROOT, plan.all):
         ex.add_source_file(path)
     return {}
@@ -98,7 +99,7 @@ def run(_config: Mapping[str, Any], _run: Run) -> dict[str, float]:
         logged_into_record(),
         exit_on(ConfigError, DataError, RecordError),
     ):
-        folder = storage.local_folder(_run.observers) or Path(scratch)
+        folder = observers.local_folder(_run.observers) or Path(scratch)
         with preemption.heard(), disk_full_said(folder):
             accuracy = run_experiment(
                 config,
@@ -136,7 +137,7 @@ def main(arguments: Sequence[str]) -> None:
         finished = ex.run_commandline(list(arguments))
     except KeyboardInterrupt as error:
         in_time = not isinstance(error, TimeIsUp)
-        folder = storage.local_folder(ex.current_run.observers) if ex.current_run else None
+        folder = observers.local_folder(ex.current_run.observers) if ex.current_run else None
         ended = "Interrupted" if in_time else "The time is up"
         logger.warning("%s; what was recorded until now is in %s", ended, folder)
         logging.shutdown()
@@ -150,7 +151,7 @@ def main(arguments: Sequence[str]) -> None:
         raise
     if finished is None or finished.result is None or not finished.observers:
         return
-    folder = storage.local_folder(finished.observers)
+    folder = observers.local_folder(finished.observers)
     if folder and folder.is_relative_to(Path.cwd()):
         folder = folder.relative_to(Path.cwd())
     pictures = sorted(folder.glob("*.png")) if folder else []
@@ -159,7 +160,7 @@ def main(arguments: Sequence[str]) -> None:
     logger.info("Record: %s", folder)
     logger.info("Pictures: %s", ", ".join(map(str, pictures)) or "none")
     logger.info("Final accuracy (mean over runs): %s", accuracy)
-    if storage.is_incomplete(finished.observers):
+    if observers.is_incomplete(finished.observers):
         sys.exit(EXIT_DISK_FULL)
 
 

@@ -19,10 +19,10 @@ from bson.raw_bson import RawBSONDocument
 
 from benchmarks.launching import smallest_record
 from benchmarks.mongo_server import MongoServer, mongo_server
-from deep_bottleneck.mongo import MongoSettings
-from deep_bottleneck.records.database import DatabaseStore
-from deep_bottleneck.records.local import SOURCES_FOLDER, LocalStore
-from deep_bottleneck.storage.upload import upload
+from deep_bottleneck.storage.folder_store import SOURCES_FOLDER, FolderStore
+from deep_bottleneck.storage.mongo import MongoSettings
+from deep_bottleneck.storage.mongo_store import MongoStore
+from deep_bottleneck.storage.moving.upload import upload
 
 KINDS = (".png", ".csv", ".json")
 SWEEPS = (1_000, 10_000, 100_000)
@@ -83,12 +83,12 @@ def measured(
         n_experiments: how many copies to average over.
     """
     shutil.copytree(record.parent / SOURCES_FOLDER, runs / SOURCES_FOLDER)
-    store = DatabaseStore(MongoSettings(server.uri, "sizes"))
+    store = MongoStore(MongoSettings(server.uri, "sizes"))
     sizes = []
     for numbers in ([1], range(2, n_experiments + 2)):
         for number in numbers:
             shutil.copytree(record, runs / str(number))
-        failed = [done.done for done in upload(LocalStore(runs), store) if done.failed]
+        failed = [done.done for done in upload(FolderStore(runs), store) if done.failed]
         if failed:
             raise RuntimeError(failed[0])
         kinds = {f"folder *{kind}": of_folder(runs, kind) for kind in KINDS}
@@ -106,7 +106,7 @@ def of_folder(folder: Path, kind: str = "") -> Size:
     return Size.of(path.stat().st_size for path in folder.rglob(f"*{kind}") if path.is_file())
 
 
-def of_database(store: DatabaseStore) -> dict[str, Size]:
+def of_database(store: MongoStore) -> dict[str, Size]:
     """The documents of each collection, as BSON, and the indices."""
 
     def found(name: str, **wanted: Any) -> Iterator[RawBSONDocument]:

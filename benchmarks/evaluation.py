@@ -23,15 +23,15 @@ from benchmarks.timing import milliseconds
 from deep_bottleneck.board.app import create_app
 from deep_bottleneck.config import Config
 from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.records.database import DatabaseStore
-from deep_bottleneck.records.local import (
+from deep_bottleneck.storage.folder_store import (
     CONFIG_FILE,
     METRICS_FILE,
     RUN_FILE,
-    LocalStore,
+    FolderStore,
     write_json,
 )
-from deep_bottleneck.records.summaries import write_summaries
+from deep_bottleneck.storage.mongo_store import MongoStore
+from deep_bottleneck.storage.summaries import write_summaries
 
 N_METRICS, N_VALUES = 50, 100
 METRIC = "metric.7"
@@ -66,7 +66,7 @@ def documents(number: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, An
     return run, config, metrics
 
 
-def fill(local: LocalStore, database: DatabaseStore, n_experiments: int) -> None:
+def fill(local: FolderStore, database: MongoStore, n_experiments: int) -> None:
     """Store the experiments in both."""
     for number in range(1, n_experiments + 1):
         run, config, metrics = documents(number)
@@ -132,7 +132,7 @@ def main() -> None:
         runs.mkdir()
         local = ExperimentLoader(path=runs)
         database = ExperimentLoader(mongo_uri=uri, db_name=f"benchmark_{uuid.uuid4().hex[:8]}")
-        if not (isinstance(local.store, LocalStore) and isinstance(database.store, DatabaseStore)):
+        if not (isinstance(local.store, FolderStore) and isinstance(database.store, MongoStore)):
             raise TypeError("the loaders have chosen other stores")
         try:
             fill(local.store, database.store, options.experiments)

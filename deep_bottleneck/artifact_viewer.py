@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deep_bottleneck.eval_tools.artifacts import Artifact
 from deep_bottleneck.eval_tools.loader import ExperimentLoader
-from deep_bottleneck.records.base import ExperimentId
+from deep_bottleneck.storage.base import ExperimentId
 
 
 class ArtifactLoader:

@@ -19,10 +19,10 @@ import torch
 
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Record
-from deep_bottleneck.machine.environment import CHECKPOINT, CONTINUES
 from deep_bottleneck.machine.whole_file import write_whole
 from deep_bottleneck.preemption import Preemption
-from deep_bottleneck.records.local import INFO_FILE, read_json
+from deep_bottleneck.storage.folder_store import INFO_FILE, read_json
+from deep_bottleneck.storage.names import CHECKPOINT, CONTINUES
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from deep_bottleneck.eval_tools import (
 )
 from deep_bottleneck.eval_tools.artifacts import PNGArtifact
 from deep_bottleneck.eval_tools.configs import SEED, differing_keys, flat, text
-from deep_bottleneck.records.base import Entry
+from deep_bottleneck.storage.base import Entry
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 PLANE_PREFIX = "infoplane"

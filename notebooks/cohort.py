@@ -79,7 +79,7 @@ def _run_short(cohort: Path, every: int) -> None:
     import experiment
 
     only_here = {RUNS_VARIABLE: os.environ[RUNS_VARIABLE]}
-    experiment.ex.observers = experiment.storage.observers(only_here, Path(os.devnull))
+    experiment.ex.observers = experiment.observers.configured(only_here, Path(os.devnull))
     logging.getLogger().setLevel(logging.ERROR)
     for combination in sweep.expand(cohort, SHORT)[::every]:
         updates = json.loads(json.dumps({"seed": 0, **combination.hyperparameters, **SMALL}))

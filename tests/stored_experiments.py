@@ -8,8 +8,8 @@ import pytest
 import sacred
 from matplotlib.figure import Figure
 
-from deep_bottleneck import storage
 from deep_bottleneck.eval_tools import ExperimentLoader
+from deep_bottleneck.storage import observers
 
 CONFIGS = [
     {"epochs": 10, "activation_fn": "tanh", "nested": {"depth": 1}, "seed": 1},
@@ -31,7 +31,7 @@ def store_experiment(config, environment, scratch, name="deep-bottleneck"):
     """Run a Sacred experiment that leaves metrics and an artifact of each type."""
     ex = sacred.Experiment(name, save_git_info=False)
     ex.add_config(config)
-    ex.observers.extend(storage.observers(environment, scratch / "no such file"))
+    ex.observers.extend(observers.configured(environment, scratch / "no such file"))
 
     @ex.main
     def main(_run, _config):

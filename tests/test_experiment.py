@@ -16,7 +16,7 @@ import torch
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.measuring.activation_store import ActivationStore
 from deep_bottleneck.measuring.estimation import COLUMNS
-from deep_bottleneck.records.local import LocalStore
+from deep_bottleneck.storage.folder_store import FolderStore
 
 ROOT = Path(__file__).resolve().parent.parent
 SHORT = ["epochs=3", "n_runs=2", "architecture=[4,3]"]
@@ -392,7 +392,7 @@ def test_a_killed_experiment_leaves_config_metrics_and_epochs(running, tmp_path)
     running.wait()
 
     record = tmp_path / "runs" / "1"
-    assert LocalStore(tmp_path / "runs").entries([1])[1].status == "LOST"
+    assert FolderStore(tmp_path / "runs").entries([1])[1].status == "LOST"
     assert json.loads((record / "config.json").read_text())["epochs"] == 1000000
     assert json.loads((record / "run.json").read_text())["status"] == "RUNNING"
     assert json.loads((record / "metrics.json").read_text())["test.accuracy"]["values"]

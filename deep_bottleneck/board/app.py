@@ -16,7 +16,7 @@ from deep_bottleneck.board.table import View, shown_as, table
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
 from deep_bottleneck.eval_tools.configs import differing_keys, flat, text
-from deep_bottleneck.records.base import RUNNING, Entry, ExperimentId, as_id, not_ended, sort_key
+from deep_bottleneck.storage.base import RUNNING, Entry, ExperimentId, as_id, not_ended, sort_key
 
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "::1"]
 # Only files of the board itself are loaded and run ...

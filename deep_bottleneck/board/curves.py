@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from deep_bottleneck.plotter.curves import scale_epochs
 from deep_bottleneck.plotter.style import styled
-from deep_bottleneck.records.base import ExperimentId, RecordStore
+from deep_bottleneck.storage.base import ExperimentId, RecordStore
 
 LINES = ("-", "--", ":", "-.")
 

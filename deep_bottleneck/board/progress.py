@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from deep_bottleneck.records.base import RUNNING, Entry, ExperimentId, RecordStore
+from deep_bottleneck.storage.base import RUNNING, Entry, ExperimentId, RecordStore
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from deep_bottleneck.board.progress import Progress, progress_of
 from deep_bottleneck.eval_tools.configs import SEED, differing_keys, text
 from deep_bottleneck.eval_tools.fields import MISSING, Fields
 from deep_bottleneck.eval_tools.query import select
-from deep_bottleneck.records.base import ExperimentId, RecordStore
+from deep_bottleneck.storage.base import ExperimentId, RecordStore
 
 ROWS_OF_A_PAGE = 100
 # wider tables are hard to read; what else differs is on the page of a comparison

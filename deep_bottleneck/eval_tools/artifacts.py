@@ -9,7 +9,7 @@ import h5py
 import pandas as pd
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.records.base import StoredFile
+from deep_bottleneck.storage.base import StoredFile
 
 
 class Artifact:

@@ -13,7 +13,7 @@ from deep_bottleneck.eval_tools.experiment import Experiment
 from deep_bottleneck.eval_tools.fields import LAST, MISSING, Fields
 from deep_bottleneck.eval_tools.planes import draw_planes
 from deep_bottleneck.eval_tools.query import select
-from deep_bottleneck.records.base import ExperimentId, RecordStore
+from deep_bottleneck.storage.base import ExperimentId, RecordStore
 
 Reductions = Mapping[str, str | Sequence[str]]
 

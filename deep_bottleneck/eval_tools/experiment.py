@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools import html
 from deep_bottleneck.eval_tools.artifacts import Artifact, CSVArtifact, PNGArtifact, artifact
-from deep_bottleneck.machine.environment import INFORMATION
-from deep_bottleneck.records.base import Entry, ExperimentId, RecordStore
+from deep_bottleneck.storage.base import Entry, ExperimentId, RecordStore
+from deep_bottleneck.storage.names import INFORMATION
 
 # such as "upper_0.001": no module is taken for the parameter of another one
 _STORED_NAME = re.compile(r"((.+?)_-?\d[\d.e+-]*)(?:_.*)?")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from deep_bottleneck.records.base import (
+from deep_bottleneck.storage.base import (
     Entry,
     ExperimentId,
     MetricSummary,

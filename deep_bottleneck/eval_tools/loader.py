@@ -12,10 +12,10 @@ from deep_bottleneck.eval_tools.collection import ExperimentCollection
 from deep_bottleneck.eval_tools.configs import flat
 from deep_bottleneck.eval_tools.experiment import Experiment
 from deep_bottleneck.machine.environment import runs_folder
-from deep_bottleneck.mongo import ENV_FILE, mongo_settings, settings_of_uri
-from deep_bottleneck.records.base import ExperimentId, RecordStore, as_id
-from deep_bottleneck.records.database import DatabaseStore
-from deep_bottleneck.records.local import LocalStore
+from deep_bottleneck.storage.base import ExperimentId, RecordStore, as_id
+from deep_bottleneck.storage.folder_store import FolderStore
+from deep_bottleneck.storage.mongo import ENV_FILE, mongo_settings, settings_of_uri
+from deep_bottleneck.storage.mongo_store import MongoStore
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -149,12 +149,12 @@ def _store(mongo_uri: str | None, db_name: str | None, path: str | Path | None) 
     environment = dict(os.environ)
     if path is None:
         if mongo_uri:
-            return DatabaseStore(settings_of_uri(mongo_uri, db_name))
+            return MongoStore(settings_of_uri(mongo_uri, db_name))
         if db_name:
             environment["MONGO_DATABASE"] = db_name
         settings = mongo_settings(environment, ENV_FILE)
         if settings:
-            return DatabaseStore(settings)
+            return MongoStore(settings)
         if db_name:
             raise RecordError(
                 f"db_name is {db_name!r}, but no MongoDB is configured: give mongo_uri"
@@ -162,4 +162,4 @@ def _store(mongo_uri: str | None, db_name: str | None, path: str | Path | None) 
     folder = Path(path) if path is not None else runs_folder(environment)
     if not folder.is_dir():
         raise RecordError(f"{folder} is no folder: there is no local record")
-    return LocalStore(folder)
+    return FolderStore(folder)

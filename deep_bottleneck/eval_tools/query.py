@@ -8,7 +8,7 @@ from typing import Any
 
 from deep_bottleneck.eval_tools.configs import text
 from deep_bottleneck.eval_tools.fields import MISSING, Fields
-from deep_bottleneck.records.base import ExperimentId
+from deep_bottleneck.storage.base import ExperimentId
 
 Matches = Callable[[Any, Any], bool]
 

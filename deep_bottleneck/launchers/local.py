@@ -20,7 +20,7 @@ from deep_bottleneck.errors import EXIT_STATUS, DeepBottleneckError
 from deep_bottleneck.interfaces import Job, Launcher, LaunchOptions, Outcome
 from deep_bottleneck.launching.submission import Submission, check_configs
 from deep_bottleneck.machine.processes import this_process
-from deep_bottleneck.records.base import LOST
+from deep_bottleneck.storage.base import LOST
 
 logger = logging.getLogger(__name__)
 

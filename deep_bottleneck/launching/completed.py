@@ -17,10 +17,10 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
 from deep_bottleneck.launching import follow_up
 from deep_bottleneck.launching.submission import Submission
-from deep_bottleneck.machine.environment import left_unfinished
 from deep_bottleneck.pipeline import sources
-from deep_bottleneck.records.base import RUNNING
-from deep_bottleneck.records.local import LocalStore
+from deep_bottleneck.storage.base import RUNNING
+from deep_bottleneck.storage.folder_store import FolderStore
+from deep_bottleneck.storage.names import left_unfinished
 
 COMPLETED = "COMPLETED"
 UNDONE = ("failed", "timeout", "interrupted", "lost")
@@ -88,7 +88,7 @@ def _all_but_seed(config: Config) -> str:
 
 def _stored(folder: Path) -> Iterator[tuple[Config, _Stored]]:
     """In the order of their ids; a record that cannot be read, or is of older keys, is left out."""
-    store = LocalStore(folder)
+    store = FolderStore(folder)
     entries = store.entries(store.ids())
     for id_, values in store.configs(list(entries)).items():
         try:

@@ -22,15 +22,11 @@ from typing import Any
 
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job, LaunchOptions
-from deep_bottleneck.machine.environment import (
-    CONTINUE_VARIABLE,
-    REPORT_VARIABLE,
-    RUNS_VARIABLE,
-    left_unfinished,
-)
+from deep_bottleneck.machine.environment import CONTINUE_VARIABLE, REPORT_VARIABLE, RUNS_VARIABLE
 from deep_bottleneck.machine.processes import is_alive
 from deep_bottleneck.machine.whole_file import write_whole
-from deep_bottleneck.records.local import CONFIG_FILE, read_json
+from deep_bottleneck.storage.folder_store import CONFIG_FILE, read_json
+from deep_bottleneck.storage.names import left_unfinished
 
 FILE = "submission.json"
 ASKED = ("name", "at_a_time", "profile", "resources", "submit_args", "snapshot")

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 
 from deep_bottleneck.interfaces import Part
-from deep_bottleneck.machine.environment import INFORMATION, TRUST
 from deep_bottleneck.machine.progress import progress
 from deep_bottleneck.measuring.activation_store import ActivationStore
 from deep_bottleneck.measuring.estimation import estimate
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn
 from deep_bottleneck.measuring.tables import Tables
 from deep_bottleneck.measuring.trust import VARIATIONS, at_ceiling, trust_report
+from deep_bottleneck.storage.names import INFORMATION, TRUST
 
 logger = logging.getLogger(__name__)
 

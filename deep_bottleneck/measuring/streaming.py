@@ -25,7 +25,6 @@ from deep_bottleneck.interfaces import (
     RunGroup,
 )
 from deep_bottleneck.machine.device import select, to_host
-from deep_bottleneck.machine.environment import INFORMATION
 from deep_bottleneck.machine.threads import n_threads
 from deep_bottleneck.measuring import trust
 from deep_bottleneck.measuring.estimation import (
@@ -40,6 +39,7 @@ from deep_bottleneck.measuring.information_tables import store_information, stor
 from deep_bottleneck.measuring.tables import Tables
 from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import Schedule, due_runs
+from deep_bottleneck.storage.names import INFORMATION
 
 ESTIMATE = "estimate"
 

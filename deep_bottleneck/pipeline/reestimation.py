@@ -11,15 +11,15 @@ from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.eval_tools.artifacts import Artifact
 from deep_bottleneck.eval_tools.experiment import Experiment
 from deep_bottleneck.interfaces import BasePlotter, Part, Results
-from deep_bottleneck.machine.environment import INFORMATION, STORE_NAME, TRUST
 from deep_bottleneck.measuring.activation_store import ActivationStore
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn, estimator_plug_ins
 from deep_bottleneck.measuring.information_tables import measure, store_trust, table_name
 from deep_bottleneck.measuring.tables import Tables, read_table
 from deep_bottleneck.measuring.trust import VARIATIONS, trust_report
 from deep_bottleneck.pipeline.figures import store_figures
-from deep_bottleneck.records.base import RUNNING, as_id, not_ended
-from deep_bottleneck.records.local import LocalStore
+from deep_bottleneck.storage.base import RUNNING, as_id, not_ended
+from deep_bottleneck.storage.folder_store import FolderStore
+from deep_bottleneck.storage.names import INFORMATION, STORE_NAME, TRUST
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
         RecordError: if there is no such experiment, it has not ended, it measures no part of the
             data, or it kept no activations.
     """
-    records, experiment_id = LocalStore(folder.parent), as_id(folder.name)
+    records, experiment_id = FolderStore(folder.parent), as_id(folder.name)
     records.check(experiment_id)
     entry = records.entry(experiment_id)
     if entry.stored_status == RUNNING:

@@ -29,7 +29,6 @@ from deep_bottleneck.interfaces import (
 )
 from deep_bottleneck.layers import layers_with_kernel
 from deep_bottleneck.machine import device
-from deep_bottleneck.machine.environment import STORE_NAME
 from deep_bottleneck.machine.progress import progress
 from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.measuring.information_tables import measure
@@ -40,6 +39,7 @@ from deep_bottleneck.pipeline.plan import ACTIVITY_RECORDER, Plan
 from deep_bottleneck.preemption import Preemption
 from deep_bottleneck.recorder import Recorder
 from deep_bottleneck.schedule import default_schedule
+from deep_bottleneck.storage.names import STORE_NAME
 
 logger = logging.getLogger(__name__)
 

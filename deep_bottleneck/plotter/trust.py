@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from deep_bottleneck.interfaces import BasePlotter, Results
-from deep_bottleneck.machine.environment import TRUST
 from deep_bottleneck.plotter.style import described, styled
+from deep_bottleneck.storage.names import TRUST
 
 CHECKS = {
     "estimate": "o",

@@ -17,14 +17,14 @@ import pandas as pd
 
 from deep_bottleneck.errors import ConfigError, RecordError, exit_on
 from deep_bottleneck.machine.environment import runs_folder
-from deep_bottleneck.mongo import ENV_FILE, MongoSettings, mongo_settings
-from deep_bottleneck.records.base import RecordStore
-from deep_bottleneck.records.database import DatabaseStore
-from deep_bottleneck.records.local import LocalStore
-from deep_bottleneck.storage.doctor import examine
-from deep_bottleneck.storage.download import download
-from deep_bottleneck.storage.transfer import Transfer, alone, table
-from deep_bottleneck.storage.upload import upload
+from deep_bottleneck.storage.base import RecordStore
+from deep_bottleneck.storage.folder_store import FolderStore
+from deep_bottleneck.storage.mongo import ENV_FILE, MongoSettings, mongo_settings
+from deep_bottleneck.storage.mongo_store import MongoStore
+from deep_bottleneck.storage.moving.doctor import examine
+from deep_bottleneck.storage.moving.download import download
+from deep_bottleneck.storage.moving.transfer import Transfer, alone, table
+from deep_bottleneck.storage.moving.upload import upload
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,17 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "no database is configured: set MONGO_URI, or MONGO_HOST and MONGO_DATABASE, in "
                 f"the environment or in {ENV_FILE}"
             )
-        database = DatabaseStore(settings)
+        database = MongoStore(settings)
         folder = runs_folder(os.environ) if options.command == "sync" else options.folder
         return _move(database, folder, to_folder=options.command == "export")
 
 
-def _move(database: DatabaseStore, folder: Path, to_folder: bool) -> int:
+def _move(database: MongoStore, folder: Path, to_folder: bool) -> int:
     if to_folder:
         folder.mkdir(parents=True, exist_ok=True)
     elif not folder.is_dir():
         raise RecordError(f"{folder} is no folder: there is no local record")
-    local = LocalStore(folder)
+    local = FolderStore(folder)
     transfers: list[Transfer] = []
     try:
         with alone(folder):
@@ -68,9 +68,9 @@ def _move(database: DatabaseStore, folder: Path, to_folder: bool) -> int:
 
 
 def _doctor(settings: MongoSettings | None, mend: bool) -> int:
-    stores: list[RecordStore] = [LocalStore(runs_folder(os.environ))]
+    stores: list[RecordStore] = [FolderStore(runs_folder(os.environ))]
     if settings:
-        stores.append(DatabaseStore(settings))
+        stores.append(MongoStore(settings))
     findings = [(repr(s), *finding) for s in stores for finding in examine(s, mend)]
     if not findings:
         sys.stdout.write("Everything is in order\n")

@@ -12,8 +12,8 @@ from stored_experiments import CONFIGS, measures
 from deep_bottleneck.eval_tools import ExperimentLoader
 from deep_bottleneck.interfaces import Results
 from deep_bottleneck.plotter import interactive
-from deep_bottleneck.records.base import RUNNING
-from deep_bottleneck.records.local import LocalStore
+from deep_bottleneck.storage.base import RUNNING
+from deep_bottleneck.storage.folder_store import FolderStore
 
 WAIT_SECONDS = 30
 
@@ -196,7 +196,7 @@ class Running:
 
     def __init__(self, store):
         self.store = store
-        self.local = isinstance(store, LocalStore)
+        self.local = isinstance(store, FolderStore)
 
     def note(self, **values):
         if self.local:

@@ -110,7 +110,7 @@ def test_an_operator_that_takes_a_list_says_so(loader, operator, value):
 
 def test_settings_come_from_the_environment(places, monkeypatch):
     monkeypatch.setenv("DEEP_BOTTLENECK_RUNS", str(places["local"]["path"]))
-    assert "LocalStore" in repr(ExperimentLoader().store)
+    assert "FolderStore" in repr(ExperimentLoader().store)
 
     monkeypatch.setenv("MONGO_URI", places["database"]["mongo_uri"])
     loader = ExperimentLoader(db_name=places["database"]["db_name"])

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from deep_bottleneck.mongo import mongo_settings
+from deep_bottleneck.storage.mongo import mongo_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SETUP = ROOT / "infrastructure" / "sacred_setup"

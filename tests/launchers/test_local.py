@@ -117,10 +117,10 @@ RECORDS = """
 import sys
 from datetime import datetime
 from pathlib import Path
-from deep_bottleneck.storage import LocalRecord
+from deep_bottleneck.storage import FolderRecord
 info = {"base_dir": sys.argv[2], "sources": [["experiment.py", ""]]}
 sys.stdin.readline()
-record = LocalRecord(Path(sys.argv[1]))
+record = FolderRecord(Path(sys.argv[1]))
 print(record.started_event(info, "run", {}, datetime.now(), {"seed": int(sys.argv[3])}, {}, None))
 """
 

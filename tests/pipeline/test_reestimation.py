@@ -9,7 +9,7 @@ from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.measuring import information_tables as measurement
 from deep_bottleneck.measuring.activation_store import METRICS, ActivationWriter
 from deep_bottleneck.pipeline.reestimation import reestimate
-from deep_bottleneck.records.local import LocalStore
+from deep_bottleneck.storage.folder_store import FolderStore
 
 UPPER = ["mi_estimator.upper", 0.1]
 EXACT = "mi_estimator.exact"
@@ -126,7 +126,7 @@ def test_what_was_interrupted_is_completed(record, estimated, missing, parts, es
 
     assert estimated == parts
     assert files(folder) == whole
-    assert set(LocalStore(folder.parent).entries([1])[1].artifacts) == set(added)
+    assert set(FolderStore(folder.parent).entries([1])[1].artifacts) == set(added)
 
 
 def test_estimators_that_have_measured_already_are_drawn_with_those_that_have_not(

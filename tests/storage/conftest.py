@@ -3,7 +3,7 @@ import sacred
 from faults import DATABASE
 
 from benchmarks.mongo_server import mongo_server
-from deep_bottleneck import storage
+from deep_bottleneck.storage import observers
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def experiment(tmp_path):
         ex = sacred.Experiment("small", save_git_info=False)
         settings = {"MONGO_URI": uri, "MONGO_DATABASE": DATABASE, "DEEP_BOTTLENECK_RUNS": str(runs)}
         ex.add_config(seed=0)
-        ex.observers.extend(storage.observers(settings, tmp_path / "no such file"))
+        ex.observers.extend(observers.configured(settings, tmp_path / "no such file"))
         (tmp_path / "before.bin").write_bytes(b"a" * 1000)
         (tmp_path / "after.bin").write_bytes(b"b" * size)
 

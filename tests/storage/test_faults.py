@@ -12,7 +12,7 @@ from faults import DATABASE, assert_complete, said_by_storage, wait_for_copy
 from mongo_proxy import Guard, listening, port_of
 
 from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.records import base
+from deep_bottleneck.storage import base
 from deep_bottleneck.storage.__main__ import main
 
 WRITING = frozenset(("insert", "update", "delete", "createIndexes", "findAndModify", "drop"))
@@ -22,13 +22,13 @@ import sys, warnings
 from pathlib import Path
 warnings.simplefilter("ignore")
 import sacred
-from deep_bottleneck import storage
+from deep_bottleneck.storage import observers
 folder, uri, first, last, pause = sys.argv[1:]
 settings = {"DEEP_BOTTLENECK_RUNS": folder, "MONGO_URI": uri, "MONGO_DATABASE": "faults"}
 for number in range(int(first), int(last)):
     ex = sacred.Experiment("small", save_git_info=False, interactive=True)
     ex.add_config(number=number, seed=0)
-    ex.observers.extend(storage.observers(settings, Path("no file")))
+    ex.observers.extend(observers.configured(settings, Path("no file")))
     def main(_run):
         _run.log_scalar("test.accuracy", float(number), 0)
         _run._emit_heartbeat()

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from faults import DATABASE, assert_complete, said_by_storage
 
-from deep_bottleneck import storage
 from deep_bottleneck.errors import DiskFullError
 from deep_bottleneck.eval_tools import ExperimentLoader
 from deep_bottleneck.measuring.activation_store import ActivationStore
+from deep_bottleneck.storage import observers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +76,7 @@ def test_nothing_starts_on_a_full_disk(disk):
     fill(disk)
 
     with pytest.raises(DiskFullError, match="cannot be written: No space left on device"):
-        storage.observers({"DEEP_BOTTLENECK_RUNS": str(disk / "runs")}, disk / "no such file")
+        observers.configured({"DEEP_BOTTLENECK_RUNS": str(disk / "runs")}, disk / "no such file")
 
 
 @pytest.mark.slow

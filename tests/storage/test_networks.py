@@ -4,10 +4,10 @@ import pytest
 from faults import DATABASE, assert_complete, said_by_storage
 from mongo_proxy import Network, listening, port_of
 
-from deep_bottleneck import mongo
 from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.storage import background
+from deep_bottleneck.storage import mongo
 from deep_bottleneck.storage.__main__ import main
+from deep_bottleneck.storage.observers import background
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import sacred
 from bson import json_util
 from mongo_proxy import Guard, listening, port_of
 
-from deep_bottleneck import storage
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.mongo import mongo_settings, settings_of_uri
+from deep_bottleneck.storage import observers
 from deep_bottleneck.storage.__main__ import main
+from deep_bottleneck.storage.mongo import mongo_settings, settings_of_uri
 
 # not as it is, for the source of this file is stored with the experiment
 PASSWORD = "hush" * 2
@@ -43,7 +43,7 @@ def run(settings, folder):
     picture.write_bytes(b"a picture")
     ex = sacred.Experiment("small", save_git_info=False)
     ex.add_config(epochs=1)
-    ex.observers.extend(storage.observers(settings, folder / "no such file"))
+    ex.observers.extend(observers.configured(settings, folder / "no such file"))
 
     @ex.main
     def main(_run):
@@ -75,7 +75,7 @@ def test_records_and_logs_do_not_hold_it(login, mongo_uri, tmp_path, caplog, cap
     assert b"on purpose" in files
     assert PASSWORD.encode() not in files
     shown = capfd.readouterr()
-    assert "DatabaseStore('passwords' at" in repr(ExperimentLoader().store)
+    assert "MongoStore('passwords' at" in repr(ExperimentLoader().store)
     assert PASSWORD not in caplog.text + shown.out + shown.err + repr(ExperimentLoader().store)
 
 

@@ -11,12 +11,12 @@ from sacred.observers import FileStorageObserver
 
 from deep_bottleneck.machine.disk_space import give_up_reserve, keep_reserve
 from deep_bottleneck.machine.whole_file import in_place_of
-from deep_bottleneck.records.local import (
+from deep_bottleneck.storage.folder_store import (
     METRICS_FILE,
     artifact_file_name,
     read_json,
 )
-from deep_bottleneck.records.summaries import write_summaries
+from deep_bottleneck.storage.summaries import write_summaries
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ Arguments = ParamSpec("Arguments")
 
 
 def as_far_as_it_goes(
-    event: Callable[Concatenate["LocalRecord", Arguments], None],
-) -> Callable[Concatenate["LocalRecord", Arguments], None]:
+    event: Callable[Concatenate["FolderRecord", Arguments], None],
+) -> Callable[Concatenate["FolderRecord", Arguments], None]:
     """Let an experiment go on whose record cannot be written; at the first time say so."""
 
     @functools.wraps(event)
-    def handle(self: "LocalRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    def handle(self: "FolderRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         what = str(kwargs.get("name") or event.__name__)
         try:
             event(self, *args, **kwargs)
@@ -52,12 +52,12 @@ def as_far_as_it_goes(
 
 
 def at_the_end(
-    event: Callable[Concatenate["LocalRecord", Arguments], None],
-) -> Callable[Concatenate["LocalRecord", Arguments], None]:
+    event: Callable[Concatenate["FolderRecord", Arguments], None],
+) -> Callable[Concatenate["FolderRecord", Arguments], None]:
     """Store how an experiment ended, if need be in the space that was kept for that."""
 
     @functools.wraps(event)
-    def handle(self: "LocalRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    def handle(self: "FolderRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         give_up_reserve(Path(self.dir))
         self.log_metrics({}, {})
         event(self, *args, **kwargs)
@@ -65,7 +65,7 @@ def at_the_end(
     return as_far_as_it_goes(handle)
 
 
-class LocalRecord(FileStorageObserver):
+class FolderRecord(FileStorageObserver):
     """A folder for each experiment, readable at any moment, also after a kill or on a full disk.
 
     Attributes:

@@ -11,9 +11,9 @@ from bson.errors import InvalidDocument
 from sacred.observers import MongoObserver
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.records.base import as_id
-from deep_bottleneck.records.database import DatabaseStore
-from deep_bottleneck.records.identity import IDENTITY, identity_of
+from deep_bottleneck.storage.base import as_id
+from deep_bottleneck.storage.identity import IDENTITY, identity_of
+from deep_bottleneck.storage.mongo_store import MongoStore
 
 logger = logging.getLogger(__name__)
 
@@ -23,14 +23,12 @@ Arguments = ParamSpec("Arguments")
 
 
 def while_it_lasts(
-    event: Callable[Concatenate["DatabaseRecord", Arguments], None],
-) -> Callable[Concatenate["DatabaseRecord", Arguments], None]:
+    event: Callable[Concatenate["MongoRecord", Arguments], None],
+) -> Callable[Concatenate["MongoRecord", Arguments], None]:
     """Skip an event once the database has failed; at the first failure say so in one sentence."""
 
     @functools.wraps(event)
-    def handle(
-        self: "DatabaseRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs
-    ) -> None:
+    def handle(self: "MongoRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         if self.has_failed:
             return
         try:
@@ -44,7 +42,7 @@ def while_it_lasts(
     return handle
 
 
-class DatabaseRecord(MongoObserver):
+class MongoRecord(MongoObserver):
     """The experiment in MongoDB, under the local record's id where that is still free.
 
     Attributes:
@@ -52,7 +50,7 @@ class DatabaseRecord(MongoObserver):
         has_failed: whether it has refused something or gone away; it is left alone from then on.
     """
 
-    def __init__(self, store: DatabaseStore, local_folder: Path) -> None:
+    def __init__(self, store: MongoStore, local_folder: Path) -> None:
         """Store in a database.
 
         Args:

@@ -17,7 +17,7 @@ from deep_bottleneck.machine.environment import ENV_PATH
 REACH_WITHIN_MS = 3000
 STALL_AFTER_MS = 20_000
 DEFAULT_DATABASE = "sacred"
-ENV_FILE = Path(__file__).resolve().parent.parent / ENV_PATH
+ENV_FILE = Path(__file__).resolve().parents[2] / ENV_PATH
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.records.base import LOST, RecordStore
-from deep_bottleneck.records.database import DatabaseStore
+from deep_bottleneck.storage.base import LOST, RecordStore
+from deep_bottleneck.storage.mongo_store import MongoStore
 
 
 class Finding(NamedTuple):
@@ -46,7 +46,7 @@ def examine(store: RecordStore, mend: bool) -> Iterator[Finding]:
             last = entry.heartbeat or entry.start_time
             what = f"should be running, but has given no sign since {last}"
             yield Finding(f"experiment {id_}", what, "marked as LOST" if mend else "")
-    if isinstance(store, DatabaseStore):
+    if isinstance(store, MongoStore):
         for file_id, name in store.unreferenced_files():
             if mend:
                 store.fs.delete(file_id)

@@ -10,26 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.records.base import RUNNING, ExperimentId
-from deep_bottleneck.records.database import DatabaseStore
-from deep_bottleneck.records.identity import IDENTITY, identity_of
-from deep_bottleneck.records.local import (
+from deep_bottleneck.storage.base import RUNNING, ExperimentId
+from deep_bottleneck.storage.folder_store import (
     CONFIG_FILE,
     INFO_FILE,
     METRICS_FILE,
     OUTPUT_FILE,
     RUN_FILE,
     SOURCES_FOLDER,
-    LocalStore,
+    FolderStore,
     artifact_file_name,
 )
-from deep_bottleneck.records.summaries import write_summaries
-from deep_bottleneck.storage.transfer import Transfer
+from deep_bottleneck.storage.identity import IDENTITY, identity_of
+from deep_bottleneck.storage.mongo_store import MongoStore
+from deep_bottleneck.storage.moving.transfer import Transfer
+from deep_bottleneck.storage.summaries import write_summaries
 
 _ELSEWHERE = ("_id", "config", "captured_out", "info")
 
 
-def download(source: DatabaseStore, target: LocalStore) -> Iterator[Transfer]:
+def download(source: MongoStore, target: FolderStore) -> Iterator[Transfer]:
     """Write the experiments that a folder lacks; one that has the folder already stays as it is.
 
     An experiment appears in the folder when all of it is there, under its id or, where another has
@@ -58,7 +58,7 @@ def download(source: DatabaseStore, target: LocalStore) -> Iterator[Transfer]:
                 yield Transfer(id_, stored_id, "new")
 
 
-def _write(source: DatabaseStore, target: LocalStore, run: Mapping[str, Any]) -> ExperimentId:
+def _write(source: MongoStore, target: FolderStore, run: Mapping[str, Any]) -> ExperimentId:
     with tempfile.TemporaryDirectory(dir=target.folder, prefix=".unfinished_") as scratch:
         folder = Path(scratch) / "record"
         folder.mkdir()
@@ -87,7 +87,7 @@ def _write(source: DatabaseStore, target: LocalStore, run: Mapping[str, Any]) ->
         return target.adopt(folder, run["_id"])
 
 
-def _write_source(source: DatabaseStore, target: LocalStore, name: str, file_id: Any) -> str:
+def _write_source(source: MongoStore, target: FolderStore, name: str, file_id: Any) -> str:
     """Store a source file where the local record keeps those of all experiments."""
     content = source.read(file_id)
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()

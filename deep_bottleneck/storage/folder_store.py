@@ -14,7 +14,7 @@ import pandas as pd
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.machine.disk_space import give_up_reserve
 from deep_bottleneck.machine.whole_file import in_place_of, write_whole
-from deep_bottleneck.records.base import (
+from deep_bottleneck.storage.base import (
     LOST,
     NOTES,
     RUNNING,
@@ -30,8 +30,8 @@ from deep_bottleneck.records.base import (
     sort_key,
     utc,
 )
-from deep_bottleneck.records.identity import identity_of
-from deep_bottleneck.records.summaries import read_summaries
+from deep_bottleneck.storage.identity import identity_of
+from deep_bottleneck.storage.summaries import read_summaries
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ OWN_FILES = frozenset({RUN_FILE, CONFIG_FILE, METRICS_FILE, OUTPUT_FILE, INFO_FI
 SOURCES_FOLDER = "_sources"
 
 
-class LocalStore(RecordStore):
+class FolderStore(RecordStore):
     """The experiments below a folder.
 
     Attributes:
@@ -55,7 +55,7 @@ class LocalStore(RecordStore):
         self.folder = folder
 
     def __repr__(self) -> str:
-        return f"LocalStore({str(self.folder)!r})"
+        return f"FolderStore({str(self.folder)!r})"
 
     def ids(self) -> list[ExperimentId]:
         """The ids of all experiments: the folders that have a `run.json`."""

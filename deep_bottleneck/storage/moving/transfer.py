@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.records.base import ExperimentId
+from deep_bottleneck.storage.base import ExperimentId
 
 _LOCK = ".sync.lock"
 

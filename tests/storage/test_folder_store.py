@@ -3,9 +3,9 @@ import json
 import pytest
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.records.local import LocalStore
-from deep_bottleneck.storage import doctor
-from deep_bottleneck.storage.upload import upload
+from deep_bottleneck.storage.folder_store import FolderStore
+from deep_bottleneck.storage.moving import doctor
+from deep_bottleneck.storage.moving.upload import upload
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def store(tmp_path):
             run = {"status": "COMPLETED", "start_time": "2026-03-01T10:20:30", "artifacts": []}
             (folder / "run.json").write_text(json.dumps(run))
             (folder / "config.json").write_text("{}")
-        return LocalStore(tmp_path / "runs")
+        return FolderStore(tmp_path / "runs")
 
     return store
 
@@ -115,7 +115,7 @@ def test_an_artifact_that_was_not_attached_whole_can_be_attached_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(f"deep_bottleneck.records.local.{cut_short}", is_killed)
+        patch.setattr(f"deep_bottleneck.storage.folder_store.{cut_short}", is_killed)
         experiments.attach(1, table, "table")
     assert experiments.files(1) == {}
 

@@ -1,11 +1,10 @@
 """Experiments in a MongoDB, in Sacred's collections: runs, metrics and files in GridFS."""
 
 import hashlib
-import io
 import mimetypes
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +16,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.mongo import MongoSettings, refusal
-from deep_bottleneck.records.base import (
+from deep_bottleneck.storage.base import (
     LOST,
     NOTES,
     RUNNING,
@@ -33,7 +31,15 @@ from deep_bottleneck.records.base import (
     sort_key,
     utc,
 )
-from deep_bottleneck.records.identity import IDENTITY, OF_IDENTITY, identity_of
+from deep_bottleneck.storage.identity import IDENTITY, OF_IDENTITY, identity_of
+from deep_bottleneck.storage.mongo import MongoSettings, refusal
+from deep_bottleneck.storage.mongo_files import (
+    artifact_address,
+    file_ids,
+    id_of_address,
+    opened,
+    suffix_of,
+)
 
 # Beyond so many experiments it is faster to pick from all than to ask for each by its id.
 ASK_BY_ID = 100
@@ -54,7 +60,7 @@ OF_TABLE = (
 )
 
 
-class DatabaseStore(RecordStore):
+class MongoStore(RecordStore):
     """The experiments in a database.
 
     Attributes:
@@ -76,7 +82,7 @@ class DatabaseStore(RecordStore):
         self.fs = gridfs.GridFS(self.database)
 
     def __repr__(self) -> str:
-        return f"DatabaseStore({self.settings.database!r} at {self.settings.hosts})"
+        return f"MongoStore({self.settings.database!r} at {self.settings.hosts})"
 
     def ids(self) -> list[ExperimentId]:
         """The ids of all experiments."""
@@ -131,7 +137,7 @@ class DatabaseStore(RecordStore):
         files = {file["_id"]: file for file in self._find("fs.files", query)}
         return {
             name: StoredFile(
-                name, _suffix(name, files[id_]), files[id_]["length"], self._opener(id_)
+                name, suffix_of(name, files[id_]), files[id_]["length"], self._opener(id_)
             )
             for name, id_ in stored.items()
             if id_ in files
@@ -185,7 +191,7 @@ class DatabaseStore(RecordStore):
         What an earlier call for this artifact has left, that was cut short, is replaced.
         """
         address = artifact_address(experiment_id, name)
-        stored = {"name": name, "file_id": _file_id(address)}
+        stored = {"name": name, "file_id": id_of_address(address)}
         with self.errors():
             if self.fs.exists(stored["file_id"]):
                 self.fs.delete(stored["file_id"])
@@ -337,7 +343,7 @@ class DatabaseStore(RecordStore):
     def _opener(self, file_id: Any) -> Callable[[], BinaryIO]:
         def open_file() -> BinaryIO:
             with self.errors():
-                return io.BufferedReader(_GridReader(self.fs.get(file_id), self.errors))
+                return opened(self.fs.get(file_id), self.errors)
 
         return open_file
 
@@ -354,10 +360,10 @@ class DatabaseStore(RecordStore):
             raise RecordError(f"{self!r} does not answer ({type(error).__name__})") from None
 
 
-class _AtOnce(DatabaseStore):
+class _AtOnce(MongoStore):
     """A database as it is when it is first asked, but for metrics, files and sources."""
 
-    def __init__(self, store: DatabaseStore, ids: Sequence[ExperimentId] | None) -> None:
+    def __init__(self, store: MongoStore, ids: Sequence[ExperimentId] | None) -> None:
         # the connection is closed with the store that has made it
         self._store = store
         self.settings, self.database, self.fs = store.settings, store.database, store.fs
@@ -379,55 +385,9 @@ class _AtOnce(DatabaseStore):
         return {id_: self._read[id_] for id_ in ids if id_ in self._read}
 
 
-class _GridReader(io.RawIOBase):
-    """A file in GridFS of which only what is asked for is fetched."""
-
-    def __init__(
-        self, file: gridfs.GridOut, errors: Callable[[], AbstractContextManager[None]]
-    ) -> None:
-        self._file = file
-        self._errors = errors
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        with self._errors():
-            content = self._file.read(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._file.seek(offset, whence)
-        return self._file.tell()
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-
 def _any_of(values: Sequence[Any]) -> Any:
     """The condition to be one of these; of one value alone every database uses its index."""
     return values[0] if len(values) == 1 else {"$in": list(values)}
-
-
-def _file_id(address: str) -> ObjectId:
-    """The same for the same address, so that a repeated upload replaces and never doubles."""
-    return ObjectId(hashlib.sha256(address.encode()).digest()[:12])
-
-
-def artifact_address(experiment_id: ExperimentId, name: str) -> str:
-    """What Sacred calls the file of an artifact in GridFS."""
-    return f"artifact://runs/{experiment_id}/{name}"
-
-
-def file_ids(run: Mapping[str, Any]) -> set[Any]:
-    """The ids in GridFS of an experiment's artifacts and sources."""
-    sources = (run.get("experiment") or {}).get("sources") or ()
-    artifacts = run.get("artifacts") or ()
-    return {entry["file_id"] for entry in artifacts} | {file_id for _, file_id in sources}
 
 
 def _entry(run: Mapping[str, Any]) -> Entry:
@@ -442,11 +402,3 @@ def _entry(run: Mapping[str, Any]) -> Entry:
         run,
         process_alive(run),
     )
-
-
-def _suffix(name: str, file: Mapping[str, Any]) -> str:
-    """The kind of a stored file: as we noted it, or after its content type or name."""
-    noted = (file.get("metadata") or {}).get("suffix")
-    if noted is not None:
-        return str(noted)
-    return mimetypes.guess_extension(file.get("contentType") or "") or Path(name).suffix

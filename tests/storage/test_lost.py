@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 import pytest
 
 from deep_bottleneck.machine.processes import this_process
-from deep_bottleneck.mongo import settings_of_uri
-from deep_bottleneck.records import base
-from deep_bottleneck.records.database import DatabaseStore
-from deep_bottleneck.records.local import LocalStore
+from deep_bottleneck.storage import base
+from deep_bottleneck.storage.folder_store import FolderStore
+from deep_bottleneck.storage.mongo import settings_of_uri
+from deep_bottleneck.storage.mongo_store import MongoStore
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Local:
     def __init__(self, folder):
-        self.store = LocalStore(folder)
+        self.store = FolderStore(folder)
         (folder / "1").mkdir()
         self._path = folder / "1" / "run.json"
 
@@ -26,7 +26,7 @@ class Local:
 
 class Database:
     def __init__(self, uri):
-        self.store = DatabaseStore(settings_of_uri(uri, "lost"))
+        self.store = MongoStore(settings_of_uri(uri, "lost"))
 
     def note(self, **run):
         self.store.database["runs"].replace_one({"_id": 1}, {"_id": 1, **run}, upsert=True)

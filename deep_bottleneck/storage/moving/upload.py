@@ -6,11 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.records.base import NOTES, RUNNING, ExperimentId, has_later_tags, utc
-from deep_bottleneck.records.database import DatabaseStore
-from deep_bottleneck.records.identity import IDENTITY, identity_of
-from deep_bottleneck.records.local import METRICS_FILE, OUTPUT_FILE, LocalStore, reading, series_of
-from deep_bottleneck.storage.transfer import Transfer
+from deep_bottleneck.storage.base import NOTES, RUNNING, ExperimentId, has_later_tags, utc
+from deep_bottleneck.storage.folder_store import (
+    METRICS_FILE,
+    OUTPUT_FILE,
+    FolderStore,
+    reading,
+    series_of,
+)
+from deep_bottleneck.storage.identity import IDENTITY, identity_of
+from deep_bottleneck.storage.mongo_store import MongoStore
+from deep_bottleneck.storage.moving.transfer import Transfer
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +24,7 @@ _AT_THE_END = ("status", "stop_time", "heartbeat", "result", "captured_out", "in
 _TIMES = ("start_time", "stop_time", "heartbeat")
 
 
-def upload(source: LocalStore, target: DatabaseStore) -> Iterator[Transfer]:
+def upload(source: FolderStore, target: MongoStore) -> Iterator[Transfer]:
     """Bring what a database lacks of the experiments of a local record.
 
     It can be repeated at will, and goes on where an earlier call was cut short: an experiment is
@@ -61,7 +67,7 @@ def upload(source: LocalStore, target: DatabaseStore) -> Iterator[Transfer]:
 class _Upload:
     """The parts of one experiment; each says whether something was missing."""
 
-    def __init__(self, source: LocalStore, target: DatabaseStore, id_: ExperimentId) -> None:
+    def __init__(self, source: FolderStore, target: MongoStore, id_: ExperimentId) -> None:
         """Read all that is small enough to be read whole.
 
         Raises:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from deep_bottleneck.records.base import ExperimentId, utc
+from deep_bottleneck.storage.base import ExperimentId, utc
 
 IDENTITY = "identity"
 # what `identity_of` reads

@@ -6,8 +6,8 @@ import pymongo
 import pytest
 import sacred
 
-from deep_bottleneck import storage
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.storage import observers
 
 NO_FILE = "no such file"
 
@@ -19,7 +19,7 @@ def experiment(tmp_path):
     def run(**settings):
         ex = sacred.Experiment("small", save_git_info=False)
         environment = {"DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"), **settings}
-        ex.observers.extend(storage.observers(environment, tmp_path / NO_FILE))
+        ex.observers.extend(observers.configured(environment, tmp_path / NO_FILE))
         picture = tmp_path / "picture.png"
         picture.write_bytes(b"a picture")
 
@@ -87,7 +87,7 @@ def test_an_unreachable_database_is_one_sentence_and_the_experiment_goes_on(
 
     assert run.status == "COMPLETED"
     assert (tmp_path / "runs" / "1" / "run.json").exists()
-    (warning,) = [r for r in caplog.records if r.name == storage.logger.name]
+    (warning,) = [r for r in caplog.records if r.name == observers.logger.name]
     assert "127.0.0.1:9 cannot be used (it did not answer within 3 seconds)" in warning.message
     assert "secret" not in caplog.text
 
@@ -120,7 +120,7 @@ def test_a_report_tells_id_and_status(experiment, tmp_path):
     ],
 )
 def test_settings_from_the_environment(environment, expected, tmp_path):
-    settings = storage.mongo_settings(environment, tmp_path / NO_FILE)
+    settings = observers.mongo_settings(environment, tmp_path / NO_FILE)
 
     assert (settings and (settings.uri, settings.database)) == expected
 
@@ -129,7 +129,7 @@ def test_the_environment_wins_over_the_file(tmp_path):
     file = tmp_path / ".env"
     file.write_text("MONGO_HOST=from_file\nMONGO_DATABASE=from_file\n")
 
-    settings = storage.mongo_settings({"MONGO_DATABASE": "from_environment"}, file)
+    settings = observers.mongo_settings({"MONGO_DATABASE": "from_environment"}, file)
 
     assert (settings.uri, settings.database) == ("mongodb://from_file", "from_environment")
     assert "from_file" not in repr(settings)
@@ -148,4 +148,4 @@ def test_the_environment_wins_over_the_file(tmp_path):
 )
 def test_incomplete_settings_are_named(environment, sentence, tmp_path):
     with pytest.raises(ConfigError, match=sentence):
-        storage.mongo_settings(environment, tmp_path / NO_FILE)
+        observers.mongo_settings(environment, tmp_path / NO_FILE)

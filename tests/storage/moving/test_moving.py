@@ -7,11 +7,11 @@ import pymongo
 import pytest
 import sacred
 
-from deep_bottleneck import storage
 from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.records.database import DatabaseStore
-from deep_bottleneck.records.local import LocalStore
+from deep_bottleneck.storage import observers
 from deep_bottleneck.storage.__main__ import main
+from deep_bottleneck.storage.folder_store import FolderStore
+from deep_bottleneck.storage.mongo_store import MongoStore
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def run_experiment(folder, number, **settings):
     ex = sacred.Experiment("small", save_git_info=False)
     ex.add_config(number=number, seed=0)
     ex.observers.extend(
-        storage.observers({"DEEP_BOTTLENECK_RUNS": str(folder), **settings}, folder / "no file")
+        observers.configured({"DEEP_BOTTLENECK_RUNS": str(folder), **settings}, folder / "no file")
     )
     folder.mkdir(exist_ok=True)
     picture = folder.parent / "picture.png"
@@ -243,9 +243,9 @@ def test_the_doctor_ends_an_experiment_without_a_heartbeat(runs, database, mongo
     set_run(runs, status="RUNNING", heartbeat=silent_since.isoformat())
     database.runs.update_one({}, {"$set": {"status": "RUNNING", "heartbeat": silent_since}})
     stores = (
-        LocalStore(runs),
-        DatabaseStore(
-            storage.mongo_settings(
+        FolderStore(runs),
+        MongoStore(
+            observers.mongo_settings(
                 {"MONGO_URI": mongo_uri, "MONGO_DATABASE": database.name}, runs / "no file"
             )
         ),
@@ -273,7 +273,9 @@ def test_the_doctor_deletes_files_of_nobody(runs, database, monkeypatch, capsys)
     main(["doctor", "--mend"])
     assert "in order" in capsys.readouterr().out  # it may be on its way into an experiment
 
-    monkeypatch.setattr("deep_bottleneck.records.database.UPLOADED_WITHIN", timedelta(minutes=-1))
+    monkeypatch.setattr(
+        "deep_bottleneck.storage.mongo_store.UPLOADED_WITHIN", timedelta(minutes=-1)
+    )
     main(["doctor", "--mend"])
     assert "file forgotten" in capsys.readouterr().out
     assert not files(database)

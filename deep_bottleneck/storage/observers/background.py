@@ -9,7 +9,7 @@ from typing import Any
 
 from sacred.observers import RunObserver
 
-from deep_bottleneck.storage.database import DatabaseRecord
+from deep_bottleneck.storage.observers.mongo_record import MongoRecord
 
 # longer than a database may be silent, so that its own error is what is said
 FINISH_WITHIN = 30.0
@@ -23,7 +23,7 @@ class InBackground(RunObserver):
     ever.
     """
 
-    def __init__(self, record: DatabaseRecord, stored_as: Callable[[str, str], Path]) -> None:
+    def __init__(self, record: MongoRecord, stored_as: Callable[[str, str], Path]) -> None:
         """Pass events on to a record.
 
         Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deep_bottleneck.machine.whole_file import write_whole
-from deep_bottleneck.records.base import MetricSummary
+from deep_bottleneck.storage.base import MetricSummary
 
 SUMMARY_FILE = ".metrics_summary.json"
 

@@ -1,0 +1,78 @@
+"""Files of experiments in GridFS: what they are called, which are whose, and how they are read."""
+
+import hashlib
+import io
+import mimetypes
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import gridfs
+from bson import ObjectId
+
+from deep_bottleneck.storage.base import ExperimentId
+
+
+def opened(file: gridfs.GridOut, errors: Callable[[], AbstractContextManager[None]]) -> BinaryIO:
+    """A file for reading, of which only what is asked for is fetched.
+
+    Args:
+        file: the file in GridFS.
+        errors: a context that says in one sentence what the database refuses.
+    """
+    return io.BufferedReader(_GridReader(file, errors))
+
+
+def id_of_address(address: str) -> ObjectId:
+    """The same for the same address, so that a repeated upload replaces and never doubles."""
+    return ObjectId(hashlib.sha256(address.encode()).digest()[:12])
+
+
+def artifact_address(experiment_id: ExperimentId, name: str) -> str:
+    """What Sacred calls the file of an artifact in GridFS."""
+    return f"artifact://runs/{experiment_id}/{name}"
+
+
+def file_ids(run: Mapping[str, Any]) -> set[Any]:
+    """The ids in GridFS of an experiment's artifacts and sources."""
+    sources = (run.get("experiment") or {}).get("sources") or ()
+    artifacts = run.get("artifacts") or ()
+    return {entry["file_id"] for entry in artifacts} | {file_id for _, file_id in sources}
+
+
+def suffix_of(name: str, file: Mapping[str, Any]) -> str:
+    """The kind of a stored file: as we noted it, or after its content type or name."""
+    noted = (file.get("metadata") or {}).get("suffix")
+    if noted is not None:
+        return str(noted)
+    return mimetypes.guess_extension(file.get("contentType") or "") or Path(name).suffix
+
+
+class _GridReader(io.RawIOBase):
+    """A file in GridFS of which only what is asked for is fetched."""
+
+    def __init__(
+        self, file: gridfs.GridOut, errors: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._file = file
+        self._errors = errors
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._errors():
+            content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
