@@ -34,10 +34,10 @@ from deep_bottleneck.machine.disk_space import disk_full_said
 from deep_bottleneck.machine.environment import CONTINUE_VARIABLE
 from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.pipeline import sources
-from deep_bottleneck.preemption import Preemption, TimeIsUp
 from deep_bottleneck.storage import observers
 from deep_bottleneck.storage.mongo import ENV_FILE
 from deep_bottleneck.storage.names import CONTINUES, DEVICE
+from deep_bottleneck.training.preemption import Preemption, TimeIsUp
 
 ROOT = Path(__file__).resolve().parent
 EXIT_INTERRUPTED = 130

@@ -149,10 +149,10 @@ def time_recording(epochs: int) -> None:
     """Print what an epoch of training costs, and what it costs to record it for all runs."""
     from deep_bottleneck.callbacks import effective_information
     from deep_bottleneck.datasets import iris
-    from deep_bottleneck.ensemble import Ensemble
     from deep_bottleneck.models import feedforward
-    from deep_bottleneck.recorder import Recorder
-    from deep_bottleneck.schedule import default_schedule
+    from deep_bottleneck.training.ensemble import Ensemble
+    from deep_bottleneck.training.recorder import Recorder
+    from deep_bottleneck.training.schedule import default_schedule
 
     dataset, n_runs, batch_size, length = iris.load(), 5, 10, 2000
 

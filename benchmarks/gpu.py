@@ -21,14 +21,14 @@ import torch
 from benchmarks.effective_information import UNIT
 from benchmarks.training import CONFIG, model_fit, models
 from deep_bottleneck import causal
-from deep_bottleneck.batches import Batches
-from deep_bottleneck.cuda_graph import Work, launcher
 from deep_bottleneck.datasets import harmonics
 from deep_bottleneck.information.mixture import LOWER, UPPER, pairwise_bounds
 from deep_bottleneck.information.neighbors import ksg
 from deep_bottleneck.interfaces import Dataset
-from deep_bottleneck.lockstep import LockstepGroup
 from deep_bottleneck.machine import device
+from deep_bottleneck.training.batches import Batches
+from deep_bottleneck.training.lockstep.cuda_graph import Work, launcher
+from deep_bottleneck.training.lockstep.group import LockstepGroup
 
 N_UNITS = 10
 VARIANCE = 0.01

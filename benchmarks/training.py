@@ -16,9 +16,9 @@ import torch
 
 from deep_bottleneck.config import Config
 from deep_bottleneck.datasets import harmonics
-from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.interfaces import Dataset
 from deep_bottleneck.models import feedforward
+from deep_bottleneck.training.ensemble import Ensemble
 
 CONFIG = Config.parse({})
 

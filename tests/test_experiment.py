@@ -72,7 +72,9 @@ def test_an_experiment_stores_tables_pictures_and_metrics(call, tmp_path):
     metrics = json.loads((record / "metrics.json").read_text())
     assert set(metrics) == {"training.loss", "training.accuracy", "test.loss", "test.accuracy"}
     assert metrics["test.accuracy"]["steps"] == [0, 1, 2]
-    assert "deep_bottleneck/ensemble.py" in {name for name, _ in run["experiment"]["sources"]}
+    assert "deep_bottleneck/training/ensemble.py" in {
+        name for name, _ in run["experiment"]["sources"]
+    }
     assert json.loads((record / "info.json").read_text())["device"]["torch"] == torch.__version__
     assert not (record / "activations.h5").exists()
 

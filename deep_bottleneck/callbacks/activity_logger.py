@@ -9,7 +9,7 @@ from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray, RunGroup
 from deep_bottleneck.machine.device import select, to_host
 from deep_bottleneck.measuring.activation_store import ActivationWriter
-from deep_bottleneck.schedule import Schedule
+from deep_bottleneck.training.schedule import Schedule
 
 Layers = Sequence[torch.Tensor | FloatArray]
 

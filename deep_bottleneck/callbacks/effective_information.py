@@ -23,8 +23,8 @@ from deep_bottleneck.errors import (
     UnresolvedWarning,
 )
 from deep_bottleneck.interfaces import Dataset, IntArray, Record, RunGroup, TableRecord
-from deep_bottleneck.layers import layers_with_kernel
-from deep_bottleneck.schedule import Schedule
+from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("effective_information",)
 MEASURES = ("ei", "ei_parts", "sensitivity", "degeneracy", "determinism")

@@ -22,9 +22,9 @@ from deep_bottleneck.interfaces import (
     RunGroup,
     TableRecord,
 )
-from deep_bottleneck.recorder import Recorder
-from deep_bottleneck.schedule import Schedule, due_runs
 from deep_bottleneck.state_space import AbstractStateCapture, aIQ, network_efficiency
+from deep_bottleneck.training.recorder import Recorder
+from deep_bottleneck.training.schedule import Schedule, due_runs
 
 TABLES = ("efficiency",)
 COLUMNS = (

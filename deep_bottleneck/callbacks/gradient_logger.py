@@ -10,7 +10,7 @@ import numpy as np
 from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.interfaces import FloatArray, IntArray, RunGroup
 from deep_bottleneck.measuring.activation_store import ActivationWriter
-from deep_bottleneck.schedule import Schedule
+from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("gradients",)
 

@@ -13,7 +13,7 @@ from deep_bottleneck.callbacks.measures import WHOLE_NETWORK, MeasureRecorder, V
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.gradient_noise import NoiseScale, from_squared_norms
 from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray, Record, RunGroup, TableRecord
-from deep_bottleneck.schedule import Schedule
+from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("gradient_noise",)
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.interfaces import Record, TableRecord
-from deep_bottleneck.schedule import Schedule
+from deep_bottleneck.training.schedule import Schedule
 
 COLUMNS = ("run", "epoch", "layer", "layer_name", "measure", "value")
 WHOLE_NETWORK = -1

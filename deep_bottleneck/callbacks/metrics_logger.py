@@ -6,7 +6,7 @@ import numpy as np
 
 from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
 from deep_bottleneck.measuring.activation_store import METRICS, ActivationWriter
-from deep_bottleneck.recorder import Recorder
+from deep_bottleneck.training.recorder import Recorder
 
 SECONDS_BETWEEN_WRITES = 1.0
 

@@ -2,7 +2,7 @@
 
 from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
 from deep_bottleneck.machine.progress import Progress
-from deep_bottleneck.recorder import Recorder
+from deep_bottleneck.training.recorder import Recorder
 
 
 def load(training_progress: Progress, epochs: int) -> "ProgressBar":

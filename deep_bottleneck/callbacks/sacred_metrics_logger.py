@@ -3,7 +3,7 @@
 import numpy as np
 
 from deep_bottleneck.interfaces import BoolArray, FloatArray, Record, RunGroup
-from deep_bottleneck.recorder import Recorder
+from deep_bottleneck.training.recorder import Recorder
 
 METRIC_NAMES = {
     "loss": "training.loss",

@@ -3,8 +3,8 @@
 from abc import abstractmethod
 
 from deep_bottleneck.interfaces import BoolArray, FloatArray, IntArray, RunGroup
-from deep_bottleneck.recorder import Recorder
-from deep_bottleneck.schedule import Schedule, due_runs
+from deep_bottleneck.training.recorder import Recorder
+from deep_bottleneck.training.schedule import Schedule, due_runs
 
 
 class ScheduledRecorder(Recorder):

@@ -13,8 +13,8 @@ from deep_bottleneck.causal import weight_graph
 from deep_bottleneck.causal.weight_graph import Norm, Shapes, WeightGraphMeasures
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import IntArray, Record, RunGroup, TableRecord
-from deep_bottleneck.layers import layers_with_kernel
-from deep_bottleneck.schedule import Schedule
+from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("weight_graph_information",)
 NORMS: dict[str, Norm] = {

@@ -37,9 +37,9 @@ from deep_bottleneck.measuring.estimation import (
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn
 from deep_bottleneck.measuring.information_tables import store_information, store_trust, table_name
 from deep_bottleneck.measuring.tables import Tables
-from deep_bottleneck.recorder import Recorder
-from deep_bottleneck.schedule import Schedule, due_runs
 from deep_bottleneck.storage.names import INFORMATION
+from deep_bottleneck.training.recorder import Recorder
+from deep_bottleneck.training.schedule import Schedule, due_runs
 
 ESTIMATE = "estimate"
 

@@ -12,12 +12,10 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck.checkpoint import Checkpoints
 from deep_bottleneck.config.components import Component
 from deep_bottleneck.config.hyperparameters import Config
 from deep_bottleneck.datasets import checking
 from deep_bottleneck.datasets.changes import changed
-from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import (
     BasePlotter,
@@ -27,7 +25,6 @@ from deep_bottleneck.interfaces import (
     Record,
     Results,
 )
-from deep_bottleneck.layers import layers_with_kernel
 from deep_bottleneck.machine import device
 from deep_bottleneck.machine.progress import progress
 from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
@@ -36,10 +33,13 @@ from deep_bottleneck.measuring.streaming import InformationStream, can_stream
 from deep_bottleneck.measuring.tables import Tables
 from deep_bottleneck.pipeline.figures import store_figures
 from deep_bottleneck.pipeline.plan import ACTIVITY_RECORDER, Plan
-from deep_bottleneck.preemption import Preemption
-from deep_bottleneck.recorder import Recorder
-from deep_bottleneck.schedule import default_schedule
 from deep_bottleneck.storage.names import STORE_NAME
+from deep_bottleneck.training.checkpoint import Checkpoints
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.preemption import Preemption
+from deep_bottleneck.training.recorder import Recorder
+from deep_bottleneck.training.schedule import default_schedule
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from deep_bottleneck.layers import layers_with_kernel
+from deep_bottleneck.training.layers import layers_with_kernel
 
 
 class Notes:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from deep_bottleneck.callbacks import activityprojector
-from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.layers import feature_extractor
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.layers import feature_extractor
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -3,14 +3,14 @@ import numpy as np
 import pytest
 from notes import Notes, diverge
 
-from deep_bottleneck import lockstep
 from deep_bottleneck.callbacks import effective_information
 from deep_bottleneck.causal import channel_of, ei_parts, measures_of, topology_of
-from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError, UnresolvedWarning
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
-from deep_bottleneck.layers import layers_with_kernel
 from deep_bottleneck.models import feedforward_batchnorm
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.lockstep import group as lockstep
 
 OPTIONS = {"samples": 1_100, "in_bins": 4, "out_bins": 4}
 

@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 from notes import Notes, diverge
 
-from deep_bottleneck import lockstep
 from deep_bottleneck.callbacks import efficiency
-from deep_bottleneck.checkpoint import gathered
-from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
-from deep_bottleneck.layers import feature_extractor
+from deep_bottleneck.training.checkpoint import gathered
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.layers import feature_extractor
+from deep_bottleneck.training.lockstep import group as lockstep
 
 
 def train(models, dataset, epochs=3, schedule=lambda epoch: True, callbacks=(), beta=2):

@@ -3,12 +3,12 @@ import pytest
 import torch
 from notes import Notes
 
-from deep_bottleneck import lockstep
 from deep_bottleneck.callbacks import gradient_noise
-from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.gradient_noise import from_two_batch_sizes
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.lockstep import group as lockstep
 
 
 def train(models, dataset, epochs=1, batch_size=16, steps_per_epoch=None):

@@ -5,8 +5,6 @@ import keras
 import numpy as np
 import pytest
 
-from deep_bottleneck import lockstep
-from deep_bottleneck.batches import Batches
 from deep_bottleneck.callbacks import (
     activity_logger,
     earlystopping_manual,
@@ -14,9 +12,11 @@ from deep_bottleneck.callbacks import (
     metrics_logger,
     sacred_metrics_logger,
 )
-from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
+from deep_bottleneck.training.batches import Batches
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.lockstep import group as lockstep
 
 
 class Scalars:

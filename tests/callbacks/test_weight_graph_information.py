@@ -4,9 +4,9 @@ from notes import Notes, diverge
 
 from deep_bottleneck.callbacks import weight_graph_information
 from deep_bottleneck.causal import weight_graph
-from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.layers import layers_with_kernel
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.layers import layers_with_kernel
 
 
 def train(models, dataset, **options):

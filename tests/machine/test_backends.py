@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deep_bottleneck.ensemble import Ensemble
-from deep_bottleneck.recorder import Recorder
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
 
 TRAIN = """
 import sys
 import numpy as np
-from deep_bottleneck.ensemble import Ensemble
-from deep_bottleneck.recorder import Recorder
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.recorder import Recorder
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 from deep_bottleneck.models import feedforward
 

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deep_bottleneck import memory
 from deep_bottleneck.config import Config
 from deep_bottleneck.measuring.activation_store import ActivationStore
 from deep_bottleneck.measuring.streaming import can_stream
@@ -12,6 +11,7 @@ from deep_bottleneck.mi_estimator import binning, binning_global, edge, kraskov,
 from deep_bottleneck.pipeline import run as pipeline
 from deep_bottleneck.pipeline.plan import make_plan
 from deep_bottleneck.pipeline.run import run_experiment
+from deep_bottleneck.training import memory
 
 ESTIMATORS = [
     ["mi_estimator.binning", 0.3],

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.layers import layer_outputs
 from deep_bottleneck.models import lenet5
+from deep_bottleneck.training.layers import layer_outputs
 
 
 def load(input_shape=(28, 28, 1), output_size=10, **changes):

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from deep_bottleneck.causal import channel_of, topology_of
-from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.layers import feature_extractor
 from deep_bottleneck.models.quantization import RANGES, QuantizedActivation
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.layers import feature_extractor
 
 
 @pytest.mark.parametrize("activation", RANGES)
@@ -80,7 +80,9 @@ def test_lockstep_equals_fit(make_models, tiny_dataset, monkeypatch):
     together, alone = (make_models(2, quantize_bits=4) for _ in range(2))
 
     Ensemble(together, seed=0).fit(tiny_dataset, 3, 10)
-    monkeypatch.setattr("deep_bottleneck.lockstep.obstacle", lambda models: "the test wants it")
+    monkeypatch.setattr(
+        "deep_bottleneck.training.lockstep.group.obstacle", lambda models: "the test wants it"
+    )
     Ensemble(alone, seed=0).fit(tiny_dataset, 3, 10)
 
     for one, other in zip(together[1].get_weights(), alone[1].get_weights(), strict=True):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from deep_bottleneck.cuda_graph import launcher
 from deep_bottleneck.machine.device import to_device, to_host
+from deep_bottleneck.training.lockstep.cuda_graph import launcher
 
 CPU = torch.device("cpu")
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from deep_bottleneck import memory
-from deep_bottleneck.batches import Batches
-from deep_bottleneck.lockstep import LockstepGroup
+from deep_bottleneck.training import memory
+from deep_bottleneck.training.batches import Batches
+from deep_bottleneck.training.lockstep.group import LockstepGroup
 
 BATCHES = Batches(50, 16, None, seed=0)
 

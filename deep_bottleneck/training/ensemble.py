@@ -9,15 +9,16 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck import lockstep, memory
-from deep_bottleneck.batches import Batches
-from deep_bottleneck.checkpoint import Checkpoint, Checkpoints
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray
-from deep_bottleneck.keeper import Keeper
 from deep_bottleneck.machine import device
 from deep_bottleneck.machine.threads import threads_for
-from deep_bottleneck.recorder import Recorder
-from deep_bottleneck.sequential import EndOfEpoch, SequentialGroup
+from deep_bottleneck.training import memory
+from deep_bottleneck.training.batches import Batches
+from deep_bottleneck.training.checkpoint import Checkpoint, Checkpoints
+from deep_bottleneck.training.keeper import Keeper
+from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.recorder import Recorder
+from deep_bottleneck.training.sequential import EndOfEpoch, SequentialGroup
 
 logger = logging.getLogger(__name__)
 

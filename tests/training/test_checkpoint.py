@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deep_bottleneck import lockstep
-from deep_bottleneck.batches import Batches
-from deep_bottleneck.checkpoint import Checkpoint, Checkpoints, gathered, give_back
 from deep_bottleneck.config import Config
-from deep_bottleneck.ensemble import Ensemble
-from deep_bottleneck.memory import bytes_of_data, bytes_per_run
 from deep_bottleneck.pipeline import run as pipeline
 from deep_bottleneck.pipeline.plan import make_plan
 from deep_bottleneck.pipeline.run import run_experiment
-from deep_bottleneck.preemption import Preemption, TimeIsUp
-from deep_bottleneck.recorder import Recorder
+from deep_bottleneck.training.batches import Batches
+from deep_bottleneck.training.checkpoint import Checkpoint, Checkpoints, gathered, give_back
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.memory import bytes_of_data, bytes_per_run
+from deep_bottleneck.training.preemption import Preemption, TimeIsUp
+from deep_bottleneck.training.recorder import Recorder
 
 
 class Notes(Recorder):
@@ -331,7 +331,7 @@ def test_a_signal_ends_the_experiment_at_once_or_at_the_end_of_the_epoch(number)
 
 
 def test_an_epoch_that_takes_too_long_is_cut_short(monkeypatch):
-    monkeypatch.setattr("deep_bottleneck.preemption.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("deep_bottleneck.training.preemption.PATIENCE_SECONDS", 0.05)
     preemption = Preemption()
 
     with preemption.heard(), pytest.raises(TimeIsUp), preemption.at_epoch_ends():

@@ -1,6 +1,6 @@
 import numpy as np
 
-from deep_bottleneck.batches import Batches
+from deep_bottleneck.training.batches import Batches
 
 
 def test_an_epoch_is_one_pass_over_the_examples():

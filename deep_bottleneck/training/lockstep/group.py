@@ -15,13 +15,13 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck.batches import Batches
-from deep_bottleneck.cuda_graph import Work, launcher
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray
-from deep_bottleneck.layers import feature_extractor, layer_outputs, layers_with_kernel
 from deep_bottleneck.machine.device import of, select, to_device, to_host
-from deep_bottleneck.stacking import Stack, Tensors, detach
-from deep_bottleneck.tracing import vectorised
+from deep_bottleneck.training.batches import Batches
+from deep_bottleneck.training.layers import feature_extractor, layer_outputs, layers_with_kernel
+from deep_bottleneck.training.lockstep.cuda_graph import Work, launcher
+from deep_bottleneck.training.lockstep.stacking import Stack, Tensors, detach
+from deep_bottleneck.training.lockstep.tracing import vectorised
 
 # More steps in a launch save little, and take memory and time to capture.
 STEPS_PER_LAUNCH = 32

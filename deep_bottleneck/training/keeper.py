@@ -4,8 +4,14 @@ from collections.abc import Sequence
 
 import keras
 
-from deep_bottleneck.checkpoint import Checkpoint, Checkpoints, gathered, give_back, state_of
-from deep_bottleneck.recorder import Recorder
+from deep_bottleneck.training.checkpoint import (
+    Checkpoint,
+    Checkpoints,
+    gathered,
+    give_back,
+    state_of,
+)
+from deep_bottleneck.training.recorder import Recorder
 
 
 class Keeper:

@@ -9,12 +9,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from deep_bottleneck import lockstep, memory
-from deep_bottleneck.batches import Batches
-from deep_bottleneck.ensemble import Ensemble
-from deep_bottleneck.lockstep import LockstepGroup
 from deep_bottleneck.models import feedforward, feedforward_batchnorm
-from deep_bottleneck.recorder import Recorder
+from deep_bottleneck.training import memory
+from deep_bottleneck.training.batches import Batches
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.lockstep.group import LockstepGroup
+from deep_bottleneck.training.recorder import Recorder
 
 META = torch.device("meta")
 VARIATIONS = [

@@ -20,8 +20,8 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck.batches import Batches
 from deep_bottleneck.interfaces import Dataset
+from deep_bottleneck.training.batches import Batches
 
 _FLOAT, _INDEX = 4, 8
 # The rest is for torch itself, for the graphs of steps, and for the estimators' tiles.

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from deep_bottleneck.tracing import drop_idle, fold_constants, vectorised
+from deep_bottleneck.training.lockstep.tracing import drop_idle, fold_constants, vectorised
 
 
 def operations(traced):

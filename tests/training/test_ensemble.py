@@ -2,11 +2,11 @@ import keras
 import numpy as np
 import pytest
 
-from deep_bottleneck import lockstep
 from deep_bottleneck.callbacks import earlystopping_manual
-from deep_bottleneck.ensemble import Ensemble
 from deep_bottleneck.models import feedforward, feedforward_batchnorm
-from deep_bottleneck.recorder import Recorder
+from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.recorder import Recorder
 
 # Adam divides by the size of the gradients, which magnifies rounding; mistakes are 100 times larger
 ROUNDING = 1e-3

@@ -1,6 +1,6 @@
 import numpy as np
 
-from deep_bottleneck.schedule import default_schedule, due_runs
+from deep_bottleneck.training.schedule import default_schedule, due_runs
 
 
 def test_recording_thins_out():

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 import keras
 import numpy as np
 
-from deep_bottleneck.batches import Batches
-from deep_bottleneck.gradients import kernel_gradients
 from deep_bottleneck.interfaces import Dataset, FloatArray
-from deep_bottleneck.layers import feature_extractor, layer_outputs, layers_with_kernel
+from deep_bottleneck.training.batches import Batches
+from deep_bottleneck.training.gradients import kernel_gradients
+from deep_bottleneck.training.layers import feature_extractor, layer_outputs, layers_with_kernel
 
 PREDICTION_BATCH = 4096
 

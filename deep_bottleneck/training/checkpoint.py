@@ -20,9 +20,9 @@ import torch
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Record
 from deep_bottleneck.machine.whole_file import write_whole
-from deep_bottleneck.preemption import Preemption
 from deep_bottleneck.storage.folder_store import INFO_FILE, read_json
 from deep_bottleneck.storage.names import CHECKPOINT, CONTINUES
+from deep_bottleneck.training.preemption import Preemption
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Networks that train: one ensemble, its batches, checkpoints and recorders."""

@@ -1,0 +1,1 @@
+"""Runs that take every step together."""
