@@ -1,3 +1,30 @@
 """deep-bottleneck: watch information move through a neural network while it learns."""
 
+from deep_bottleneck.machine import former_paths
+
 __version__ = "0.1.0"
+
+# what the guide, the API page and job scripts have promised before the modules found their folders
+former_paths.install(
+    {
+        "deep_bottleneck.activation_store": ("deep_bottleneck.measuring.activation_store",),
+        "deep_bottleneck.checkpoint": ("deep_bottleneck.training.checkpoint",),
+        "deep_bottleneck.cluster": (),
+        "deep_bottleneck.cluster.submission": ("deep_bottleneck.launching.submission",),
+        "deep_bottleneck.cluster.task": ("deep_bottleneck.launching.task",),
+        "deep_bottleneck.ensemble": ("deep_bottleneck.training.ensemble",),
+        "deep_bottleneck.estimation": ("deep_bottleneck.measuring.estimation",),
+        "deep_bottleneck.memory": ("deep_bottleneck.training.memory",),
+        "deep_bottleneck.preemption": ("deep_bottleneck.training.preemption",),
+        "deep_bottleneck.progress": ("deep_bottleneck.machine.progress",),
+        "deep_bottleneck.recorder": ("deep_bottleneck.training.recorder",),
+        "deep_bottleneck.records": (),
+        "deep_bottleneck.records.base": ("deep_bottleneck.storage.base",),
+        "deep_bottleneck.settings": (
+            "deep_bottleneck.machine.environment",
+            "deep_bottleneck.storage.names",
+        ),
+        "deep_bottleneck.trust": ("deep_bottleneck.measuring.trust",),
+        "deep_bottleneck.causal.topology": ("deep_bottleneck.causal.network.topology",),
+    }
+)

@@ -1,4 +1,4 @@
-"""The arrows between modules point one way, and nothing happens at import."""
+"""The arrows between folders point one way, and nothing happens at import."""
 
 import ast
 import os
@@ -11,7 +11,36 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "deep_bottleneck"
 FILES = sorted(PACKAGE.rglob("*.py"))
 PLUG_INS = ("datasets", "models", "mi_estimator", "callbacks", "plotter", "launchers")
-KNOW_SACRED = {"storage"}
+# from the ground up: a folder or module of the package's root imports of the floors below it alone
+FLOORS = (
+    ("interfaces", "errors"),
+    ("information",),
+    ("config", "machine"),
+    ("similarity", "state_space", "causal", "gradient_noise"),
+    ("storage", "mi_estimator", "datasets", "models"),
+    ("training",),
+    ("measuring",),
+    ("callbacks", "plotter"),
+    ("eval_tools",),
+    ("pipeline",),
+    ("launching",),
+    ("launchers", "board", "report", "artifact_viewer"),
+)
+# what finds, shows and draws reads stores and tables, and nothing of how they came about
+READERS = {
+    "plotter": {"similarity", "storage", "measuring"},
+    "eval_tools": {"machine", "storage", "measuring", "plotter"},
+    "board": {"storage", "plotter", "eval_tools"},
+    "report": {"storage", "eval_tools"},
+    "artifact_viewer": {"storage", "eval_tools"},
+}
+TABLES_ALONE = {"tables"}
+WORDS = {"interfaces", "errors"}
+FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+KNOWS_SACRED = "storage/observers"
+# what works where these are not installed
+LIGHT = ("information", "similarity", "state_space", "causal", "gradient_noise", "measuring")
+HEAVY = {"sacred", "pymongo", "flask"}
 
 
 def imports(path: Path) -> set[str]:
@@ -30,21 +59,51 @@ def ours(path: Path) -> set[str]:
     return {name.removeprefix(prefix) for name in imports(path) if name.startswith(prefix)}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_arrows_point_one_way(path):
-    relative = path.relative_to(PACKAGE)
-    kind = relative.parts[0]
-    used = ours(path)
+def room_of(name: str) -> str:
+    return name.partition(".")[0]
 
-    if kind == "interfaces.py":
+
+def against_the_floors(room: str, used: set[str]) -> set[str]:
+    """Which of the modules that a room uses lie on its own floor, or above it."""
+    return {
+        name for name in used if room_of(name) != room and FLOOR_OF[room_of(name)] >= FLOOR_OF[room]
+    }
+
+
+def test_every_room_has_a_floor():
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+
+    assert rooms - {"__init__", "__pycache__"} == set(FLOOR_OF)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_arrows_point_down(path):
+    relative = path.relative_to(PACKAGE)
+    room, used = relative.with_suffix("").parts[0], ours(path)
+    if room == "__init__":
+        return
+
+    assert not against_the_floors(room, used)
+    if room == "interfaces":
         assert not used
-    if kind == "information":
-        assert all(name.startswith(("information", "interfaces")) for name in used)
-    if kind in PLUG_INS:
-        assert not {name.partition(".")[0] for name in used} & (set(PLUG_INS) - {kind})
-        assert not any(name.startswith(("pipeline", "experiment")) for name in used)
-    if kind not in KNOW_SACRED:
-        assert not any(name.partition(".")[0] == "sacred" for name in imports(path))
+    if room in PLUG_INS:
+        assert not {room_of(name) for name in used} & (set(PLUG_INS) - {room})
+    if room in READERS:
+        others = {room_of(name) for name in used} - {room}
+        assert others - WORDS <= READERS[room]
+        of_measuring = {name for name in used if name.startswith("measuring.")}
+        assert {name.split(".")[1] for name in of_measuring} <= TABLES_ALONE
+    if KNOWS_SACRED not in relative.as_posix():
+        assert "sacred" not in {room_of(name) for name in imports(path)}
+    if room in LIGHT:
+        assert not HEAVY & {room_of(name) for name in imports(path)}
+
+
+@pytest.mark.parametrize(
+    ("room", "name"), [("measuring", "pipeline.run"), ("config", "machine.device")]
+)
+def test_an_arrow_up_or_aside_is_found(room, name):
+    assert against_the_floors(room, {name, "interfaces"}) == {name}
 
 
 def test_importing_everything_leaves_no_trace(tmp_path):
