@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import torch
 
+from deep_bottleneck.config import Config
 from deep_bottleneck.config.components import Component
-from deep_bottleneck.config.hyperparameters import Config
 from deep_bottleneck.datasets import checking
 from deep_bottleneck.datasets.changes import changed
 from deep_bottleneck.errors import ConfigError
