@@ -8,7 +8,7 @@ from typing import Any
 
 from deep_bottleneck.config import Config, components
 from deep_bottleneck.config.components import Component
-from deep_bottleneck.config.hyperparameters import ChosenEstimator
+from deep_bottleneck.config.entries import ChosenEstimator
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import MutualInformationEstimator
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from deep_bottleneck.config import Config, components
 from deep_bottleneck.config.components import Component
-from deep_bottleneck.config.hyperparameters import Entry
+from deep_bottleneck.config.entries import Entry
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn, estimator_plug_ins
 
