@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "deep_bottleneck"
 FILES = sorted(PACKAGE.rglob("*.py"))
+PAGE = PACKAGE.parent / "docs" / "architecture.md"
 PLUG_INS = ("datasets", "models", "mi_estimator", "callbacks", "plotter", "launchers")
 # from the ground up: a folder or module of the package's root imports of the floors below it alone
 FLOORS = (
@@ -97,6 +99,35 @@ def test_arrows_point_down(path):
         assert "sacred" not in {room_of(name) for name in imports(path)}
     if room in LIGHT:
         assert not HEAVY & {room_of(name) for name in imports(path)}
+
+
+def rows_below(title: str) -> list[list[str]]:
+    """The rows of the table of the page on the architecture with this title row."""
+    _, _, after = PAGE.read_text().partition(f"{title}\n")
+    table = after.partition("\n\n")[0].splitlines()[1:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
+
+
+def names_in(cell: str) -> set[str]:
+    return set(re.findall(r"`([\w.]+)`", cell))
+
+
+def test_the_page_on_the_architecture_shows_every_floor():
+    shown = rows_below("| floor | rooms | what is done there |")
+
+    floors = [(int(number), names_in(rooms)) for number, rooms, _ in shown]
+    assert floors == [(n, set(FLOORS[n - 1])) for n in range(len(FLOORS), 0, -1)]
+
+
+def test_the_page_on_the_architecture_shows_every_arrow():
+    shown = rows_below("| room | imports from |")
+
+    used: dict[str, set[str]] = {room: set() for room in FLOOR_OF}
+    for path in FILES:
+        room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if room != "__init__":
+            used[room] |= {room_of(name) for name in ours(path)} - {room}
+    assert {names_in(room).pop(): names_in(others) for room, others in shown} == used
 
 
 @pytest.mark.parametrize(
