@@ -28,6 +28,11 @@ FLOORS = (
     ("launching",),
     ("launchers", "board", "report", "artifact_viewer"),
 )
+# the same inside a folder, "" being its own modules; its __main__ may use all
+NESTED = {
+    "causal": ("injection", "network", ""),
+    "storage": ("", "observers", "moving"),
+}
 # what finds, shows and draws reads stores and tables, and nothing of how they came about
 READERS = {
     "plotter": {"similarity", "storage", "measuring"},
@@ -70,6 +75,19 @@ def against_the_floors(room: str, used: set[str]) -> set[str]:
     return {
         name for name in used if room_of(name) != room and FLOOR_OF[room_of(name)] >= FLOOR_OF[room]
     }
+
+
+def nested_floor(room: str, name: str) -> int:
+    """On which floor inside its folder a module lies, named as from the package."""
+    inside = name.removeprefix(f"{room}.").partition(".")[0]
+    floors = NESTED[room]
+    return floors.index(inside if inside in floors else "")
+
+
+def against_the_nested_floors(room: str, name: str, used: set[str]) -> set[str]:
+    """Which modules of its own folder a module uses that lie on a floor above it."""
+    own = {other for other in used if room_of(other) == room}
+    return {other for other in own if nested_floor(room, other) > nested_floor(room, name)}
 
 
 def test_every_room_has_a_floor():
@@ -128,6 +146,23 @@ def test_the_page_on_the_architecture_shows_every_arrow():
         if room != "__init__":
             used[room] |= {room_of(name) for name in ours(path)} - {room}
     assert {names_in(room).pop(): names_in(others) for room, others in shown} == used
+
+
+@pytest.mark.parametrize("room", NESTED)
+def test_arrows_point_down_inside_a_folder(room):
+    inside = {path.name for path in (PACKAGE / room).iterdir() if any(path.glob("*.py"))}
+    assert inside | {""} == set(NESTED[room])
+
+    for path in (PACKAGE / room).rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        if name != f"{room}.__main__":
+            assert not against_the_nested_floors(room, name, ours(path)), path
+
+
+def test_an_arrow_up_inside_a_folder_is_found():
+    used = {"causal.network.layers", "causal.injection.edges", "causal.plane", "errors"}
+
+    assert against_the_nested_floors("causal", "causal.network.kinds", used) == {"causal.plane"}
 
 
 @pytest.mark.parametrize(
