@@ -19,12 +19,12 @@ from types import FrameType
 from deep_bottleneck.errors import EXIT_STATUS, DeepBottleneckError
 from deep_bottleneck.interfaces import Job, Launcher, LaunchOptions, Outcome
 from deep_bottleneck.launching.submission import Submission, check_configs
-from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.storage.base import LOST
 
 logger = logging.getLogger(__name__)
 
 PATH = "launchers.local"
+WAITS = True
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 TENSORFLOW_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
@@ -62,8 +62,7 @@ class LocalLauncher:
         if not jobs:
             return []
         submission = Submission.create(self._options, PATH, jobs)
-        job = f"{os.uname().nodename}:{os.getpid()}"
-        submission = replace(submission, job=job, process=this_process())
+        submission = replace(submission, job=f"{os.uname().nodename}:{os.getpid()}")
         submission.write()
         with self._passing_on_termination(), ThreadPoolExecutor(self._at_a_time) as pool:
             running = [

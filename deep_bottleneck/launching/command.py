@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from deep_bottleneck.config import components
 from deep_bottleneck.errors import EXIT_STATUS, ConfigError, RecordError, SchedulerError, exit_on
-from deep_bottleneck.interfaces import Launcher, LaunchOptions, Outcome
+from deep_bottleneck.interfaces import LaunchOptions, Outcome, Status
 from deep_bottleneck.launching import follow_up
 from deep_bottleneck.launching.completed import unfinished
 from deep_bottleneck.launching.plan import LaunchPlan
+from deep_bottleneck.launching.plug_in import LauncherPlugIn
 from deep_bottleneck.machine.environment import output_folder, runs_folder
 
 EXPERIMENT_SCRIPT = "experiment.py"
@@ -78,16 +78,17 @@ def run(arguments: Sequence[str] | None, root: Path) -> int:
 def _launch(command: Command, configs: Path, root: Path) -> int:
     """Launch what a path describes, or only say what would be launched."""
     runs, output = runs_folder(os.environ), output_folder(os.environ)
-    path = _launcher_path(command.launcher or "local")
     name = re.sub(r"[^\w.-]+", "-", configs.resolve().stem)
-    launcher = _launcher(path, LaunchOptions(root / EXPERIMENT_SCRIPT, name, output, runs), command)
-    on_cluster = path in follow_up.SCHEDULERS
-    thorough = command.dry_run or on_cluster
-    plan = LaunchPlan.make(configs, command.updates, command.only, thorough)
+    options = LaunchOptions(root / EXPERIMENT_SCRIPT, name, output, runs)
+    plug_in = LauncherPlugIn.find(command.launcher or "local")
+    launcher = plug_in.load(_said(command, options))
+    # what is not waited for is checked as a whole before any of it is launched
+    thorough = not plug_in.waits
+    plan = LaunchPlan.make(configs, command.updates, command.only, command.dry_run or thorough)
     if command.resume:
         plan = plan.without_completed(runs, root)
     if command.dry_run:
-        planned = replace(plan, thorough=on_cluster)
+        planned = replace(plan, thorough=thorough)
         preview = "" if plan.has_mistakes else launcher.preview(planned.jobs(runs, write=False))
         sys.stdout.write("\n\n".join(filter(None, [plan.table(), preview])) + "\n")
         return EXIT_STATUS if plan.has_mistakes else 0
@@ -110,12 +111,12 @@ def _resume(command: Command, root: Path) -> int:
         raise ConfigError("--resume without -d launches what was launched: KEY=VALUE needs -d")
     statuses = []
     for submission, jobs in list(unfinished(output_folder(os.environ), root)):
-        path = _launcher_path(command.launcher or submission.launcher)
+        plug_in = LauncherPlugIn.find(command.launcher or submission.launcher)
         again = submission.options(root / EXPERIMENT_SCRIPT)
-        if path != submission.launcher:
+        if not plug_in.is_called(submission.launcher):
             # resources are of one scheduler
             again = LaunchOptions(again.experiment_script, again.name, again.output, again.runs)
-        launcher = _launcher(path, again, command)
+        launcher = plug_in.load(_said(command, again))
         if command.dry_run:
             names = "\n".join(job.name for job in jobs)
             preview = launcher.preview(jobs)
@@ -132,9 +133,9 @@ def _shown(outcomes: Sequence[Outcome]) -> int:
     if outcomes:
         sys.stdout.write("\n" + outcome_table(outcomes) + "\n")
     statuses = {outcome.status for outcome in outcomes}
-    if "INVALID" in statuses:
+    if Status.INVALID in statuses:
         return EXIT_STATUS
-    return int(bool(statuses - {"COMPLETED"}))
+    return int(bool(statuses - {Status.COMPLETED}))
 
 
 def outcome_table(outcomes: Sequence[Outcome]) -> str:
@@ -143,13 +144,9 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
     return pd.DataFrame(rows, columns=["config", "id", "status", "time"]).to_string(index=False)
 
 
-def _launcher_path(name: str) -> str:
-    return name if "." in name else f"launchers.{name}"
-
-
-def _launcher(path: str, options: LaunchOptions, command: Command) -> Launcher:
-    """A launcher with these options and what the command says."""
-    chosen = replace(
+def _said(command: Command, options: LaunchOptions) -> LaunchOptions:
+    """These options with what the command says of them."""
+    return replace(
         options,
         at_a_time=command.jobs or options.at_a_time,
         profile=command.profile or options.profile,
@@ -157,9 +154,6 @@ def _launcher(path: str, options: LaunchOptions, command: Command) -> Launcher:
         submit_args=(*options.submit_args, *_words(command.submit_args)),
         snapshot=command.snapshot or options.snapshot,
     )
-    values = {"options": chosen, "experiment_script": chosen.experiment_script}
-    launcher: Launcher = components.find("launcher", path).load(values)
-    return launcher
 
 
 def _words(submit_args: str) -> list[str]:

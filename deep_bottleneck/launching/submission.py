@@ -23,7 +23,7 @@ from typing import Any
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job, LaunchOptions
 from deep_bottleneck.machine.environment import CONTINUE_VARIABLE, REPORT_VARIABLE, RUNS_VARIABLE
-from deep_bottleneck.machine.processes import is_alive
+from deep_bottleneck.machine.processes import is_alive, this_process
 from deep_bottleneck.machine.whole_file import write_whole
 from deep_bottleneck.storage.folder_store import CONFIG_FILE, read_json
 from deep_bottleneck.storage.names import left_unfinished
@@ -75,7 +75,7 @@ class Submission:
         submitted: when, in local time.
         job: the scheduler's number for it, or host and process for a local launch, as people read
             it; "" before it has one.
-        process: the name of the process of a local launch, "" for one on a cluster.
+        process: the name of the process that launched it, "" where that cannot be named.
         cancelled: whether it was cancelled.
         asked: those of the launch's options that the command named.
     """
@@ -118,6 +118,7 @@ class Submission:
             options.runs.resolve(),
             options.experiment_script.resolve(),
             submitted=now.isoformat(timespec="seconds"),
+            process=this_process(),
             asked={name: getattr(options, name) for name in ASKED},
         )
 
