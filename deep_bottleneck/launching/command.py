@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from deep_bottleneck.errors import EXIT_STATUS, ConfigError, RecordError, SchedulerError, exit_on
+from deep_bottleneck.errors import EXIT_MISTAKE, ConfigError, RecordError, SchedulerError, exit_on
 from deep_bottleneck.interfaces import LaunchOptions, Outcome, Status
 from deep_bottleneck.launching import follow_up
 from deep_bottleneck.launching.completed import unfinished
@@ -91,7 +91,7 @@ def _launch(command: Command, configs: Path, root: Path) -> int:
         planned = replace(plan, thorough=thorough)
         preview = "" if plan.has_mistakes else launcher.preview(planned.jobs(runs, write=False))
         sys.stdout.write("\n\n".join(filter(None, [plan.table(), preview])) + "\n")
-        return EXIT_STATUS if plan.has_mistakes else 0
+        return EXIT_MISTAKE if plan.has_mistakes else 0
     jobs = plan.jobs(runs)
     done = len(plan.experiments) - len(jobs)
     if done:
@@ -134,7 +134,7 @@ def _shown(outcomes: Sequence[Outcome]) -> int:
         sys.stdout.write("\n" + outcome_table(outcomes) + "\n")
     statuses = {outcome.status for outcome in outcomes}
     if Status.INVALID in statuses:
-        return EXIT_STATUS
+        return EXIT_MISTAKE
     return int(bool(statuses - {Status.COMPLETED}))
 
 

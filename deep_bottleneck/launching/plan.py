@@ -13,7 +13,7 @@ from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.config.sweep import Combination
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
-from deep_bottleneck.launching.completed import CompletedExperiments
+from deep_bottleneck.launching.completed import StoredExperiments
 from deep_bottleneck.machine.backend import start_keras
 
 CONFIGS_FOLDER = "_configs"
@@ -92,14 +92,14 @@ class LaunchPlan:
             folder: the folder of the local record.
             root: the folder with the framework's script and package.
         """
-        completed = CompletedExperiments(folder, root)
+        stored = StoredExperiments(folder, root)
 
         def marked(experiment: PlannedExperiment) -> PlannedExperiment:
             if experiment.mistake:
                 return experiment
             values = experiment.combination.hyperparameters
-            stored_as = completed.find(values)
-            continues = None if stored_as else completed.find_unfinished(values)
+            stored_as = stored.completed(values)
+            continues = None if stored_as else stored.unfinished(values)
             return replace(experiment, stored_as=stored_as, continues=continues)
 
         return replace(self, experiments=tuple(map(marked, self.experiments)))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from deep_bottleneck.errors import ConfigError, RecordError
-from deep_bottleneck.interfaces import Job, LaunchOptions
+from deep_bottleneck.interfaces import Job, LaunchOptions, Status
 from deep_bottleneck.machine.environment import CONTINUE_VARIABLE, REPORT_VARIABLE, RUNS_VARIABLE
 from deep_bottleneck.machine.processes import is_alive, this_process
 from deep_bottleneck.machine.whole_file import write_whole
@@ -38,7 +38,7 @@ class Report:
 
     Attributes:
         id: the experiment's id.
-        status: Sacred's word for how it is doing.
+        status: how it is doing, one of `Status` or another word of Sacred's.
         epoch: the last epoch that every run has trained, None before the first.
         epochs: how many there are to train.
         error: the last line of the error it failed with.
@@ -57,7 +57,7 @@ class Report:
     @property
     def is_lost(self) -> bool:
         """Whether it should be running, but its process was on this machine and has ended."""
-        return self.status == "RUNNING" and is_alive(self.process) is False
+        return self.status == Status.RUNNING and is_alive(self.process) is False
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import pandas as pd
 
+from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.processes import is_alive
 
 ExperimentId = int | str
 
-RUNNING = "RUNNING"
-LOST = "LOST"
 # what people add to an experiment, where omniboard keeps it too
 NOTES = "omniboard"
 TAGS = "tags"
@@ -102,13 +101,13 @@ class Entry:
 
         Its process tells, or else the time since its last sign.
         """
-        if self.stored_status != RUNNING:
+        if self.stored_status != Status.RUNNING:
             return self.stored_status
         alive = self.process_alive
         last_sign = self.heartbeat or self.start_time
         if alive is None:
             alive = last_sign is None or datetime.now(UTC) - last_sign <= LOST_AFTER
-        return RUNNING if alive else LOST
+        return (Status.RUNNING if alive else Status.LOST).value
 
     @property
     def name(self) -> str:
@@ -143,7 +142,7 @@ def process_alive(run: Mapping[str, Any]) -> bool | None:
         run: what Sacred stores of it.
     """
     process = (run.get("host") or {}).get("process") or ""
-    return is_alive(process) if run.get("status") == RUNNING else None
+    return is_alive(process) if run.get("status") == Status.RUNNING else None
 
 
 class RecordStore(ABC):

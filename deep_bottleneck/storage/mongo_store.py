@@ -16,10 +16,9 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from deep_bottleneck.errors import RecordError
+from deep_bottleneck.interfaces import Status
 from deep_bottleneck.storage.base import (
-    LOST,
     NOTES,
-    RUNNING,
     Entry,
     ExperimentId,
     MetricSummary,
@@ -146,7 +145,7 @@ class MongoStore(RecordStore):
     def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:
         """Add a copy of a file to the artifacts of an experiment that has ended."""
         run = self.document(experiment_id)
-        if run.get("status") == RUNNING:
+        if run.get("status") == Status.RUNNING:
             raise RecordError(not_ended(self, _entry(run), "results can be attached"))
         if name in _entry(run).artifacts:
             raise RecordError(
@@ -264,7 +263,7 @@ class MongoStore(RecordStore):
     def tag(self, experiment_id: ExperimentId, tags: Sequence[str]) -> None:
         """Replace the tags of an experiment that has ended."""
         run = self.document(experiment_id)
-        if run.get("status") == RUNNING:
+        if run.get("status") == Status.RUNNING:
             raise RecordError(not_ended(self, _entry(run), "tags can be changed"))
         self.update(experiment_id, {f"{NOTES}.{k}": v for k, v in notes_with(tags).items()})
 
@@ -290,13 +289,13 @@ class MongoStore(RecordStore):
         """Store that an experiment is LOST, and ended when it last gave a sign."""
         run = self.document(experiment_id)
         status = _entry(run).status
-        if status != LOST:
-            raise RecordError(f"Experiment {experiment_id} in {self!r} is {status}, not {LOST}")
+        if status != Status.LOST:
+            raise RecordError(f"Experiment {experiment_id} in {self!r} is {status}, not LOST")
         end = run.get("heartbeat") or run["start_time"]
         with self.errors():
             self.database["runs"].update_one(
-                {"_id": experiment_id, "status": RUNNING},
-                {"$set": {"status": LOST, "stop_time": end}},
+                {"_id": experiment_id, "status": Status.RUNNING},
+                {"$set": {"status": Status.LOST, "stop_time": end}},
             )
 
     def document(self, experiment_id: ExperimentId) -> dict[str, Any]:

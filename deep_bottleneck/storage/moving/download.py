@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.storage.base import RUNNING, ExperimentId
+from deep_bottleneck.interfaces import Status
+from deep_bottleneck.storage.base import ExperimentId
 from deep_bottleneck.storage.folder_store import (
     CONFIG_FILE,
     INFO_FILE,
@@ -47,7 +48,7 @@ def download(source: MongoStore, target: FolderStore) -> Iterator[Transfer]:
         identity = identity_of(run, id_)
         if identity in there:
             yield Transfer(id_, there[identity], "nothing")
-        elif source.entries([id_])[id_].status == RUNNING:
+        elif source.entries([id_])[id_].status == Status.RUNNING:
             yield Transfer(id_, None, "still running")
         else:
             try:
