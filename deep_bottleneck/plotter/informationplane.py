@@ -35,7 +35,7 @@ class InformationPlane(BasePlotter):
         """One figure `infoplane_<name>` for each table."""
         return {
             f"infoplane_{name}": plane(
-                table, results.plot_median, f"Information plane ({name.rpartition('_')[2]})"
+                table, results.plot_median, f"Information plane ({name.part})"
             )
             for name, table in results.tables.items()
         }
