@@ -1,6 +1,5 @@
 """Which experiments a command asks for, whether their configs are right, and what is left to do."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
 from deep_bottleneck.launching.completed import StoredExperiments
 from deep_bottleneck.machine.backend import start_keras
+from deep_bottleneck.storage.identity import digest_of
 
 CONFIGS_FOLDER = "_configs"
 
@@ -222,9 +222,8 @@ def _config_file(combination: Combination, folder: Path, write: bool) -> Path:
     Its folder is named after the content, so that no launch changes a file another one needs.
     """
     text = json.dumps(combination.hyperparameters, indent=4) + "\n"
-    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
     name = combination.name if combination.is_resolved else combination.source.stem
-    path = folder / digest[:12] / f"{name}.json"
+    path = folder / digest_of(text.encode())[:12] / f"{name}.json"
     if write and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

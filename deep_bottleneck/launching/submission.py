@@ -14,7 +14,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from deep_bottleneck.interfaces import Job, LaunchOptions, Status
 from deep_bottleneck.machine.environment import CONTINUE_VARIABLE, REPORT_VARIABLE, RUNS_VARIABLE
 from deep_bottleneck.machine.processes import is_alive, this_process
 from deep_bottleneck.machine.whole_file import write_whole
+from deep_bottleneck.storage.base import read_to_the_end
 from deep_bottleneck.storage.folder_store import CONFIG_FILE, read_json
 from deep_bottleneck.storage.names import left_unfinished
 
@@ -168,17 +170,16 @@ class Submission:
 
     def report(self, number: int) -> Report | None:
         """What the experiment of a task has told, None if nothing yet."""
-        told = self._told(number)
-        # an experiment whose process is gone may have told its end since
-        return self._told(number) if told is not None and told.is_lost else told
+        return read_to_the_end(self._told, [number], lambda told: told.is_lost).get(number)
 
-    def _told(self, number: int) -> Report | None:
-        path = self.report_path(number)
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            return Report(**told, modified=path.stat().st_mtime)
-        except (OSError, ValueError, TypeError):
-            return None
+    def _told(self, numbers: Iterable[int]) -> dict[int, Report]:
+        found = {}
+        for number in numbers:
+            path = self.report_path(number)
+            with suppress(OSError, ValueError, TypeError):
+                told = json.loads(path.read_text(encoding="utf-8"))
+                found[number] = Report(**told, modified=path.stat().st_mtime)
+        return found
 
     def command(self, number: int) -> list[str]:
         """How a task's experiment is run, in the current folder.

@@ -23,11 +23,11 @@ from deep_bottleneck.storage.base import (
     RecordStore,
     StoredFile,
     as_id,
+    is_gone,
     not_ended,
     notes_with,
-    process_alive,
+    read_to_the_end,
     sort_key,
-    utc,
 )
 from deep_bottleneck.storage.identity import identity_of
 from deep_bottleneck.storage.summaries import read_summaries
@@ -214,22 +214,10 @@ class FolderStore(RecordStore):
         Raises:
             RecordError: if it is not there, or cannot be read.
         """
-        stored = self.document(experiment_id)
         with reading(self.folder_of(experiment_id) / RUN_FILE):
-            if process_alive(stored) is False:
-                # the process may have stored its end since
-                stored = self.document(experiment_id)
-            return Entry(
-                experiment_id,
-                stored.get("status", ""),
-                utc(stored.get("start_time")),
-                utc(stored.get("stop_time")),
-                utc(stored.get("heartbeat")),
-                stored.get("result"),
-                tuple(stored.get("artifacts") or ()),
-                stored,
-                process_alive(stored),
-            )
+            documents = read_to_the_end(self._documents, [experiment_id], is_gone)
+            stored = documents[experiment_id]
+            return Entry.of(experiment_id, stored, stored.get("artifacts") or ())
 
     def config(self, experiment_id: ExperimentId) -> dict[str, Any]:
         """The hyperparameters of an experiment.
@@ -254,6 +242,9 @@ class FolderStore(RecordStore):
             RecordError: if it cannot be read.
         """
         return self._optional(experiment_id, INFO_FILE)
+
+    def _documents(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
+        return {id_: self.document(id_) for id_ in ids}
 
     def _optional(self, experiment_id: ExperimentId, file_name: str) -> dict[str, Any]:
         path = self.folder_of(experiment_id) / file_name

@@ -1,12 +1,11 @@
 """Experiments in a MongoDB, in Sacred's collections: runs, metrics and files in GridFS."""
 
-import hashlib
 import mimetypes
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,13 +23,14 @@ from deep_bottleneck.storage.base import (
     MetricSummary,
     RecordStore,
     StoredFile,
+    is_gone,
     not_ended,
     notes_with,
-    process_alive,
+    read_to_the_end,
     sort_key,
     utc,
 )
-from deep_bottleneck.storage.identity import IDENTITY, OF_IDENTITY, identity_of
+from deep_bottleneck.storage.identity import IDENTITY, OF_IDENTITY, digest_of, identity_of
 from deep_bottleneck.storage.mongo import MongoSettings, refusal
 from deep_bottleneck.storage.mongo_files import (
     artifact_address,
@@ -97,12 +97,8 @@ class MongoStore(RecordStore):
 
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
         """What is known of experiments."""
-        fields = (*OF_TABLE, "experiment")
-        runs = self._runs(ids, fields)
-        gone = [id_ for id_, run in runs.items() if process_alive(run) is False]
-        if gone:
-            # their processes may have stored their end since
-            runs |= self._runs(gone, fields)
+        read = partial(self._runs, fields=(*OF_TABLE, "experiment"))
+        runs = read_to_the_end(read, ids, is_gone)
         return {id_: _entry(run) for id_, run in runs.items()}
 
     def configs(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
@@ -209,13 +205,11 @@ class MongoStore(RecordStore):
 
     def put_source(self, name: str, path: Path) -> ObjectId:
         """Store a source file, unless one of this name and content is there."""
-        with path.open("rb") as file, self.errors():
-            digest = hashlib.file_digest(file, "md5").hexdigest()
-            same = self.fs.find_one({"filename": name, "metadata.md5": digest})
-            if same:
-                return same._id
-            file.seek(0)
-            return self.fs.put(file, filename=name, metadata={"md5": digest})
+        content = path.read_bytes()
+        metadata = {"md5": digest_of(content)}
+        with self.errors():
+            same = self.fs.find_one({"filename": name, "metadata.md5": metadata["md5"]})
+            return same._id if same else self.fs.put(content, filename=name, metadata=metadata)
 
     def put_metrics(
         self, experiment_id: ExperimentId, metrics: Mapping[str, Mapping[str, Any]]
@@ -390,14 +384,4 @@ def _any_of(values: Sequence[Any]) -> Any:
 
 
 def _entry(run: Mapping[str, Any]) -> Entry:
-    return Entry(
-        run["_id"],
-        run.get("status", ""),
-        utc(run.get("start_time")),
-        utc(run.get("stop_time")),
-        utc(run.get("heartbeat")),
-        run.get("result"),
-        tuple(entry["name"] for entry in run.get("artifacts") or ()),
-        run,
-        process_alive(run),
-    )
+    return Entry.of(run["_id"], run, (entry["name"] for entry in run.get("artifacts") or ()))
