@@ -38,19 +38,9 @@ class MetricSummary(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[float]) -> "MetricSummary":
         """Summarise the values of a metric in the order of their steps."""
-        if not values:
-            return cls(*[float("nan")] * len(cls._fields))
-        array = np.asarray(values, dtype=float)
-        known = array[~np.isnan(array)]
-        if not known.size:
-            known = array
-        return cls(
-            float(array[0]),
-            float(array[-1]),
-            float(known.min()),
-            float(known.max()),
-            float(known.mean()),
-        )
+        array = np.asarray(values or [np.nan], dtype=float)
+        known = array if np.isnan(array).all() else array[~np.isnan(array)]
+        return cls(*map(float, (array[0], array[-1], known.min(), known.max(), known.mean())))
 
 
 @dataclass(frozen=True)
