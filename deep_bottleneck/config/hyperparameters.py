@@ -103,17 +103,22 @@ class Config(BaseModel):
     )
     initial_bias: FiniteFloat = Field(0.0, strict=True, description="every bias at the start")
     quantize_bits: Annotated[int, Field(strict=True, ge=1, le=16)] | None = Field(
-        None, description="bits that each activation keeps; null for no quantisation"
+        None,
+        description="bits that each activation keeps, so that information is exact; null for no "
+        "quantisation",
     )
     model: str = Field("models.feedforward", description="import path of the model")
     dataset: str = Field("datasets.harmonics", description="import path of the data set")
     dataset_options: DatasetOptions = Field(
-        DatasetOptions(), description="size, classes, label noise and shape of the data"
+        DatasetOptions(),
+        description="how many examples to keep, of which classes, the share of training labels to "
+        "replace by random ones, and whether images become vectors",
     )
     discretization_range: PositiveFinite = Field(
         0.07,
         description="the estimator's free parameter: width or number of bins, variance of the "
-        "noise, number of neighbours, width of the kernels or factor of the bandwidth",
+        "noise, number of neighbours, width of the kernels or factor of the bandwidth; the default "
+        "is a bin width, so set it with the estimator",
     )
     estimator: Estimators = Field(
         ("mi_estimator.binning",),
@@ -135,10 +140,14 @@ class Config(BaseModel):
     n_runs: Count = Field(1, description="networks to train")
     backend: Backend = Field("torch", description="what Keras trains on")
     device: Annotated[str, AfterValidator(_as_device)] = Field(
-        "auto", description="where to train and measure; auto for a visible GPU, else the CPU"
+        "auto",
+        description="where to train and measure: auto (a visible GPU, else the CPU), cpu, cuda or "
+        "one of several such as cuda:1",
     )
     keep_activations: Annotated[bool, Field(strict=True)] | Folder = Field(
-        False, description="keep the recorded activations; a folder for them, or true"
+        False,
+        description="whether to keep the recorded activations, or a folder to keep them in; "
+        "otherwise they are forgotten once they are measured",
     )
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**32)] | None = Field(
         None, description="where all randomness starts; drawn and recorded when null"
