@@ -142,7 +142,8 @@ def test_another_launcher_takes_no_resources_of_the_first(launched, timed_out):
     assert (options.profile, options.resources, options.at_a_time) == (None, (), None)
 
 
-def test_a_launcher_by_another_path_takes_the_resources_as_well(timed_out, write, capsys):
+def test_a_launcher_by_another_path_takes_the_resources_as_well(timed_out, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
     asked = {"profile": "slurm", "resources": ["time=01:00:00"]}
     replace(timed_out, launcher="launchers.slurm", asked=asked).write()
 
