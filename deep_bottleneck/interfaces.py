@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -348,6 +349,38 @@ class TableRecord(Protocol):
         ...
 
 
+class Status(StrEnum):
+    """How an experiment is doing or has ended; a stored record may hold other words of Sacred."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    INTERRUPTED = "INTERRUPTED"
+    TIMEOUT = "TIMEOUT"
+    LOST = "LOST"
+    """It has ended in the middle, without a word."""
+    INVALID = "INVALID"
+    """Its config is wrong."""
+    NOT_STARTED = "NOT STARTED"
+
+
+class State(StrEnum):
+    """How a task of a launch is doing: the status of its experiment, or what else is known."""
+
+    QUEUED = Status.QUEUED.lower()
+    RUNNING = Status.RUNNING.lower()
+    COMPLETED = Status.COMPLETED.lower()
+    FAILED = Status.FAILED.lower()
+    INTERRUPTED = Status.INTERRUPTED.lower()
+    TIMEOUT = Status.TIMEOUT.lower()
+    LOST = Status.LOST.lower()
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+    RESUBMITTED = "resubmitted"
+    """It is in a later launch as well, which tells how it is doing."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One experiment to launch.
@@ -372,8 +405,7 @@ class Outcome:
     Attributes:
         job: the experiment that was launched.
         experiment_id: the id of its record, None where none was made.
-        status: COMPLETED, FAILED, INTERRUPTED, TIMEOUT, LOST (in the middle, without a word),
-            INVALID (its config) or NOT STARTED.
+        status: one of `Status`, or another word that its record says.
         seconds: wall-clock time.
     """
 
@@ -410,8 +442,65 @@ class LaunchOptions:
     snapshot: bool = False
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A task in the list of a queue.
+
+    Attributes:
+        state: queued or running.
+        remark: the queue's own word where something is wrong, or "".
+    """
+
+    state: State
+    remark: str = ""
+
+
+Listing = Mapping[tuple[str, int], Listed]
+"""What a queue lists, by the number of the job and of the task in it."""
+
+
+class Queue(Protocol):
+    """What holds the experiments of a launcher once they are launched: a scheduler of a cluster.
+
+    A launch is a job, by the number that its `Submission` has; its experiments are the job's tasks,
+    numbered from 1.
+
+    Attributes:
+        name: what people call it.
+    """
+
+    name: str
+
+    def listed(self) -> Listing:
+        """The tasks that wait or run; those of other people may be among them.
+
+        Raises:
+            ConfigError: if it cannot be asked on this machine.
+            SchedulerError: if it does not answer.
+        """
+        ...
+
+    def ended(self, job: str) -> Mapping[int, str]:
+        """What is known of a job's tasks that have ended: how each did, "" where well."""
+        ...
+
+    def cancel(self, job: str) -> None:
+        """End all tasks of a job.
+
+        Raises:
+            SchedulerError: if it refuses.
+        """
+        ...
+
+
 class Launcher(Protocol):
-    """Runs experiments somewhere: here, or on a cluster."""
+    """Runs experiments somewhere: here, or on a cluster.
+
+    Beside the `load` that gives one, its module says how launches are followed: `QUEUE`, a `Queue`,
+    is what they wait and run in; `WAITS = True` is that they last until all their experiments have
+    ended, so that what is silent after that is lost. Where a module says neither, an experiment
+    that does not tell how it is doing is unknown.
+    """
 
     def preview(self, jobs: Sequence[Job]) -> str:
         """What `launch` would do, as text; "" where there is nothing to say."""

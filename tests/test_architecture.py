@@ -28,6 +28,7 @@ FLOORS = (
 # the same inside a folder, "" being its own modules; its __main__ may use all
 NESTED = {
     "causal": ("injection", "network", ""),
+    "launching": ("", "cluster"),
     "storage": ("", "observers", "moving"),
 }
 # what finds, shows and draws reads stores and tables, and nothing of how they came about

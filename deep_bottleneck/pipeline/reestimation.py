@@ -12,13 +12,13 @@ from deep_bottleneck.config import Config, components
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.eval_tools.artifacts import Artifact
 from deep_bottleneck.eval_tools.experiment import Experiment
-from deep_bottleneck.interfaces import BasePlotter, Part, Results, TableName
+from deep_bottleneck.interfaces import BasePlotter, Part, Results, Status, TableName
 from deep_bottleneck.measuring.activation_store import ActivationStore
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn, estimator_plug_ins
 from deep_bottleneck.measuring.information_tables import InformationTables
 from deep_bottleneck.measuring.tables import Tables, read_table
 from deep_bottleneck.pipeline.figures import store_figures
-from deep_bottleneck.storage.base import RUNNING, as_id, not_ended
+from deep_bottleneck.storage.base import as_id, not_ended
 from deep_bottleneck.storage.folder_store import FolderStore
 from deep_bottleneck.storage.names import INFORMATION, STORE_NAME, TRUST
 
@@ -58,7 +58,7 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
     records, experiment_id = FolderStore(folder.parent), as_id(folder.name)
     records.check(experiment_id)
     entry = records.entry(experiment_id)
-    if entry.stored_status == RUNNING:
+    if entry.stored_status == Status.RUNNING:
         raise RecordError(not_ended(records, entry, "it can be estimated again"))
     experiment = Experiment(records, experiment_id)
     config = Config.parse({**experiment.config, "estimator": list(estimator)}, str(folder))
