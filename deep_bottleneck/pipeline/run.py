@@ -193,9 +193,9 @@ def _train(
             config.epochs,
             config.batch_size,
             config.steps_per_epoch,
-            of_runs,
-            recorders,
-            checkpoints,
+            callbacks=of_runs,
+            recorders=recorders,
+            checkpoints=checkpoints,
         )
 
 

@@ -41,9 +41,14 @@ class Keeper:
             if checkpoints:
                 checkpoints.store(self.last)
 
-    def restore_callbacks(self, run: int) -> None:
-        """Give the callbacks of a run what they had gathered; `on_train_begin` comes before."""
-        if self.last is not None:
+    @property
+    def is_complete(self) -> bool:
+        """Whether all training had ended at the last checkpoint."""
+        return self.last is not None and self.last.is_complete
+
+    def begin(self, run: int) -> None:
+        """Give the callbacks of a run that goes on what they had; `on_train_begin` was before."""
+        if self.last is not None and run in self.last.training:
             for callback, values in zip(
                 self._callbacks[run], self.last.callbacks[run], strict=True
             ):
@@ -54,7 +59,7 @@ class Keeper:
         epoch: int,
         rows: Sequence[int],
         training: Sequence[int],
-        waiting: Sequence[int] = (),
+        waiting: Sequence[int],
     ) -> None:
         """Store a checkpoint if one is due.
 
@@ -83,3 +88,14 @@ class Keeper:
                 tuple(self._checkpoints.logged),
             )
         )
+
+    def keep_between(self, waiting: Sequence[int]) -> None:
+        """Store a checkpoint if one is due, when a group has ended and before the next begins.
+
+        Args:
+            waiting: runs that have not begun.
+
+        Raises:
+            TimeIsUp: if the time is up.
+        """
+        self.keep(0, (), (), waiting)
