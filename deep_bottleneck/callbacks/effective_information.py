@@ -173,7 +173,7 @@ class EffectiveInformationRecorder(MeasureRecorder):
                     for measure in MEASURES
                 }
             reason = f"layer {index} is NaN at epoch {epoch}, perhaps at others too: {error}"
-            self.tell_once((index, type(error)), reason)
+            self.tell_once((index, type(error).__name__), reason)
             return {measure: np.full(1, np.nan) for measure in MEASURES}
         values = {measure: found[measure].cpu().numpy() for measure in MEASURES}
         for warning in caught:

@@ -38,7 +38,7 @@ from deep_bottleneck.measuring.estimators import EstimatorPlugIn
 from deep_bottleneck.measuring.information_tables import store_information, store_trust, table_name
 from deep_bottleneck.measuring.tables import Tables
 from deep_bottleneck.storage.names import INFORMATION
-from deep_bottleneck.training.recorder import Recorder
+from deep_bottleneck.training.recorder import Recorder, State
 from deep_bottleneck.training.schedule import Schedule, due_runs
 
 ESTIMATE = "estimate"
@@ -119,7 +119,6 @@ class InformationStream(Recorder):
         # as before training, which may take fewer
         self._with_threads = partial(n_threads, torch.get_num_threads())
         self._measures = _measures(plug_ins, values, dataset, parts, device)
-        # what follows is what a checkpoint keeps
         self._numbers: dict[Key, list[pd.DataFrame]] = {}
         self._failures: dict[Key, Failures] = {}
         self._epoch_before: int | None = None
@@ -142,6 +141,22 @@ class InformationStream(Recorder):
             for measure in self._measures:
                 if telling or measure.key[1] == ESTIMATE:
                     self._measure(measure, epoch, runs, outputs)
+
+    def state(self) -> State:
+        """All that was measured, and why some of it could not be."""
+        return {
+            "numbers": {
+                key: pd.concat(pieces, ignore_index=True) for key, pieces in self._numbers.items()
+            },
+            "failures": self._failures,
+            "epoch_before": self._epoch_before,
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on with it."""
+        self._numbers = {key: [rows] for key, rows in state["numbers"].items()}
+        self._failures = dict(state["failures"])
+        self._epoch_before = state["epoch_before"]
 
     def store(self, metrics: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """Store all tables, as `measurement.measure` does.
