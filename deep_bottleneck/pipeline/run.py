@@ -34,8 +34,8 @@ from deep_bottleneck.measuring.tables import Tables
 from deep_bottleneck.pipeline.figures import store_figures
 from deep_bottleneck.pipeline.plan import ACTIVITY_RECORDER, Plan
 from deep_bottleneck.storage.names import STORE_NAME
-from deep_bottleneck.training.checkpoint import Checkpoints
 from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.keeper import Checkpoints
 from deep_bottleneck.training.layers import layers_with_kernel
 from deep_bottleneck.training.preemption import Preemption
 from deep_bottleneck.training.recorder import Recorder
@@ -174,8 +174,6 @@ def _train(
         progress("Training", config.n_runs * config.epochs) as bar,
         checkpoints.preemption.at_epoch_ends(),
     ):
-        if checkpoints.before and checkpoints.last:
-            writer.copy(checkpoints.before / STORE_NAME)
         values = {
             **values,
             "run": checkpoints.noted(values["run"]),
@@ -187,6 +185,9 @@ def _train(
         if stream is not None:
             stream.may_stop_early = any(of_runs)
             recorders.append(stream)
+        folder_before = checkpoints.goes_on_from(models, of_runs, recorders)
+        if folder_before is not None:
+            writer.copy(folder_before / STORE_NAME)
         where = torch.device(values["device"]) if config.backend == "torch" else None
         Ensemble(models, config.seed or 0, where).fit(
             dataset,

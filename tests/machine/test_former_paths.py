@@ -13,6 +13,8 @@ import pytest
         ("cluster.submission", "launching.submission", "Submission"),
         ("settings", "machine.environment", "RUNS_VARIABLE"),
         ("settings", "storage.names", "CHECKPOINT"),
+        ("checkpoint", "training.checkpoint", "Checkpoint"),
+        ("checkpoint", "training.keeper", "Checkpoints"),
         ("causal.topology", "causal.network.topology", "topology_of"),
     ],
 )

@@ -1,14 +1,12 @@
 """Training that is cut short and goes on is training that was not cut short."""
 
+import json
 import os
-import pickle
 import signal
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 
 from deep_bottleneck.config import Config
@@ -16,8 +14,9 @@ from deep_bottleneck.pipeline import run as pipeline
 from deep_bottleneck.pipeline.plan import make_plan
 from deep_bottleneck.pipeline.run import run_experiment
 from deep_bottleneck.training.batches import Batches
-from deep_bottleneck.training.checkpoint import Checkpoint, Checkpoints, gathered, give_back
+from deep_bottleneck.training.checkpoint import Checkpoint, write
 from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.keeper import Checkpoints
 from deep_bottleneck.training.lockstep import group as lockstep
 from deep_bottleneck.training.memory import bytes_of_data, bytes_per_run
 from deep_bottleneck.training.preemption import Preemption, TimeIsUp
@@ -221,7 +220,7 @@ def test_an_experiment_that_only_needs_to_be_measured_is_not_trained_again(
 
 def test_a_checkpoint_that_cannot_be_read_starts_anew(tmp_path, caplog):
     (tmp_path / "before").mkdir()
-    (tmp_path / "before" / "checkpoint.pickle").write_bytes(b"\x80")
+    (tmp_path / "before" / "checkpoint.h5").write_bytes(b"\x80")
 
     checkpoints = Checkpoints(tmp_path, Preemption(), tmp_path / "before")
 
@@ -229,18 +228,107 @@ def test_a_checkpoint_that_cannot_be_read_starts_anew(tmp_path, caplog):
     assert "training starts anew" in caplog.text
 
 
+def test_one_of_an_earlier_version_is_not_read_but_said(tmp_path, caplog):
+    (tmp_path / "before").mkdir()
+    (tmp_path / "before" / "checkpoint.pickle").write_bytes(b"cos\nmkdir\n(S'/tmp/opened'\ntR.")
+
+    checkpoints = Checkpoints(tmp_path, Preemption(), tmp_path / "before")
+
+    assert checkpoints.last is None
+    assert caplog.messages == [
+        f"{tmp_path}/before/checkpoint.pickle was written by an earlier version of "
+        "deep-bottleneck: training starts anew"
+    ]
+
+
+@pytest.fixture
+def chain(tmp_path):
+    """Three experiments, each of which goes on from the one before."""
+    folders = [tmp_path / name for name in ("1", "2", "3")]
+    for epoch, folder in enumerate(folders):
+        folder.mkdir()
+        write(Checkpoint(epoch, (0,), (0,)), folder / "checkpoint.h5")
+        (folder / "activations.h5").touch()
+        (folder / "config.json").write_text('{"seed": 1}')
+        (folder / "info.json").write_text(f'{{"continues": "{epoch}"}}')
+    return folders
+
+
+def test_where_the_last_is_damaged_training_goes_on_from_the_one_before(chain, caplog):
+    first, second, third = chain
+    (second / "checkpoint.h5").write_bytes((second / "checkpoint.h5").read_bytes()[:-1])
+
+    checkpoints = Checkpoints(third, Preemption(), second)
+
+    assert checkpoints.last is not None
+    assert checkpoints.last.epoch == 0
+    assert caplog.messages == [
+        f"{second}/checkpoint.h5 is damaged: its checksum is not that of its content: "
+        f"training goes on from {first}"
+    ]
+
+
+def test_one_of_another_config_starts_anew(chain, caplog):
+    first, second, _ = chain
+    (second / "config.json").write_text('{"seed": 2}')
+
+    checkpoints = Checkpoints(second, Preemption(), first)
+
+    assert checkpoints.last is None
+    assert "with another config: training starts anew" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["../1", "/", "..", ".", "", "\0", "2", "9", 5, None, ["1"]])
+def test_nothing_but_a_record_beside_it_is_a_predecessor(chain, name):
+    _, second, third = chain
+    (second / "info.json").write_text(json.dumps({"continues": name}))
+
+    assert list(Checkpoints(third, Preemption(), second).predecessors()) == [second]
+
+
+@pytest.mark.parametrize(
+    ("models", "callbacks"),
+    [({"architecture": [6, 3]}, 1), ({"optimizer": "sgd"}, 1), ({}, 0), ({}, 2)],
+    ids=["another model", "another optimizer", "no callback", "a callback more"],
+)
+def test_one_of_another_experiment_starts_anew(
+    make_models, tiny_dataset, tmp_path, caplog, models, callbacks
+):
+    def fit(folder, before=None, requested=False, callbacks=1, **changes):
+        folder.mkdir()
+        preemption, notes = Preemption(), Notes()
+        preemption.requested = requested
+        Ensemble(make_models(1, **changes), seed=1).fit(
+            tiny_dataset,
+            2,
+            50,
+            callbacks=[[Falling(9)] * callbacks],
+            recorders=[notes],
+            checkpoints=Checkpoints(folder, preemption, before),
+        )
+        return notes.seen
+
+    with pytest.raises(TimeIsUp):
+        fit(tmp_path / "before", requested=True)
+    again = fit(tmp_path / "again", tmp_path / "before", callbacks=callbacks, **models)
+
+    assert again == fit(tmp_path / "anew", callbacks=callbacks, **models)
+    assert "another model or other callbacks: training starts anew" in caplog.text
+
+
 def test_a_complete_experiment_leaves_no_checkpoint_of_its_predecessors(tmp_path):
     folders = [tmp_path / name for name in ("1", "2", "3")]
     for folder in folders:
         folder.mkdir()
-        (folder / "checkpoint.pickle").touch()
+        (folder / "checkpoint.h5").touch()
+    (folders[0] / "checkpoint.pickle").touch()
     (folders[1] / "info.json").write_text('{"continues": "1"}')
     checkpoints = Checkpoints(folders[2], Preemption(), folders[1])
 
     checkpoints.forget()
 
     assert list(checkpoints.predecessors()) == [folders[1], folders[0]]
-    assert not list(tmp_path.rglob("checkpoint.pickle"))
+    assert not list(tmp_path.rglob("checkpoint*"))
 
 
 def test_a_checkpoint_is_due_now_and_then_and_at_the_end(tmp_path):
@@ -255,61 +343,6 @@ def test_a_checkpoint_is_due_now_and_then_and_at_the_end(tmp_path):
     assert not checkpoints.due(at_end=False)
     preemption.requested = True
     assert checkpoints.due(at_end=False)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: keras.callbacks.EarlyStopping("val_loss", min_delta=1e-3, patience=2),
-        lambda: keras.callbacks.ReduceLROnPlateau("val_loss", patience=2, min_delta=1e-3),
-    ],
-    ids=["EarlyStopping", "ReduceLROnPlateau"],
-)
-def test_a_callback_that_waits_for_improvement_goes_on_waiting(make, make_models):
-    (model,) = make_models(1)
-    losses = [1.0, 0.9, 0.8998, 0.8996, 0.8994, 0.8992, 0.8990]
-
-    def seen(cut):
-        """At which epochs training stops, or the learning rate sinks."""
-        model.stop_training, model.optimizer.learning_rate = False, 1.0
-        callback = prepared(make(), model)
-        noticed = []
-        for epoch, loss in enumerate(losses):
-            if epoch == cut:
-                kept = pickle.loads(pickle.dumps(gathered(callback)))  # noqa: S301
-                rate = float(model.optimizer.learning_rate)
-                callback = prepared(make(), model)
-                model.optimizer.learning_rate = rate
-                give_back(callback, kept)
-            callback.on_epoch_end(epoch, {"val_loss": loss})
-            noticed.append((model.stop_training, float(model.optimizer.learning_rate)))
-        return noticed
-
-    assert len(set(seen(None))) > 1
-    assert seen(3) == seen(None)
-
-
-def prepared(callback, model):
-    callback.set_model(model)
-    callback.on_train_begin()
-    return callback
-
-
-def test_callbacks_give_what_they_gathered_and_keep_their_parts():
-    class Gathering(keras.callbacks.Callback):
-        def __init__(self):
-            super().__init__()
-            self.pieces = [pd.DataFrame({"a": [1]})]
-            self.seen = {("x", 1), None}
-            self.folder = Path("own")
-
-    first, second = Gathering(), Gathering()
-    first.pieces.append(first.pieces[0])
-    first.folder = Path("other")
-    give_back(second, gathered(first))
-
-    assert len(second.pieces) == 2
-    assert second.folder == Path("own")
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM])
