@@ -98,10 +98,10 @@ class ActivityProjector(ScheduledRecorder):
         """Write a table for each layer of the runs that are due, then list it."""
         activations = group.activations(self._examples)
         for row in due:
-            for layer, (name, values) in enumerate(
-                zip(group.layer_names, activations, strict=True)
+            for index, (layer, values) in enumerate(
+                zip(group.layer_outputs, activations, strict=True)
             ):
-                title = f"run_{group.runs[row]}_epoch_{epoch}_layer_{layer}_{name}"
+                title = f"run_{group.runs[row]}_epoch_{epoch}_layer_{index}_{layer.name}"
                 self._write(title, values[row])
         self._list_all()
 

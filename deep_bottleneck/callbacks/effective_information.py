@@ -143,8 +143,8 @@ class EffectiveInformationRecorder(MeasureRecorder):
         """
         models = [group.models[row] for row in due]
         runs = [group.runs[row] for row in due]
-        for index, name in enumerate(group.layer_names):
-            self.keep(epoch, runs, index, name, self._measured(models, index, epoch))
+        for index, layer in enumerate(group.layer_outputs):
+            self.keep(epoch, runs, index, layer.name, self._measured(models, index, epoch))
 
     def _measured(
         self, models: Sequence[keras.Model], index: int, epoch: int
