@@ -28,6 +28,9 @@ former_paths.install(
             "deep_bottleneck.storage.names",
         ),
         "deep_bottleneck.trust": ("deep_bottleneck.measuring.trust",),
+        "deep_bottleneck.causal.vector_measures": ("deep_bottleneck.causal.measures",),
+        "deep_bottleneck.causal.parts_measures": ("deep_bottleneck.causal.measures",),
+        "deep_bottleneck.causal.sensitivity_measures": ("deep_bottleneck.causal.measures",),
         "deep_bottleneck.causal.topology": ("deep_bottleneck.causal.network.topology",),
     }
 )

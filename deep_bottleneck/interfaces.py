@@ -256,13 +256,33 @@ class MutualInformationEstimator(ABC):
         """
 
 
+class TableName(str):
+    """What a table of information is called: its part, after the estimator's name if it has one.
+
+    Attributes:
+        estimator: the estimator's name, "" for the only one of an experiment.
+        part: the part of the data.
+    """
+
+    estimator: str
+    part: Part
+
+    def __new__(cls, estimator: str, part: Part) -> "TableName":
+        """The name of the table of an estimator and a part of the data."""
+        name = super().__new__(cls, f"{estimator}_{part}" if estimator else part)
+        name.estimator, name.part = estimator, part
+        return name
+
+
 @dataclass(frozen=True)
 class Results:
     """What an experiment has left for plotters to read.
 
     Attributes:
         tables: mutual information as `measuring.estimation.estimate` gives it, by the part of the
-            data ("train", "test", "full"), or "<estimator>_<part>" where there are several.
+            data ("train", "test", "full"), or "<estimator>_<part>" where there are several; the
+            columns module, discretization_range and options say besides how a config names the
+            estimator.
         metrics: loss and accuracy with the columns run, epoch, loss, accuracy, val_loss,
             val_accuracy.
         plot_median: whether to summarise runs by their median instead of their mean.
@@ -271,7 +291,7 @@ class Results:
             `NEEDS_ACTIVATIONS = True` beside their `load`; readable while plotters draw.
     """
 
-    tables: Mapping[str, pd.DataFrame]
+    tables: Mapping[TableName, pd.DataFrame]
     metrics: pd.DataFrame
     plot_median: bool = False
     stored: Mapping[str, pd.DataFrame] = field(default_factory=dict)

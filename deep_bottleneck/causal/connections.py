@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from deep_bottleneck.causal.network.kinds import AVERAGE_POOLING, CONVOLUTIONS, is_keras
+from deep_bottleneck.causal.network.kinds import AVERAGE_POOLING, CONVOLUTIONS, is_keras, per_axis
 
 Shape = tuple[int, ...]
 
@@ -124,9 +124,9 @@ def _sliding(
 ) -> Connections:
     n_axes = len(in_shape) - 2
     settings: Any = module
-    kernel = _per_axis(settings.kernel_size, n_axes)
-    stride = _per_axis(settings.stride, n_axes)
-    dilation = _per_axis(getattr(settings, "dilation", 1), n_axes)
+    kernel = per_axis(settings.kernel_size, n_axes)
+    stride = per_axis(settings.stride, n_axes)
+    dilation = per_axis(getattr(settings, "dilation", 1), n_axes)
     if isinstance(module, CONVOLUTIONS):
         if module.padding_mode != "zeros":
             raise ValueError(f"{module} pads with values that are not zero: it has no weight graph")
@@ -146,7 +146,7 @@ def _sliding(
     elif padding == "same":
         before = [max(0, length) // 2 for length in missing]
     else:
-        before = list(_per_axis(0 if padding == "valid" else padding, n_axes))
+        before = list(per_axis(0 if padding == "valid" else padding, n_axes))
     # whatever of the last window is still missing; a negative width leaves unused units off
     after = [length - left for length, left in zip(missing, before, strict=True)]
     pads = [side for pair in zip(reversed(before), reversed(after), strict=True) for side in pair]
@@ -157,7 +157,3 @@ def _sliding(
         return convolve(padded, weight, stride=stride, dilation=dilation, groups=groups)
 
     return Connections(weight, apply, tuple(in_shape[1:]), prod(out_shape[1:]))
-
-
-def _per_axis(setting: Any, n_axes: int) -> tuple[int, ...]:
-    return tuple(setting) if isinstance(setting, tuple | list) else (setting,) * n_axes

@@ -10,7 +10,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from stored_experiments import CONFIGS, measures
 
 from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.interfaces import Results
+from deep_bottleneck.interfaces import Results, TableName
 from deep_bottleneck.plotter import interactive
 from deep_bottleneck.storage.base import RUNNING
 from deep_bottleneck.storage.folder_store import FolderStore
@@ -162,7 +162,9 @@ def interactive_page(tmp_path):
         bounds="estimate", geometric=True, part="test", n_examples=20, ceiling=5.0
     )
     accuracy = table[["run", "epoch"]].drop_duplicates().assign(accuracy=0.5, val_accuracy=0.5)
-    ((name, page),) = interactive.load().plot(Results({"test": table}, accuracy, False)).items()
+    ((name, page),) = (
+        interactive.load().plot(Results({TableName("", "test"): table}, accuracy)).items()
+    )
     page.save(tmp_path / f"{name}.html")
     return tmp_path / f"{name}.html"
 

@@ -27,7 +27,10 @@ def test_what_cannot_be_estimated_again_is_one_sentence(
     ("arguments", "sentence"),
     [
         (["--submit-args=-l 'x"], "--submit-args=-l 'x cannot be read as a shell does: No closing"),
-        (["--launcher", "slurm", "--resource", "gpus={1}"], '"gpus" is "{1}": Input should be a'),
+        (
+            ["--launcher", "slurm", "--resource", "gpus=x"],
+            '"gpus" is "x" but should be a valid integer',
+        ),
     ],
 )
 def test_a_mistake_in_an_option_is_one_sentence(write, capsys, arguments, sentence):

@@ -15,6 +15,9 @@ import pytest
         ("settings", "storage.names", "CHECKPOINT"),
         ("checkpoint", "training.checkpoint", "Checkpoint"),
         ("checkpoint", "training.keeper", "Checkpoints"),
+        ("causal.vector_measures", "causal.measures", "vector_and_pairwise_ei"),
+        ("causal.parts_measures", "causal.measures", "ei_parts_matrix"),
+        ("causal.sensitivity_measures", "causal.measures", "sensitivity"),
         ("causal.topology", "causal.network.topology", "topology_of"),
     ],
 )

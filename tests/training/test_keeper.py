@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from deep_bottleneck.config import Config
-from deep_bottleneck.pipeline import run as pipeline
+from deep_bottleneck.measuring.information_tables import InformationTables
 from deep_bottleneck.pipeline.plan import make_plan
 from deep_bottleneck.pipeline.run import run_experiment
 from deep_bottleneck.training.batches import Batches
@@ -197,12 +197,12 @@ def test_tables_and_metrics_of_a_resumed_experiment_are_those_of_a_whole_one(
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "keep"),
-    [(pipeline, "measure", True), (pipeline.InformationStream, "store", False)],
+    ("name", "keep"),
+    [("replay", True), ("store", False)],
     ids=["from a recording", "while it trained"],
 )
 def test_an_experiment_that_only_needs_to_be_measured_is_not_trained_again(
-    tmp_path, every_epoch, monkeypatch, place, name, keep
+    tmp_path, every_epoch, monkeypatch, name, keep
 ):
     whole = experiment(tmp_path / "whole", keep_activations=keep)
 
@@ -210,7 +210,7 @@ def test_an_experiment_that_only_needs_to_be_measured_is_not_trained_again(
         raise TimeIsUp
 
     with monkeypatch.context() as patch, pytest.raises(TimeIsUp):
-        patch.setattr(place, name, too_late)
+        patch.setattr(InformationTables, name, too_late)
         experiment(tmp_path / "first", keep_activations=keep)
     monkeypatch.setattr(lockstep.LockstepGroup, "train_epoch", too_late)
     resumed = experiment(tmp_path / "second", before=tmp_path / "first", keep_activations=keep)
@@ -230,7 +230,7 @@ def test_a_checkpoint_that_cannot_be_read_starts_anew(tmp_path, caplog):
 
 def test_one_of_an_earlier_version_is_not_read_but_said(tmp_path, caplog):
     (tmp_path / "before").mkdir()
-    (tmp_path / "before" / "checkpoint.pickle").write_bytes(b"cos\nmkdir\n(S'/tmp/opened'\ntR.")
+    (tmp_path / "before" / "checkpoint.pickle").write_bytes(b"cos\nmkdir\n(S'opened'\ntR.")
 
     checkpoints = Checkpoints(tmp_path, Preemption(), tmp_path / "before")
 

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
@@ -57,6 +57,10 @@ class Channel:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
+    def __post_init__(self) -> None:
+        if self.outside not in get_args(Outside):
+            raise ValueError(f'outside must be "drop" or "clip", got {self.outside!r}')
+
     @property
     def n_inputs(self) -> int:
         """The number of scalars that go in."""
@@ -100,7 +104,7 @@ class Channel:
         return outputs.clamp(lower, -negative_upper)
 
 
-def warn_outside(channel: Channel, share: float) -> None:
+def warn_outside(channel: Channel, share: float, stacklevel: int = 3) -> None:
     """Warn of the share of outputs outside their range, if there are any."""
     if share > 0:
         fate = "left out" if channel.outside == "drop" else "counted in the outermost bins"
@@ -109,7 +113,7 @@ def warn_outside(channel: Channel, share: float) -> None:
             f"out_range={channel.out_range} and were {fate}; pass a wider out_range, or "
             'out_range="dynamic"',
             OutOfRangeWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from deep_bottleneck.causal.network.topology import TopologyBuilder, Trace, merged
+from deep_bottleneck.causal.network.traces import TopologyBuilder, Trace, merged
 
 if TYPE_CHECKING:
     import networkx as nx

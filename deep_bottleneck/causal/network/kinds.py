@@ -17,11 +17,17 @@ AFFINE = (
     nn.Linear, *CONVOLUTIONS, *AVERAGE_POOLING, *_ADAPTIVE_AVERAGE, *NORMALISATION, *DROPOUT,
     nn.Flatten, nn.Unflatten,
 )  # fmt: skip
+SLIDING = (*CONVOLUTIONS, *AVERAGE_POOLING, *MAX_POOLING)
 SUPPORTED = (*AFFINE, *MAX_POOLING, *_ADAPTIVE_MAX)
 RANGE_PRESERVING = (
     *AVERAGE_POOLING, *MAX_POOLING, *_ADAPTIVE_AVERAGE, *_ADAPTIVE_MAX, *DROPOUT,
     nn.Flatten, nn.Unflatten,
 )  # fmt: skip
+
+
+def per_axis(setting: Any, n_axes: int) -> tuple[int, ...]:
+    """A setting such as a kernel's size, which may be one number for all axes, for each axis."""
+    return tuple(setting) if isinstance(setting, tuple | list) else (setting,) * n_axes
 
 
 def is_keras(layer: Any) -> bool:

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from deep_bottleneck.causal.injection.ranges import ACTIVATIONS
 from deep_bottleneck.causal.network.kinds import RANGE_PRESERVING, is_keras
+from deep_bottleneck.causal.network.traces import TopologyBuilder, Trace, merged
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _ACTIVATION_CALLS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu6": nn.ReLU6, "elu": nn.ELU,
@@ -29,93 +32,6 @@ _SELECTING_CALLS = frozenset({
     "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
     "adaptive_avg_pool3d", "boolean_dispatch",
 })  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Trace:
-    """Where the values of a tensor come from.
-
-    Attributes:
-        sources: the nodes whose outputs they were computed from.
-        activation: the activation all of them have passed since.
-        pending: the node whose output they are, if they are nothing else and no activation
-            has been applied yet.
-        is_plain: whether they are the output of a single node, activated and reshaped at most.
-    """
-
-    sources: frozenset[Any] = frozenset()
-    activation: Any = None
-    pending: Any = None
-    is_plain: bool = True
-
-    def changed(self) -> "Trace":
-        """The trace after an operation that keeps none of the values."""
-        return Trace(self.sources, is_plain=False)
-
-    def selected(self) -> "Trace":
-        """The trace after an operation that keeps some of the values, or means of them."""
-        return replace(self, pending=None, is_plain=False)
-
-
-def merged(traces: list[Trace]) -> Trace:
-    """The trace of what is computed from several tensors."""
-    if len(traces) == 1:
-        return traces[0]
-    kinds = {type(trace.activation) for trace in traces}
-    return Trace(
-        frozenset().union(*(trace.sources for trace in traces)),
-        traces[0].activation if len(kinds) == 1 else None,
-        is_plain=False,
-    )
-
-
-@dataclass
-class TopologyBuilder:
-    """Collects nodes and edges while the data flows.
-
-    Attributes:
-        graph: what has been collected.
-    """
-
-    graph: "nx.DiGraph[Any]" = field(default_factory=nx.DiGraph)
-
-    def add(
-        self,
-        module: Any,
-        inputs: list[Trace],
-        in_shape: tuple[int, ...],
-        out_shape: tuple[int, ...],
-        *,
-        keeps_range: bool,
-    ) -> Trace:
-        """Record that a module has turned its inputs into one output, and trace the output.
-
-        A module that is used again keeps the shapes of its first use, and gets the edges of all.
-        """
-        trace = merged(inputs)
-        if module not in self.graph:
-            self.graph.add_node(
-                module,
-                input={"activation": trace.activation, "shape": in_shape},
-                output={"activation": None, "shape": out_shape},
-            )
-        for source in trace.sources:
-            is_plain = trace.is_plain and self.graph.get_edge_data(source, module, {}).get(
-                "is_plain", True
-            )
-            self.graph.add_edge(source, module, is_plain=is_plain)
-        return Trace(frozenset([module]), trace.activation if keeps_range else None, pending=module)
-
-    def activate(self, trace: Trace, activation: Any) -> Trace:
-        """Record that an activation has been applied, and trace what comes out."""
-        if trace.pending is not None:
-            output = self.graph.nodes[trace.pending]["output"]
-            if output["activation"] is None:
-                output["activation"] = activation
-            is_plain = output["activation"] is activation
-        else:
-            is_plain = False
-        return Trace(trace.sources, activation, is_plain=is_plain)
 
 
 def topology_of(model: Any, input: Any) -> "nx.DiGraph[Any]":  # noqa: A002 - the name deep-ei uses
