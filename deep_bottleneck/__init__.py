@@ -10,7 +10,7 @@ former_paths.install(
         "deep_bottleneck.activation_store": ("deep_bottleneck.measuring.activation_store",),
         "deep_bottleneck.checkpoint": (
             "deep_bottleneck.training.checkpoint",
-            "deep_bottleneck.training.keeper",
+            "deep_bottleneck.training.continuation",
         ),
         "deep_bottleneck.cluster": (),
         "deep_bottleneck.cluster.submission": ("deep_bottleneck.launching.submission",),

@@ -17,8 +17,8 @@ from deep_bottleneck.pipeline.figures import store_figures
 from deep_bottleneck.pipeline.loading import LoadedExperiment, load_callbacks, load_experiment
 from deep_bottleneck.pipeline.plan import Plan
 from deep_bottleneck.storage.names import STORE_NAME
+from deep_bottleneck.training.continuation import Checkpoints
 from deep_bottleneck.training.ensemble import Ensemble
-from deep_bottleneck.training.keeper import Checkpoints
 from deep_bottleneck.training.layers import layers_with_kernel
 from deep_bottleneck.training.preemption import Preemption
 from deep_bottleneck.training.schedule import default_schedule

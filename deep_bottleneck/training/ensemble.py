@@ -15,7 +15,8 @@ from deep_bottleneck.machine.threads import threads_for
 from deep_bottleneck.training import memory
 from deep_bottleneck.training.batches import Batches
 from deep_bottleneck.training.checkpoint import Checkpoint
-from deep_bottleneck.training.keeper import Checkpoints, Keeper
+from deep_bottleneck.training.continuation import Checkpoints
+from deep_bottleneck.training.keeper import Keeper
 from deep_bottleneck.training.lockstep import group as lockstep
 from deep_bottleneck.training.members import Members
 from deep_bottleneck.training.recorder import Recorder

@@ -3,7 +3,7 @@
 import inspect
 import logging
 from pathlib import PurePath
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType, NoneType
 from typing import Any, Protocol, runtime_checkable
 
 import keras
@@ -13,8 +13,11 @@ from deep_bottleneck.training.recorder import State
 
 logger = logging.getLogger(__name__)
 
-# what a callback is made with, and can gather nothing in
-_PARTS = (str, bytes, PurePath, FunctionType, BuiltinFunctionType, ModuleType, type)
+# in which nothing can be gathered: such an attribute is another, or it is as it was
+_UNCHANGING = (
+    *(NoneType, bool, int, float, str, bytes, PurePath),
+    *(FunctionType, BuiltinFunctionType, ModuleType, type),
+)
 
 
 @runtime_checkable
@@ -40,7 +43,7 @@ class Gathered:
     """What a callback has gathered.
 
     One that has no methods `state` and `restore` is asked for its attributes. Those that Keras sets
-    are none of it, nor are the parts it was made with, as long as it still has them.
+    are none of it, nor are those that are still what they were when training began.
     """
 
     def __init__(self, callback: keras.callbacks.Callback, told: set[str]) -> None:
@@ -52,11 +55,11 @@ class Gathered:
         """
         self._callback = callback
         self._told = told
-        self._made_with: dict[str, Any] = {}
+        self._at_first: dict[str, Any] = {}
 
     def begin(self) -> None:
         """Note what the callback has when training begins, before it gathers anything."""
-        self._made_with = dict(vars(self._callback))
+        self._at_first = dict(vars(self._callback))
 
     def state(self) -> dict[str, Any]:
         """All that is plain; the log names what is not."""
@@ -89,11 +92,11 @@ class Gathered:
         return {
             name: value
             for name, value in vars(self._callback).items()
-            if name not in of_keras and not self._is_part(name, value)
+            if name not in of_keras and not self._is_as_at_first(name, value)
         }
 
-    def _is_part(self, name: str, value: object) -> bool:
-        return isinstance(value, _PARTS) and value is self._made_with.get(name)
+    def _is_as_at_first(self, name: str, value: object) -> bool:
+        return isinstance(value, _UNCHANGING) and value is self._at_first.get(name, self)
 
     def _tell(self, message: str) -> None:
         if message not in self._told:

@@ -158,3 +158,22 @@ def test_a_recorder_that_says_nothing_is_known_by_its_attributes(stored, caplog)
 
     assert second.seen == [3]
     assert ["unseen" in message for message in caplog.messages] == [True]
+
+
+def test_a_log_that_is_appended_to_goes_on(tmp_path, make_models, stored):
+    def log(epochs, gathered=None):
+        callback = prepared(keras.callbacks.CSVLogger(tmp_path / "log.csv", append=True), model)
+        own = begun(callback)
+        if gathered is not None:
+            own.restore(gathered)
+        for epoch in epochs:
+            callback.on_epoch_end(epoch, {"loss": 1.0})
+        kept = stored(own.state())
+        callback.on_train_end()
+        return kept
+
+    (model,) = make_models(1)
+    log([1], log([0]))
+
+    lines = (tmp_path / "log.csv").read_text().splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["epoch", "0", "1"]
