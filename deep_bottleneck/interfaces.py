@@ -97,7 +97,6 @@ class LayerOutput(NamedTuple):
 class RunGroup(Protocol):
     """Runs that train together, as a recorder sees them."""
 
-    layer_names: list[str]
     layer_outputs: list[LayerOutput]
 
     @property

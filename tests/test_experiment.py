@@ -438,7 +438,7 @@ def test_a_signal_ahead_of_a_kill_leaves_a_checkpoint(running, tmp_path):
     assert "Traceback" not in (tmp_path / "log").read_text()
     assert "The time is up" in (tmp_path / "log").read_text()
     assert json.loads((record / "run.json").read_text())["status"] == "TIMEOUT"
-    assert (record / "checkpoint.pickle").exists()
+    assert (record / "checkpoint.h5").exists()
 
 
 @pytest.mark.slow

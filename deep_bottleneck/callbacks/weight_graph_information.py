@@ -65,7 +65,8 @@ class WeightGraphRecorder(MeasureRecorder):
         Raises:
             ConfigError: if it cannot be seen which layer of the model feeds which.
         """
-        names = {WHOLE_NETWORK: "network", **dict(enumerate(group.layer_names))}
+        names = {WHOLE_NETWORK: "network"}
+        names |= {index: layer.name for index, layer in enumerate(group.layer_outputs)}
         for row in due:
             run, model = group.runs[row], group.models[row]
             if run not in self._shapes:

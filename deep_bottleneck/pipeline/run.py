@@ -17,7 +17,7 @@ from deep_bottleneck.pipeline.figures import store_figures
 from deep_bottleneck.pipeline.loading import LoadedExperiment, load_callbacks, load_experiment
 from deep_bottleneck.pipeline.plan import Plan
 from deep_bottleneck.storage.names import STORE_NAME
-from deep_bottleneck.training.checkpoint import Checkpoints
+from deep_bottleneck.training.continuation import Checkpoints
 from deep_bottleneck.training.ensemble import Ensemble
 from deep_bottleneck.training.layers import layers_with_kernel
 from deep_bottleneck.training.preemption import Preemption
@@ -110,8 +110,6 @@ def _train(
         progress("Training", config.n_runs * config.epochs) as bar,
         checkpoints.preemption.at_epoch_ends(),
     ):
-        if checkpoints.before and checkpoints.last:
-            writer.copy(checkpoints.before / STORE_NAME)
         values = {
             **experiment.values_by_name,
             "run": checkpoints.noted(experiment.record),
@@ -130,15 +128,18 @@ def _train(
                     may_stop_early=any(of_runs),
                 )
             )
+        folder_before = checkpoints.goes_on_from(models, of_runs, recorders)
+        if folder_before is not None:
+            writer.copy(folder_before / STORE_NAME)
         where = experiment.device if config.backend == "torch" else None
         Ensemble(models, config.seed or 0, where).fit(
             dataset,
             config.epochs,
             config.batch_size,
             config.steps_per_epoch,
-            of_runs,
-            recorders,
-            checkpoints,
+            callbacks=of_runs,
+            recorders=recorders,
+            checkpoints=checkpoints,
         )
 
 

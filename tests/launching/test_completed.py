@@ -83,7 +83,7 @@ def test_the_last_of_several_counts(store, root):
 )
 def test_one_that_has_ended_early_goes_on_from_its_checkpoint(store, root, status, age, found):
     record = store(1, status, epochs=5)
-    for name in ("checkpoint.pickle", "activations.h5"):
+    for name in ("checkpoint.h5", "activations.h5"):
         (record / name).touch()
     store(2, "FAILED", epochs=5)
     heartbeat = datetime.now(UTC) - timedelta(seconds=age)
@@ -97,7 +97,7 @@ def test_one_that_has_ended_early_goes_on_from_its_checkpoint(store, root, statu
 
 def test_one_that_was_killed_on_this_machine_goes_on_at_once(store, root, ended_process):
     record = store(1, "RUNNING", epochs=5)
-    for name in ("checkpoint.pickle", "activations.h5"):
+    for name in ("checkpoint.h5", "activations.h5"):
         (record / name).touch()
     run = json.loads((record / "run.json").read_text())
     now = datetime.now(UTC).isoformat()
@@ -142,6 +142,6 @@ def test_plug_ins_outside_are_found_from_the_copy_that_was_run(tmp_path):
 
 def test_what_has_lost_its_recording_begins_anew(store, root):
     record = store(1, "TIMEOUT", epochs=5)
-    (record / "checkpoint.pickle").touch()
+    (record / "checkpoint.h5").touch()
 
     assert StoredExperiments(store.folder, root).unfinished({"epochs": 5}) is None

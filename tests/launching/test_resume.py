@@ -56,7 +56,7 @@ def store(tmp_path):
         (record / "run.json").write_text(json.dumps({"status": status}))
         config = Config.parse({"epochs": number, "seed": 0}).defaults()
         (record / "config.json").write_text(json.dumps(config))
-        for name in ("checkpoint.pickle", "activations.h5"):
+        for name in ("checkpoint.h5", "activations.h5"):
             (record / name).touch()
         return record
 
