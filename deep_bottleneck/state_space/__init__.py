@@ -21,6 +21,7 @@ from typing import Any
 from deep_bottleneck.state_space.capture import AbstractStateCapture
 from deep_bottleneck.state_space.efficiency import aIQ, entropy, network_efficiency
 from deep_bottleneck.state_space.models import build_efficiency_model, reset_efficiency_model
+from deep_bottleneck.state_space.states import compress_states, decompress_states, sort_states
 from deep_bottleneck.state_space.torch_capture import StateCaptureHook
 
 __all__ = [
@@ -29,9 +30,12 @@ __all__ = [
     "StateCaptureHook",
     "aIQ",
     "build_efficiency_model",
+    "compress_states",
+    "decompress_states",
     "entropy",
     "network_efficiency",
     "reset_efficiency_model",
+    "sort_states",
 ]
 
 

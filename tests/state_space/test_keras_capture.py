@@ -75,7 +75,7 @@ def test_branches_and_shared_layers_are_kept():
         probed.predict(inputs, verbose=0)["out"], model.predict(inputs, verbose=0)["out"]
     )
     counts = {capture.name: capture.state_count for capture in probed.efficiency_layers}
-    assert counts == {"shared_states": 10, "add_states": 5}
+    assert counts == {"shared_states": 5, "shared_states_2": 5, "add_states": 5}
 
 
 def test_weights_are_shared_and_the_model_itself_is_left_alone():
