@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from deep_bottleneck.state_space.axes import ChosenAxes
+from deep_bottleneck.state_space.locking import CopyableLock
 from deep_bottleneck.state_space.matching import LayerMatcher, Method
 from deep_bottleneck.state_space.passing import first_tensor, incoming, outgoing, tensors_among
 from deep_bottleneck.state_space.torch_axes import Trail
@@ -29,16 +30,18 @@ class _Place:
     def __init__(self, first: StateCaptureHook, captures: list[StateCaptureHook]) -> None:
         self._of_calls = [first]
         self._captures = captures
+        self._lock = CopyableLock()
 
     def capture(self, trail: Trail) -> StateCaptureHook:
         """The capture of the call that the pass has come to."""
         call = trail.count(id(self))
-        if call == len(self._of_calls):
-            first, last = self._of_calls[0], self._of_calls[-1]
-            capture = first.sibling(f"{first.name}_{call + 1}")
-            self._of_calls.append(capture)
-            self._captures.insert(self._captures.index(last) + 1, capture)
-            logger.info("%s captures a further call of a layer that is used again", capture.name)
+        with self._lock:
+            if call == len(self._of_calls):
+                first, last = self._of_calls[0], self._of_calls[-1]
+                capture = first.sibling(f"{first.name}_{call + 1}")
+                self._of_calls.append(capture)
+                self._captures.insert(self._captures.index(last) + 1, capture)
+                logger.info("%s captures a layer that is called again in a pass", capture.name)
         return self._of_calls[call]
 
 
