@@ -13,7 +13,9 @@ Schaub and Hotaling, "Assessing Intelligence in Artificial Neural Networks", 202
         layer.name, layer.state_count, layer.efficiency()
     ts.aIQ(ts.network_efficiency(model), accuracy, weight=2)
 
-PyTorch networks need no Keras; `StateCapture`, the probe for Keras, imports it when it is used.
+Which axis of an activation counts the neurons is found out or asked for, and never guessed; a layer
+that is called twice is two places. PyTorch networks need no Keras; `StateCapture`, the probe for
+Keras, imports it when it is used.
 """
 
 from typing import Any

@@ -29,8 +29,8 @@ def incoming(
         return tensors[0]
     if not inputs:
         raise TypeError(
-            f"{name} saw no tensor by position: if the input comes by keyword, register the "
-            "capture by build_efficiency_model, whose hooks see keywords"
+            f"{name} saw no tensor by position: if the input comes by keyword, place the capture "
+            "by its attach(), or by build_efficiency_model"
         )
     raise TypeError(not_a_tensor(name, inputs))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from deep_bottleneck.state_space.axes import question
 from deep_bottleneck.state_space.capture import AbstractStateCapture
@@ -47,10 +48,26 @@ class StateCaptureHook(AbstractStateCapture):
         super().__init__(name, disk_path, channel_axis=channel_axis, **kwargs)
         self._evaluation_only = evaluation_only
         self._known_axes: dict[int, int] = {}
+        self._handle: RemovableHandle | None = None
+
+    def attach(self, module: nn.Module, before: bool = False) -> None:
+        """Start recording what comes out of a module, or goes into it by position or keyword."""
+        self._handle = (
+            module.register_forward_pre_hook(self._record_input, with_kwargs=True)
+            if before
+            else module.register_forward_hook(self)
+        )
+
+    def remove(self) -> None:
+        """Stop recording; what was captured stays."""
+        self.capture_on = False
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
 
     def __call__(self, module: nn.Module, inputs: tuple[Any, ...], *outputs: Any) -> None:
         """Record the output of a forward hook, or the only input of a forward pre-hook."""
-        outside_graph(self._record_hooked)(module, inputs, *outputs)
+        outside_graph(self._record_hooked)(module, inputs, {}, *outputs)
 
     def observe(
         self,
@@ -91,11 +108,22 @@ class StateCaptureHook(AbstractStateCapture):
         """Another capture with the same settings."""
         return StateCaptureHook(name, self._disk_path, self._channel_axis, self._evaluation_only)
 
-    def _record_hooked(self, module: nn.Module, inputs: tuple[Any, ...], *outputs: Any) -> None:
+    def _record_input(
+        self, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> None:
+        outside_graph(self._record_hooked)(module, inputs, keywords)
+
+    def _record_hooked(
+        self,
+        module: nn.Module,
+        inputs: tuple[Any, ...],
+        keywords: dict[str, Any],
+        *outputs: Any,
+    ) -> None:
         if outputs:
             activations = outgoing(self.name, outputs[0])
         else:
-            activations = incoming(self.name, module, inputs, {})
+            activations = incoming(self.name, module, inputs, keywords)
         self.observe(module, activations, (), Trail())
 
 

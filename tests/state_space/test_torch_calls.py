@@ -105,6 +105,19 @@ def test_a_hook_placed_by_hand_says_that_it_sees_no_keywords():
         network(inputs)
 
 
+def test_a_capture_that_attaches_itself_sees_keywords_until_it_is_removed():
+    network, before, after = ByKeyword(), ts.StateCaptureHook("in"), ts.StateCaptureHook("out")
+    before.attach(network.layer, before=True)
+    after.attach(network.layer)
+    outputs = network(inputs)
+    for capture in (before, after):
+        capture.remove()
+    network(inputs)
+
+    assert captured(before) == brute_force(inputs.numpy(), -1)
+    assert captured(after) == brute_force(outputs.detach().numpy(), -1)
+
+
 def test_blocks_that_give_tuples_are_captured_by_their_first_output():
     network, tokens = GPT(depth=1).eval(), torch.randint(0, 20, (3, 5))
     seen = []
