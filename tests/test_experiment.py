@@ -65,7 +65,7 @@ def test_an_experiment_stores_tables_pictures_and_metrics(call, tmp_path):
         "trust_plot_test",
     }
     table = pd.read_csv(record / "information_measures_test.csv")
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == (*COLUMNS, "module", "discretization_range", "options")
     assert table[["run", "epoch", "layer"]].to_numpy().tolist() == [
         [run, epoch, layer] for run in range(2) for epoch in range(3) for layer in range(3)
     ]
