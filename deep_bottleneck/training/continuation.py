@@ -95,7 +95,7 @@ class Checkpoints:
                 "%s is an experiment with another model or other callbacks: training starts anew",
                 self._folder_before,
             )
-            self.last = self._folder_before = None
+            self.last = self._folder_before = self._before = None
         return self._folder_before
 
     def due(self, at_end: bool) -> bool:
@@ -118,9 +118,12 @@ class Checkpoints:
         self.preemption.end_if_requested()
 
     def predecessors(self) -> Iterator[Path]:
-        """The folders of the experiments that this one goes on from, the last first."""
+        """The folders of the experiments that this one goes on from, the last first.
+
+        All have its config, and lie beside each other.
+        """
         folder, seen = self._before, {self._path.parent}
-        while folder is not None and folder not in seen:
+        while folder is not None and folder not in seen and self._has_config_of(folder):
             seen.add(folder)
             yield folder
             try:
@@ -139,6 +142,11 @@ class Checkpoints:
                 (folder / name).unlink(missing_ok=True)
 
     def _look_for_last(self) -> None:
+        if self._before is not None and not self._has_config_of(self._before):
+            logger.warning(
+                "%s is no experiment with this config: training starts anew", self._before
+            )
+            self._before = None
         reasons = []
         for folder in self.predecessors():
             if folder != self._before and not left_unfinished(folder):
@@ -152,22 +160,29 @@ class Checkpoints:
         for reason in reasons:
             logger.warning("%s: training %s", reason, outcome)
 
-    def _read(self, folder: Path) -> Checkpoint:
+    @staticmethod
+    def _read(folder: Path) -> Checkpoint:
         """The checkpoint in a folder.
 
         Raises:
-            RecordError: if there is none that can be gone on from.
+            RecordError: if there is none that can be read.
         """
         if not (folder / CHECKPOINT).exists() and (folder / FORMER_CHECKPOINT).exists():
             raise RecordError(
                 f"{folder / FORMER_CHECKPOINT} was written by an earlier version of deep-bottleneck"
             )
-        configs = [one / CONFIG_FILE for one in (self._path.parent, folder)]
-        if all(path.exists() for path in configs):
-            ours, theirs = map(read_json, configs)
-            if ours != theirs:
-                raise RecordError(f"{folder} is an experiment with another config")
         return read(folder / CHECKPOINT)
+
+    def _has_config_of(self, folder: Path) -> bool:
+        """Whether an experiment has the config of this one, if both have stored theirs."""
+        configs = [one / CONFIG_FILE for one in (self._path.parent, folder)]
+        if not all(path.exists() for path in configs):
+            return True
+        try:
+            ours, theirs = map(read_json, configs)
+        except RecordError:
+            return False
+        return ours == theirs
 
 
 class _NotingRecord:

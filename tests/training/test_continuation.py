@@ -60,14 +60,17 @@ def test_where_the_last_is_damaged_training_goes_on_from_the_one_before(chain, c
     ]
 
 
-def test_one_of_another_config_starts_anew(chain, caplog):
+@pytest.mark.parametrize("config", ['{"seed": 2}', "{"])
+def test_one_of_another_config_starts_anew_and_leaves_the_other_alone(chain, caplog, config):
     first, second, _ = chain
-    (second / "config.json").write_text('{"seed": 2}')
+    (second / "config.json").write_text(config)
 
     checkpoints = Checkpoints(second, Preemption(), first)
 
     assert checkpoints.last is None
-    assert "with another config: training starts anew" in caplog.text
+    assert "is no experiment with this config: training starts anew" in caplog.text
+    checkpoints.forget()
+    assert (first / "checkpoint.h5").exists()
 
 
 @pytest.mark.parametrize("name", ["../1", "/", "..", ".", "", "\0", "2", "9", 5, None, ["1"]])
