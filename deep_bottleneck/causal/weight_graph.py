@@ -19,7 +19,7 @@ from torch import nn
 
 from deep_bottleneck.causal.connections import CONNECTING, Connections, Shape, connections_of
 from deep_bottleneck.causal.network.kinds import is_keras
-from deep_bottleneck.causal.network.topology import evaluating
+from deep_bottleneck.causal.network.modules import evaluating
 from deep_bottleneck.information.arrays import BITS_PER_NAT
 
 Norm = Callable[[torch.Tensor], torch.Tensor]

@@ -112,7 +112,7 @@ def keras_topology(model: Any) -> "nx.DiGraph[Any]":
     for operation, node in _calls(model):
         outcome = _traced(operation, node, traces, builder)
         traces |= {id(tensor): outcome for tensor in node.output_tensors}
-    return builder.graph
+    return builder.graph()
 
 
 def connecting_shapes(model: Any) -> dict[Any, tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -162,12 +162,14 @@ def _traced(operation: Any, node: Any, traces: dict[int, Trace], builder: Topolo
         return inputs[0] if inputs else Trace()
     together = merged(inputs)
     if isinstance(operation, keras.layers.Concatenate):
+        builder.use(inputs)
         return together.selected()
     if isinstance(operation, _ACTIVATION_LAYERS):
         return builder.activate(together, _activation_of(operation))
     if isinstance(operation, keras.layers.Reshape):
         return together
     if not isinstance(operation, keras.Layer) or not _is_node(operation):
+        builder.use(inputs)
         return together.changed()
     shapes = _shape(node.input_tensors[0]), _shape(node.output_tensors[0])
     keeps_range = isinstance(operation, RANGE_KEEPING)
