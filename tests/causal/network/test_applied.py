@@ -46,9 +46,10 @@ def test_any_function_of_single_values_is_the_activation_of_the_layer_before(fun
     "function",
     [
         lambda x: 2 * x + 1, lambda x: x / torch.tensor(2.0), lambda x: x.cumsum(0),
-        lambda x: functional.layer_norm(x, (3,)), lambda x: x > 0, lambda x: x - x.mean(), lambda x: x.roll(1),
-        lambda x: x * torch.arange(3), lambda x: x @ torch.ones(3, 3), functional.normalize,
-        lambda x: x.sort().values, lambda x: x * torch.rand(()),
+        lambda x: functional.layer_norm(x, (3,)), lambda x: x > 0,
+        lambda x: x - x.mean(), lambda x: x.roll(1), lambda x: x * torch.arange(3),
+        lambda x: x @ torch.ones(3, 3), functional.normalize, lambda x: x.sort().values,
+        lambda x: x * torch.rand(()),
     ],
 )  # fmt: skip
 def test_what_is_affine_or_looks_at_other_values_is_no_activation(function):
