@@ -45,11 +45,12 @@ _NON_DECREASING = (
 )  # fmt: skip
 
 
-def range_of(activation: Activation | None) -> Range:
+def range_of(activation: Activation | None, device: torch.device | str = "cpu") -> Range:
     """The range of values a unit with this activation is taken to have.
 
     Args:
         activation: a function such as an activation module, or None for a unit without one.
+        device: where the activation can be tried out.
 
     Returns:
         The lower and upper bound, (-10, 10) without an activation; of one that is in no table what
@@ -71,14 +72,15 @@ def range_of(activation: Activation | None) -> Range:
     if isinstance(activation, nn.PReLU):
         ends = activation.weight.detach().double() * NO_ACTIVATION_RANGE[0]
         return _outwards(min(0.0, float(ends.min())), max(10.0, float(ends.max())))
-    values = torch.linspace(*NO_ACTIVATION_RANGE, _EVALUATED)
+    values = torch.linspace(*NO_ACTIVATION_RANGE, _EVALUATED, device=device)
     unknown = f"the range of the activation {activation} is not known: pass in_range or out_range"
     try:
         with torch.no_grad():
-            found = activation(values.clone())
+            found, alone = activation(values.clone()), activation(values.clone().unsqueeze(1))
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise ValueError(unknown) from error
-    if found.shape != values.shape or not bool(found.isfinite().all()):
+    is_elementwise = found.shape == values.shape and torch.allclose(found, alone.flatten())
+    if not is_elementwise or not bool(found.isfinite().all()):
         raise ValueError(unknown)
     return _outwards(float(found.min()), float(found.max()))
 

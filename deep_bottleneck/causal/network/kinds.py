@@ -17,6 +17,8 @@ _OF_ONE_EXAMPLE = (
     nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
 )  # fmt: skip
 NORMALISATION = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+# one weight for each unit, and no connection between two
+SCALING = (*NORMALISATION, *_OF_ONE_EXAMPLE, nn.SyncBatchNorm)
 DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 AFFINE = (

@@ -132,7 +132,7 @@ def _input_range(given: Range | None, stretch: Stretch) -> Range:
         return checked_range(given, "in_range")
     if isinstance(stretch.cores[0], nn.Embedding):
         return 0.0, float(stretch.cores[0].num_embeddings)
-    return range_of(stretch.preceding)
+    return range_of(stretch.preceding, stretch.device)
 
 
 def _output_range(
@@ -147,4 +147,4 @@ def _output_range(
         activation = stretch.data[-1]["input"]["activation"]
     if activation is None and isinstance(core, nn.RNNCell):
         activation = nn.Tanh() if core.nonlinearity == "tanh" else nn.ReLU()
-    return range_of(activation)
+    return range_of(activation, stretch.device)

@@ -139,34 +139,35 @@ class Period(nn.Module):
 
 
 def on_neurons(
-    activation: Activation | None, out_shape: tuple[int, ...], neurons: int | None
+    activation: Activation | None, out_shape: tuple[int, ...], neurons: int | None, axis: int = -1
 ) -> Activation | None:
-    """An activation for outputs that have been measured at one place and flattened.
+    """An activation for outputs that are measured at one place.
 
     Softmax and its like look at several outputs together, and PReLU may have a slope for each.
 
     Args:
         activation: as the network applies it.
         out_shape: the shape of the layer's output, with the batch.
-        neurons: the axis on which neurons are, or None if the whole output is measured.
+        neurons: the axis on which neurons are, or None if the whole output is measured, flattened.
+        axis: the axis on which they are where the activation is to be applied.
 
     Raises:
         ValueError: if it looks at several places together.
     """
     if isinstance(activation, nn.Module):
         activation = in_float32(activation)
-    axis = _axis(activation, len(out_shape))
-    if axis is None or activation is None:
+    along = _axis(activation, len(out_shape))
+    if along is None or activation is None:
         return activation
-    axis %= len(out_shape)
-    if neurons is None and axis > 0:
-        return _whole(activation, axis - 1, out_shape[1:])
-    if neurons is None or axis != neurons % len(out_shape):
+    along %= len(out_shape)
+    if neurons is None and along > 0:
+        return _whole(activation, along - 1, out_shape[1:])
+    if neurons is None or along != neurons % len(out_shape):
         raise ValueError(
-            f"the activation {activation} goes along axis {axis} of outputs of shape {out_shape}, "
+            f"the activation {activation} goes along axis {along} of outputs of shape {out_shape}, "
             "which is not that of the neurons: pass an activation of the neurons of one place"
         )
-    return _along_last(activation)
+    return _along(activation, axis)
 
 
 def _axis(activation: Any, n_axes: int) -> int | None:
@@ -174,31 +175,32 @@ def _axis(activation: Any, n_axes: int) -> int | None:
     if isinstance(activation, nn.Softmax2d):
         return n_axes - 3
     if isinstance(activation, nn.PReLU):
-        return 1 if activation.num_parameters > 1 else None
+        # of Keras' it is not the second
+        return getattr(activation, "neurons", 1) if activation.num_parameters > 1 else None
     if not isinstance(activation, _SHARED):
         return None
     implicit = 0 if n_axes in (0, 1, 3) else 1  # as PyTorch takes a softmax without an axis
     return implicit if activation.dim is None else int(activation.dim)
 
 
-def _along_last(activation: Any) -> Activation:
+def _along(activation: Any, axis: int) -> Activation:
     if isinstance(activation, nn.PReLU):
-        return lambda values: torch.where(values >= 0, values, activation.weight * values)
+        slopes = activation.weight
+
+        def apply(values: torch.Tensor) -> torch.Tensor:
+            last = values.movedim(axis, -1)
+            return torch.where(last >= 0, last, slopes * last).movedim(-1, axis)
+
+        return apply
     if isinstance(activation, nn.Softmax2d):
-        return nn.Softmax(dim=-1)
+        return nn.Softmax(dim=axis)
     activation = copy.copy(activation)
-    activation.dim = -1
+    activation.dim = axis
     return activation
 
 
 def _whole(activation: Any, axis: int, shape: tuple[int, ...]) -> Activation:
-    along_last = _along_last(activation)
     if len(shape) == 1:
-        return along_last
-    axis -= len(shape)
-
-    def apply(values: torch.Tensor) -> torch.Tensor:
-        placed = values.unflatten(-1, shape).movedim(axis, -1)
-        return along_last(placed).movedim(-1, axis).flatten(-len(shape))
-
-    return apply
+        return _along(activation, -1)
+    placed = _along(activation, axis - len(shape))
+    return lambda values: placed(values.unflatten(-1, shape)).flatten(-len(shape))

@@ -69,7 +69,19 @@ class Stretch:
     @property
     def between(self) -> list[Activation | None]:
         """The activations that the outputs of all layers but the last pass."""
-        return [data["output"]["activation"] for data in self.data[:-1]]
+        passed = [data["output"] for data in self.data[:-1]]
+        if not self.is_local and not self.is_of_tokens:
+            return [output["activation"] for output in passed]
+        first = self.is_local and self.cores[0] is self.modules[0]
+        return [
+            on_neurons(
+                output["activation"],
+                tuple(output["shape"]),
+                1 if first else -1,
+                1 if self.is_local else -1,
+            )
+            for output in passed
+        ]
 
     def activated(self, activation: Activation | None) -> Activation | None:
         """An activation, as the network would apply it, for the flattened outputs of `function`."""
