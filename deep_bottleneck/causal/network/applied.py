@@ -1,6 +1,7 @@
 """Functions that a network calls between its layers, as activations."""
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import torch
@@ -74,7 +75,7 @@ def as_activation(
     if name == "prelu" and len(args) > 1:
         return _prelu(args[1])
     applied = Applied(name.strip("_"), apply)
-    return applied if _acts_on_each_value(applied, values) else None
+    return applied if acts_on_each_value(applied, values) else None
 
 
 def _prelu(weight: torch.Tensor) -> nn.PReLU:
@@ -83,20 +84,27 @@ def _prelu(weight: torch.Tensor) -> nn.PReLU:
     return module
 
 
-def _acts_on_each_value(applied: Applied, values: torch.Tensor) -> bool:
-    """Whether a function is elementwise, the same for each, and not affine."""
+def acts_on_each_value(
+    function: Callable[[torch.Tensor], torch.Tensor], values: torch.Tensor
+) -> bool:
+    """Whether a function is elementwise, the same for each value, and not affine.
+
+    Args:
+        function: is tried out on a few values.
+        values: of the shape, type and device that it is called with; these alone are looked at.
+    """
     if not values.is_floating_point() or not values.numel():
         return False
     shape = (_PROBES, *values.shape[1:])
-    probe = torch.linspace(-3, 3, values[:1].numel() * _PROBES, dtype=values.dtype)
+    probe = torch.linspace(-3, 3, prod(shape), dtype=values.dtype)
     order = torch.randperm(len(probe), generator=torch.Generator().manual_seed(0))
     other = probe[order]
     alone = other.clone()
     alone[0] = 2.5
     try:
         found, shuffled, one_changed, middle = (
-            applied(some.view(shape).to(values.device)).flatten().cpu()
-            for some in (probe, other, alone, (probe + other) / 2)
+            function(some.view(shape).to(values.device)).flatten().cpu()
+            for some in (probe.clone(), other.clone(), alone.clone(), (probe + other) / 2)
         )
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
         return False

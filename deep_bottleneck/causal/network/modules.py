@@ -18,6 +18,9 @@ PARTS: tuple[Part, ...] = get_args(Part)
 class Projection:
     """One of the three linear layers inside attention that are no modules of their own.
 
+    Two of the same attention and part are equal, so that one made by hand finds the node of a
+    topology.
+
     Attributes:
         attention: the module.
         part: which of them. The fourth is its module `out_proj`.

@@ -141,9 +141,10 @@ class Stretch:
         """The shape of one input: of a token, or of a patch with channels first, or the whole."""
         if self._alone is not None:
             return self._alone[1]
-        in_shape = tuple(self.data[0]["input"]["shape"][1:])
+        shape = tuple(self.data[0]["input"]["shape"])
         if self.is_of_tokens:
-            return in_shape[-1:]
+            return shape[-1:]
+        in_shape = shape[1:]
         if not self.is_local:
             return in_shape
         n_channels = in_shape[0] if self.cores[0] is self.modules[0] else in_shape[-1]

@@ -8,7 +8,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from deep_bottleneck.causal.injection.ranges import ACTIVATIONS
-from deep_bottleneck.causal.network.applied import as_activation
+from deep_bottleneck.causal.network.applied import acts_on_each_value, as_activation
 from deep_bottleneck.causal.network.kinds import RANGE_PRESERVING, is_keras
 from deep_bottleneck.causal.network.modules import (
     PARTS,
@@ -115,7 +115,7 @@ class _Tracer(TorchFunctionMode):
             return
         if isinstance(module, nn.Identity):
             trace = merged(traces)
-        elif isinstance(module, ACTIVATIONS):
+        elif isinstance(module, ACTIVATIONS) or _is_own_activation(module, tensors):
             trace = self._builder.activate(merged(traces), module)
         else:
             shapes = tuple(tensors[0].shape), tuple(outputs[0].shape)
@@ -189,3 +189,9 @@ class _Tracer(TorchFunctionMode):
 
     def _set(self, tensor: torch.Tensor, trace: Trace) -> None:
         self._traces[id(tensor)] = (tensor, trace)
+
+
+def _is_own_activation(module: nn.Module, inputs: list[torch.Tensor]) -> bool:
+    """Whether a module without weights is an activation that torch does not have."""
+    has_weights = any(True for _ in (*module.parameters(), *module.buffers()))
+    return not has_weights and len(inputs) == 1 and acts_on_each_value(module.forward, inputs[0])

@@ -108,6 +108,26 @@ def test_a_use_beside_the_activation_makes_the_way_through_it_no_plain_one():
     assert topology.edges[model.layer, model.right]["is_plain"]
 
 
+class Squared(nn.Module):
+    """An activation that torch does not have."""
+
+    def forward(self, x):
+        return x.relu_().square()
+
+
+def test_an_activation_module_of_one_s_own_is_the_activation_of_the_layer_before():
+    network = nn.Sequential(nn.Linear(3, 2), Squared(), nn.Linear(2, 2))
+
+    topology = topology_of(network, torch.zeros(1, 3))
+
+    first, activation, last = network
+    assert list(topology.edges) == [(first, last)]
+    assert topology.nodes[first]["output"]["activation"] is activation
+    assert channel_of(last, topology).in_range == (0, 100)
+    noise = torch.rand(5, 3)
+    assert torch.allclose(channel_of(first, topology)(noise)[0], first(noise).relu() ** 2)
+
+
 def test_looking_at_the_shape_or_logging_is_no_use():
     def logged(y):
         assert y.shape[1] == y.size(-1)

@@ -34,6 +34,15 @@ def test_a_linear_layer_is_measured_on_one_token(measure, tokens):
     assert one == found
 
 
+def test_an_input_without_a_batch_is_one_token():
+    network = nn.Sequential(nn.Linear(4, 3), nn.Softmax(0), nn.Linear(3, 2))
+    topology = topology_of(network, torch.zeros(4))
+    noise = torch.rand(5, 4)
+
+    assert torch.allclose(channel_of(network[0], topology)(noise)[0], network[:1](noise).softmax(1))
+    assert channel_of(network[2], topology).in_shape == (3,)
+
+
 def test_a_stretch_of_layers_on_tokens_is_measured_on_one():
     network = nn.Sequential(
         nn.LayerNorm(4), nn.Linear(4, 6), nn.GELU(), nn.Dropout(), nn.Linear(6, 2), nn.Softmax(-1)
