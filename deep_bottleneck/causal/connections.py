@@ -235,16 +235,7 @@ def sliding(
         for count, step, extent in zip(out_shape[2:], stride, reach, strict=True)
     ]
     missing = [size - given for size, given in zip(covered, in_shape[2:], strict=True)]
-    padding = keras_padding or settings.padding
-    if padding == "causal":
-        before = [extent - 1 for extent in reach]
-    elif padding == "same":
-        before = [max(0, length) // 2 for length in missing]
-    else:
-        before = list(per_axis(0 if padding == "valid" else padding, n_axes))
-    # whatever of the last window is still missing; a negative width leaves unused units off
-    after = [length - left for length, left in zip(missing, before, strict=True)]
-    pads = [side for pair in zip(reversed(before), reversed(after), strict=True) for side in pair]
+    pads = _pads(keras_padding or settings.padding, reach, missing)
     convolve = CONVOLVE[n_axes - 1]
 
     def convolved(weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -265,3 +256,22 @@ def sliding(
         tuple(in_shape[1:]),
         prod(out_shape[1:]),
     )
+
+
+def _pads(padding: Any, reach: list[int], missing: list[int]) -> list[int]:
+    """How much to pad each side, the last axis first.
+
+    Args:
+        padding: as a module or a Keras layer has it.
+        reach: how far the kernel reaches along each axis.
+        missing: by how much the windows cover more than the input.
+    """
+    if padding == "causal":
+        before = [extent - 1 for extent in reach]
+    elif padding == "same":
+        before = [max(0, length) // 2 for length in missing]
+    else:
+        before = list(per_axis(0 if padding == "valid" else padding, len(reach)))
+    # whatever of the last window is still missing; a negative width leaves unused units off
+    after = [length - left for length, left in zip(missing, before, strict=True)]
+    return [side for pair in zip(reversed(before), reversed(after), strict=True) for side in pair]
