@@ -16,6 +16,7 @@ from deep_bottleneck.causal.measures import (
     vector_and_pairwise_ei,
 )
 from deep_bottleneck.causal.network.layers import LayerOptions, channel_of
+from deep_bottleneck.causal.network.modules import Projection
 from deep_bottleneck.causal.network.topology import topology_of
 from deep_bottleneck.causal.plane import (
     CausalPlane,
@@ -31,6 +32,7 @@ __all__ = [
     "CausalPlane",
     "Channel",
     "LayerOptions",
+    "Projection",
     "causal_plane",
     "channel_of",
     "degeneracy",

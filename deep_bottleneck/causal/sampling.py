@@ -54,6 +54,7 @@ def until_settled(
 
 def relative_change_below(threshold: float) -> Callable[[float, float], bool]:
     """Whether going on at the same pace through another doubling changes less than this share."""
+    _check(threshold)
 
     def has_settled(before: float, after: float) -> bool:
         return 2 * abs(after - before) <= max(threshold * abs(after), _NEGLIGIBLE)
@@ -63,6 +64,7 @@ def relative_change_below(threshold: float) -> Callable[[float, float], bool]:
 
 def absolute_change_below(threshold: float) -> Callable[[float, float], bool]:
     """Whether the last doubling changed less than this many bits."""
+    _check(threshold)
 
     def has_settled(before: float, after: float) -> bool:
         return abs(after - before) < threshold
@@ -100,3 +102,8 @@ def at_infinity(channel: Channel, samples: int, seed: int) -> tuple[float, float
     variance = np.square(target - design @ fitted).sum() / (len(sizes) - terms.shape[1])
     covariance = np.linalg.inv(design.T @ design) * variance
     return float(fitted[0]), float(np.sqrt(covariance[0, 0]))
+
+
+def _check(threshold: float) -> None:
+    if not threshold >= 0:
+        raise ValueError(f"threshold must be a number that is not negative, got {threshold}")

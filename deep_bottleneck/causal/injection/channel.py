@@ -21,7 +21,8 @@ class Channel:
     """What a layer does to injected noise, and how both of its ends are binned.
 
     Several layers of one shape, such as the same layer of many runs, can share a channel: they
-    all receive the same noise.
+    all receive the same noise. What `channel_of` cannot measure is a channel made by hand, which
+    `measures_of` takes: any function of a tensor.
 
     Attributes:
         name: how messages call the layer.
@@ -39,7 +40,20 @@ class Channel:
             them in the outermost bin.
         least_rows: at least so many samples go through the layer at once.
         device: where the layer lies.
-        dtype: the type of the noise.
+        dtype: the type of the noise, float32 or float64.
+
+    Raises:
+        ValueError: if `outside` or `dtype` is none of these.
+
+    Example:
+        >>> both = nn.Bilinear(2, 3, 4)
+        >>> channel = Channel(
+        ...     name="both",
+        ...     function=lambda x: both(x[:, :2], x[:, 2:]).unsqueeze(0),
+        ...     in_shape=(5,),
+        ...     in_range=(-1.0, 1.0),
+        ...     out_range=(-10.0, 10.0),
+        ... )
     """
 
     name: str
@@ -60,6 +74,8 @@ class Channel:
     def __post_init__(self) -> None:
         if self.outside not in get_args(Outside):
             raise ValueError(f'outside must be "drop" or "clip", got {self.outside!r}')
+        if self.dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"noise is drawn in float32 or float64, not in {self.dtype}")
 
     @property
     def n_inputs(self) -> int:

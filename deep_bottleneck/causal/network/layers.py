@@ -74,7 +74,14 @@ def channel_of(
 
     A convolution, and a stretch of convolutions and pooling, does the same everywhere on its
     input; it is measured on the patch of the input that a single output position sees, without
-    padding. Every other layer is measured on the whole input the topology knows.
+    padding. A transposed convolution is measured on the patch that as many outputs depend on as its
+    stride is wide. A linear layer, and layer normalisation of the last axis, does the same to each
+    token, and is measured on one. The input of an embedding is the index of a word, with a bin for
+    each if `in_bins` is their number; that of a bilinear layer is both of its inputs, and that of
+    a recurrent cell the example and its state. Every other layer is measured on the whole input
+    the topology knows. Noise and arithmetic are in float32 for weights in half precision.
+
+    For a layer of your own see `Channel`.
 
     Takes the options of a layer, see `LayerOptions`, and:
 
@@ -100,6 +107,8 @@ def channel_of(
     stretch = stretch_between(layer if in_layer is None else in_layer, layer, topology, device)
     if activation is None:
         activation = stretch.following
+    if activation is not None and (isinstance(activation, type) or not callable(activation)):
+        raise TypeError(f"activation must be a function such as nn.Sigmoid(), got {activation!r}")
     return Channel(
         name=stretch.name,
         function=stretch.function(replicas),
@@ -108,11 +117,11 @@ def channel_of(
         in_bins=checked_bins(in_bins, "in_bins"),
         out_range=_output_range(out_range, stretch, activation),
         out_bins=out_bins if out_bins == "dynamic" else checked_bins(out_bins, "out_bins"),
-        activation=activation,
+        activation=stretch.activated(activation),
         is_affine=stretch.is_affine,
         n_runs=1 + len(replicas),
         outside=outside,
-        least_rows=batch_size,
+        least_rows=checked_bins(batch_size, "batch_size"),
         device=torch.device(device),
         dtype=stretch.dtype,
     )
@@ -121,7 +130,9 @@ def channel_of(
 def _input_range(given: Range | None, stretch: Stretch) -> Range:
     if given is not None:
         return checked_range(given, "in_range")
-    return range_of(stretch.preceding)
+    if isinstance(stretch.cores[0], nn.Embedding):
+        return 0.0, float(stretch.cores[0].num_embeddings)
+    return range_of(stretch.preceding, stretch.device)
 
 
 def _output_range(
@@ -131,9 +142,9 @@ def _output_range(
         return "dynamic"
     if given is not None:
         return checked_range(given, "out_range")
-    following = stretch.following
-    if following is None and isinstance(activation, nn.Module):
-        following = activation
-    if following is None and isinstance(stretch.cores[-1], RANGE_PRESERVING):
-        following = stretch.data[-1]["input"]["activation"]
-    return range_of(following)
+    core = stretch.cores[-1]
+    if activation is None and isinstance(core, RANGE_PRESERVING):
+        activation = stretch.data[-1]["input"]["activation"]
+    if activation is None and isinstance(core, nn.RNNCell):
+        activation = nn.Tanh() if core.nonlinearity == "tanh" else nn.ReLU()
+    return range_of(activation, stretch.device)

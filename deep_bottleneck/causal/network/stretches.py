@@ -1,6 +1,5 @@
 """A chain of layers, and the modules that compute what they do."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,18 +9,27 @@ from typing import Any
 import networkx as nx
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from deep_bottleneck.causal.injection.channel import stacked
 from deep_bottleneck.causal.injection.ranges import Activation
 from deep_bottleneck.causal.network.kinds import (
     AFFINE,
-    CONVOLUTIONS,
+    ALONE,
     DROPOUT,
     NORMALISATION,
     SLIDING,
     SUPPORTED,
+    TRANSPOSED,
     is_keras,
-    per_axis,
+)
+from deep_bottleneck.causal.network.modules import Projection
+from deep_bottleneck.causal.network.sites import (
+    alone,
+    in_float32,
+    on_neurons,
+    patch,
+    without_padding,
 )
 from deep_bottleneck.errors import EstimationError
 
@@ -61,12 +69,57 @@ class Stretch:
     @property
     def between(self) -> list[Activation | None]:
         """The activations that the outputs of all layers but the last pass."""
-        return [data["output"]["activation"] for data in self.data[:-1]]
+        passed = [data["output"] for data in self.data[:-1]]
+        if not self.is_local and not self.is_of_tokens:
+            return [output["activation"] for output in passed]
+        first = self.is_local and self.cores[0] is self.modules[0]
+        return [
+            on_neurons(
+                output["activation"],
+                tuple(output["shape"]),
+                1 if first else -1,
+                1 if self.is_local else -1,
+            )
+            for output in passed
+        ]
+
+    def activated(self, activation: Activation | None) -> Activation | None:
+        """An activation, as the network would apply it, for the flattened outputs of `function`."""
+        return on_neurons(activation, self.out_shape, self.neurons)
 
     @property
     def cores(self) -> list[nn.Module]:
         """The modules, with channels first."""
         return [_core(module) for module in self.modules]
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """The shape of the output, with the batch."""
+        return tuple(self.data[-1]["output"]["shape"])
+
+    @property
+    def neurons(self) -> int | None:
+        """The axis of the output on which its neurons are, None if all of it is measured."""
+        if self.is_local and self.cores[-1] is self.modules[-1]:
+            return 1
+        if isinstance(self.cores[-1], TRANSPOSED) and len(self.nodes) == 1:
+            return 1
+        return -1 if self.is_local or self.is_of_tokens or self._alone else None
+
+    @cached_property
+    def is_of_tokens(self) -> bool:
+        """Whether the layers do the same to each token, the last axis being its features."""
+        shapes = [data[end]["shape"] for data in self.data for end in ("input", "output")]
+        return (
+            any(isinstance(core, nn.Linear | nn.LayerNorm | nn.RMSNorm) for core in self.cores)
+            and all(_is_of_tokens(core) for core in self.cores)
+            and len({tuple(shape[:-1]) for shape in shapes}) == 1
+        )
+
+    @cached_property
+    def _alone(self) -> tuple[nn.Module, tuple[int, ...]] | None:
+        (core, *more) = self.cores
+        return None if more else alone(core)
 
     @cached_property
     def is_local(self) -> bool:
@@ -85,12 +138,17 @@ class Stretch:
 
     @property
     def in_shape(self) -> tuple[int, ...]:
-        """The shape of one input: of a patch, with channels first, where the layers are local."""
-        in_shape = tuple(self.data[0]["input"]["shape"][1:])
+        """The shape of one input: of a token, or of a patch with channels first, or the whole."""
+        if self._alone is not None:
+            return self._alone[1]
+        shape = tuple(self.data[0]["input"]["shape"])
+        if self.is_of_tokens:
+            return shape[-1:]
+        in_shape = shape[1:]
         if not self.is_local:
             return in_shape
         n_channels = in_shape[0] if self.cores[0] is self.modules[0] else in_shape[-1]
-        return (n_channels, *_patch(self.cores, len(in_shape) - 1))
+        return (n_channels, *patch(self.cores, len(in_shape) - 1))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -119,14 +177,16 @@ class Stretch:
     @property
     def _shapes(self) -> list[tuple[int, ...]] | None:
         """What each layer but the first has its input's shape changed to, if any has."""
-        if self.is_local:
+        if self.is_local or self.is_of_tokens:
             return None
         return [tuple(data["input"]["shape"][1:]) for data in self.data[1:]]
 
     def _placed(self, modules: Sequence[nn.Module]) -> list[nn.Module]:
+        if self._alone is not None:
+            return [found[0] for module in modules if (found := alone(_core(module)))]
         if not self.is_local:
             return list(modules)
-        return [_without_padding(_core(module)) for module in modules]
+        return [without_padding(_core(module)) for module in modules]
 
 
 def stretch_between(
@@ -151,6 +211,11 @@ def stretch_between(
     device = torch.device(device)
     nodes = _chain(first, last, topology)
     data = [topology.nodes[node] for node in nodes]
+    for node, known in zip(nodes, data, strict=True):
+        if len(nodes) > 1 and isinstance(node, ALONE):
+            raise TypeError(f"{node} is measured by itself, and not in a stretch of layers")
+        if 0 in (*known["input"]["shape"][1:], *known["output"]["shape"][1:]):
+            raise ValueError(f"{node} has no inputs or no outputs: there is nothing to measure")
     return Stretch(nodes, data, [_measurable(node, device) for node in nodes], device)
 
 
@@ -186,17 +251,34 @@ def _measurable(node: Any, device: torch.device) -> nn.Module:
     if is_keras(node):
         from deep_bottleneck.causal.network.keras_layers import as_module
 
-        return as_module(node).to(device)
-    if not isinstance(node, SUPPORTED):
+        return in_float32(as_module(node)).to(device)
+    module = node.linear() if isinstance(node, Projection) else node
+    if not isinstance(module, SUPPORTED):
         kinds = ", ".join(sorted({kind.__name__ for kind in SUPPORTED}))
         raise TypeError(f"{node} cannot be measured; modules that can are: {kinds}")
-    unsettled = isinstance(node, NORMALISATION) and node.running_mean is None
-    if unsettled or (node.training and isinstance(node, (*NORMALISATION, *DROPOUT))):
+    if _is_unsettled(module):
         raise EstimationError(
             f"the outputs of {node} depend on the batch or on chance, as it is in training mode or "
             "keeps no running statistics: call eval() on the network first"
         )
-    return node
+    return in_float32(module)
+
+
+def _is_unsettled(module: nn.Module) -> bool:
+    statistics = getattr(module, "running_mean", None)
+    if isinstance(module, NORMALISATION) and statistics is None:
+        return True
+    # such as spectral normalisation, which takes a step whenever the weight is looked at
+    has_state = parametrize.is_parametrized(module) and any(True for _ in module.buffers())
+    return module.training and (
+        statistics is not None or has_state or isinstance(module, (*NORMALISATION, *DROPOUT))
+    )
+
+
+def _is_of_tokens(core: nn.Module) -> bool:
+    if isinstance(core, nn.LayerNorm | nn.RMSNorm):
+        return len(core.normalized_shape) == 1
+    return isinstance(core, (nn.Linear, *DROPOUT[:1]))
 
 
 def _core(module: nn.Module) -> nn.Module:
@@ -221,27 +303,3 @@ def _composed(
         return values.unsqueeze(0)
 
     return function
-
-
-def _patch(modules: Sequence[nn.Module], n_axes: int) -> tuple[int, ...]:
-    """The size of the input that a single output position depends on."""
-    sizes = [1] * n_axes
-    for module in reversed(modules):
-        if isinstance(module, SLIDING):
-            kernel = per_axis(module.kernel_size, n_axes)
-            stride = per_axis(module.stride, n_axes)
-            dilation = per_axis(getattr(module, "dilation", 1), n_axes)
-            reach = [gap * (width - 1) for gap, width in zip(dilation, kernel, strict=True)]
-            steps = zip(sizes, stride, reach, strict=True)
-            sizes = [(size - 1) * step + extent + 1 for size, step, extent in steps]
-    return tuple(sizes)
-
-
-def _without_padding(module: nn.Module) -> nn.Module:
-    if not isinstance(module, SLIDING) or not any(per_axis(module.padding, 1)):
-        return module
-    module = copy.copy(module)
-    module.padding = (0,) * len(per_axis(module.kernel_size, 1))
-    if isinstance(module, CONVOLUTIONS):
-        module.padding_mode = "zeros"
-    return module
