@@ -46,6 +46,9 @@ KNOWS_SACRED = "storage/observers"
 # what works where these are not installed
 LIGHT = ("information", "similarity", "state_space", "causal", "gradient_noise", "measuring")
 HEAVY = {"sacred", "pymongo", "flask"}
+LONGEST_FUNCTION, MOST_ARGUMENTS = 60, 6
+# what deep-ei's functions, and Sacred's events, take by place
+GIVEN_INTERFACES = {"causal/measures.py", "storage/observers/mongo_record.py"}
 
 
 def imports(path: Path) -> set[str]:
@@ -161,6 +164,35 @@ def test_an_arrow_up_inside_a_folder_is_found():
     used = {"causal.network.layers", "causal.injection.edges", "causal.plane", "errors"}
 
     assert against_the_nested_floors("causal", "causal.network.kinds", used) == {"causal.plane"}
+
+
+def functions(path: Path) -> list[ast.FunctionDef]:
+    return [
+        node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)
+    ]
+
+
+def lines_of_code(function: ast.FunctionDef) -> int:
+    """How long a function is, but for its docstring."""
+    first = function.body[0]
+    is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    said = first.end_lineno - first.lineno + 1 if is_docstring else 0
+    return function.end_lineno - function.lineno + 1 - said
+
+
+def positional(function: ast.FunctionDef) -> int:
+    """How many arguments can be told apart by their place alone."""
+    return len([argument for argument in function.args.args if argument.arg not in ("self", "cls")])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_functions_are_short_and_their_arguments_few(path):
+    relative = path.relative_to(PACKAGE).as_posix()
+    for function in functions(path):
+        assert lines_of_code(function) <= LONGEST_FUNCTION, function.name
+        # plug-ins are given arguments by name
+        if relative not in GIVEN_INTERFACES and function.name != "load":
+            assert positional(function) <= MOST_ARGUMENTS, function.name
 
 
 @pytest.mark.parametrize(
