@@ -1,0 +1,27 @@
+"""Whether a model convolves, which XLA does slowly on a CPU in a loop or for many runs at once."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import keras
+
+
+def convolves(model: keras.Model, example_shape: Sequence[int]) -> bool:
+    """Whether any convolution is computed in a model.
+
+    Args:
+        model: a built model.
+        example_shape: the shape of one of its inputs.
+    """
+    examples = jax.ShapeDtypeStruct((1, *example_shape), jnp.float32)
+    variables = model.trainable_variables + model.non_trainable_variables
+    values = [variable.value for variable in variables]
+    n_trainable = len(model.trainable_variables)
+
+    def outputs(examples: jax.Array) -> object:
+        return model.stateless_call(
+            values[:n_trainable], values[n_trainable:], examples, training=False
+        )
+
+    return "conv_general_dilated" in str(jax.make_jaxpr(outputs)(examples))
