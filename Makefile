@@ -10,13 +10,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements/base.txt
 
-.PHONY: run test lint docs linkcheck benchmark clean
+.PHONY: run test quick lint docs linkcheck benchmark clean
 
 run: $(VENV)/.base
 	$(BIN)/python run_experiments.py -d $(CONFIG) $(UPDATES)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
+
+# a look at what was just changed; `make test` runs everything
+quick: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --quick $(PYTEST_FLAGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

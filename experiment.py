@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import sacred
+from sacred.config.config_files import HANDLER_BY_EXT
 from sacred.host_info import HostInfoGetter
 from sacred.run import Run
 
-from deep_bottleneck.config import Config, hyperparameters
-from deep_bottleneck.config.sweep import is_sweep
+from deep_bottleneck.config import Config
+from deep_bottleneck.config.reading import read
+from deep_bottleneck.config.sweep import is_sweep, parse_update
 from deep_bottleneck.errors import (
     EXIT_DISK_FULL,
     ConfigError,
@@ -49,6 +51,8 @@ sacred.SETTINGS.DISCOVER_DEPENDENCIES = "pkg"
 logger = logging.getLogger("deep_bottleneck")
 # Config checks types; a key that may be one thing or another is no reason for Sacred to warn
 logging.getLogger().addFilter(lambda record: "Changed type of config entry" not in str(record.msg))
+# Sacred's own reader takes no byte order mark, and what jsonpickle wrote
+HANDLER_BY_EXT[".json"].load = lambda file: read(Path(file.name))
 ex = sacred.Experiment(
     "deep-bottleneck",
     base_dir=ROOT,
@@ -129,7 +133,9 @@ def main(arguments: Sequence[str]) -> None:
     """Run Sacred's command line, and say at the end where everything is."""
     with exit_on(ConfigError):
         for argument in arguments:
-            if argument.endswith(".json") and is_sweep(hyperparameters.read(Path(argument))):
+            if "=" in argument:
+                parse_update(argument)
+            elif argument.endswith(".json") and is_sweep(read(Path(argument))):
                 raise ConfigError(
                     f"{argument} is a sweep; run_experiments.py -d {argument} runs it"
                 )

@@ -21,6 +21,8 @@ from torch import nn
 
 import deep_bottleneck.state_space as ts
 
+CONVOLUTIONS = ("conv_1", "conv_2", "conv_3")
+
 
 def lenet5() -> nn.Sequential:
     """LeNet-5 as in TensorState's tutorial: 20, 50 and 100 kernels, ELU, batch norm."""
@@ -86,17 +88,26 @@ def main() -> None:
                 model(batch)
 
     forward()
-    captures = list(ts.build_efficiency_model(model, attach_to=["Conv2d"]).efficiency_layers)
-    for capture in captures:
-        capture.remove()
-    plain = [NumpyCapture() for _ in captures]
-    layers = [model.get_submodule(name) for name in ("conv_1", "conv_2", "conv_3")]
+
+    def attach_ours() -> tuple[list[Any], list[Any]]:
+        probed = ts.build_efficiency_model(model, attach_to=CONVOLUTIONS)
+        return list(probed.efficiency_layers), list(probed.state_capture_hooks)
+
+    def attach_plain() -> tuple[list[Any], list[Any]]:
+        captures = [NumpyCapture() for _ in CONVOLUTIONS]
+        layers = map(model.get_submodule, CONVOLUTIONS)
+        return captures, [
+            layer.register_forward_hook(capture)
+            for layer, capture in zip(layers, captures, strict=True)
+        ]
 
     print(f"{arguments.images} images, batches of {arguments.batch}, fastest of the repeats")
-    ours = _measure("deep_bottleneck", forward, layers, captures, arguments.repeats)
+    ours, captures = _measure("deep_bottleneck", forward, attach_ours, arguments.repeats)
     observed = ", ".join(f"{each.state_count} ({len(each.counts())} distinct)" for each in captures)
     print(f"  states: {observed}")
-    theirs = _measure("numpy packbits and unique", forward, layers, plain, arguments.numpy_repeats)
+    theirs, plain = _measure(
+        "numpy packbits and unique", forward, attach_plain, arguments.numpy_repeats
+    )
     print(f"ratio of what they add: {theirs / ours:.1f}")
     _check_agreement(captures, plain)
 
@@ -104,23 +115,28 @@ def main() -> None:
 def _measure(
     name: str,
     forward: Callable[[], None],
-    layers: list[nn.Module],
-    captures: list[Any],
+    attach: Callable[[], tuple[list[Any], list[Any]]],
     repeats: int,
-) -> float:
-    """Print and return what captures add to the forward pass, in seconds; the two take turns."""
+) -> tuple[float, list[Any]]:
+    """Print and return what captures add to the forward pass, in seconds; the two take turns.
+
+    Args:
+        name: of the kind of captures.
+        forward: the forward pass.
+        attach: attaches captures, and returns them and what removes their hooks.
+        repeats: how often to measure.
+
+    Returns:
+        The seconds, and the captures of the last repeat.
+    """
     bare, captured, analysis = [], [], []
+    captures: list[Any] = []
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(repeats):
         bare.append(_seconds(forward))
-        handles = [
-            layer.register_forward_hook(capture)
-            for layer, capture in zip(layers, captures, strict=True)
-        ]
-        for capture in captures:
-            capture.reset_states()
+        captures, handles = attach()
         captured.append(_seconds(forward))
-        analysis.append(_seconds(lambda: [capture.efficiency() for capture in captures]))
+        analysis.append(_seconds(lambda: [capture.efficiency() for capture in captures]))  # noqa: B023
         for handle in handles:
             handle.remove()
     megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024
@@ -129,7 +145,7 @@ def _measure(
         f"{name}: forward {min(bare):.3f} s, with capture {min(captured):.3f} s, efficiency "
         f"{min(analysis):.3f} s: adds {added:.3f} s; raises the peak memory by {megabytes:.0f} MB"
     )
-    return added
+    return added, captures
 
 
 def _seconds(action: Callable[[], object]) -> float:

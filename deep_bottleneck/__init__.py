@@ -8,7 +8,10 @@ __version__ = "0.1.0"
 former_paths.install(
     {
         "deep_bottleneck.activation_store": ("deep_bottleneck.measuring.activation_store",),
-        "deep_bottleneck.checkpoint": ("deep_bottleneck.training.checkpoint",),
+        "deep_bottleneck.checkpoint": (
+            "deep_bottleneck.training.checkpoint",
+            "deep_bottleneck.training.continuation",
+        ),
         "deep_bottleneck.cluster": (),
         "deep_bottleneck.cluster.submission": ("deep_bottleneck.launching.submission",),
         "deep_bottleneck.cluster.task": ("deep_bottleneck.launching.task",),
@@ -25,6 +28,9 @@ former_paths.install(
             "deep_bottleneck.storage.names",
         ),
         "deep_bottleneck.trust": ("deep_bottleneck.measuring.trust",),
+        "deep_bottleneck.causal.vector_measures": ("deep_bottleneck.causal.measures",),
+        "deep_bottleneck.causal.parts_measures": ("deep_bottleneck.causal.measures",),
+        "deep_bottleneck.causal.sensitivity_measures": ("deep_bottleneck.causal.measures",),
         "deep_bottleneck.causal.topology": ("deep_bottleneck.causal.network.topology",),
     }
 )

@@ -41,7 +41,8 @@ class UnresolvedWarning(UserWarning):
     """There are more states than the samples can tell apart."""
 
 
-EXIT_STATUS = 2
+# of a program: for a mistake in the command or in a config, and on a full disk
+EXIT_MISTAKE = 2
 EXIT_DISK_FULL = 74
 
 
@@ -55,5 +56,5 @@ def exit_on(*kinds: type[DeepBottleneckError]) -> Iterator[None]:
         yield
     except kinds as error:
         sys.stderr.write(f"error: {error}\n")
-        status = EXIT_DISK_FULL if isinstance(error, DiskFullError) else EXIT_STATUS
+        status = EXIT_DISK_FULL if isinstance(error, DiskFullError) else EXIT_MISTAKE
         raise SystemExit(status) from None

@@ -5,8 +5,10 @@ the gradient of single examples (McCandlish et al. 2018, "An empirical model of 
 training", eq. 2.9), in examples. For each parameter tensor and for all together.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,8 +17,11 @@ from deep_bottleneck.errors import EstimationError
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Gradients = Mapping[str, torch.Tensor]
+Inputs = torch.Tensor | tuple[torch.Tensor, ...]
 
 TOTAL = "total"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,41 +127,63 @@ def from_per_example_gradients(gradients: Gradients) -> dict[str, NoiseScale]:
 
 
 def per_example_gradients(
-    model: nn.Module, loss: Loss, inputs: torch.Tensor, targets: torch.Tensor
+    model: nn.Module, loss: Loss, inputs: Inputs, targets: torch.Tensor
 ) -> dict[str, torch.Tensor]:
     """The gradient of the loss of every single example.
 
     Args:
-        model: a network without layers whose output for one example depends on the others.
-        loss: from outputs and targets, both with a batch axis of length 1, to a scalar.
-        inputs: shape (n_examples, ...).
+        model: a network without layers whose output for one example depends on the others; a Keras
+            model must be on the torch backend.
+        loss: from outputs and targets, both with a batch axis of length 1, to a single number.
+        inputs: shape (n_examples, ...), or a tuple of several inputs.
         targets: shape (n_examples, ...).
 
     Returns:
-        By parameter that requires a gradient, of shape n_examples times the parameter's.
+        By parameter that requires a gradient, of shape n_examples times the parameter's. A Keras
+        model's are named like "sequential/dense.kernel".
 
     Raises:
-        ValueError: if there is not one target for each input.
+        TypeError: if the model is not one of PyTorch.
+        ValueError: if there is not one target for each input, no parameter requires a gradient,
+            or the loss of an example is not a single number.
         EstimationError: if the model has batch normalisation in training mode.
     """
-    _check(model, inputs, targets)
-    parameters = {
-        name: parameter.detach()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
-    }
-    gradient = torch.func.grad(_loss_of(model, loss))
-    per_example = torch.func.vmap(gradient, in_dims=(None, 0, 0), randomness="different")
-    found: dict[str, torch.Tensor] = per_example(
-        parameters, inputs.unsqueeze(1), targets.unsqueeze(1)
-    )
-    return found
+    given = inputs if isinstance(inputs, tuple) else (inputs,)
+    _check(model, given, targets)
+    parameters, outputs_of = _parametrised(model)
+    if not parameters:
+        raise ValueError(f"no parameter of {type(model).__name__} requires a gradient")
+
+    def value(
+        parameters: dict[str, torch.Tensor], example: tuple[torch.Tensor, ...], target: torch.Tensor
+    ) -> torch.Tensor:
+        found = loss(outputs_of(parameters, example), target)
+        if found.numel() != 1:
+            raise ValueError(
+                "the loss of an example must be a single number, got shape "
+                f'{tuple(found.shape)}: choose reduction="mean" or "sum"'
+            )
+        return found.reshape(())
+
+    gradient = torch.func.grad(value)
+    examples, target = tuple(part.unsqueeze(1) for part in given), targets.unsqueeze(1)
+    if not any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        together = torch.func.vmap(gradient, in_dims=(None, 0, 0), randomness="different")
+        try:
+            return together(parameters, examples, target)
+        except RuntimeError as error:  # what depends on values cannot be vectorised
+            logger.info("one example at a time, as %s", error)
+    single = [
+        gradient(parameters, tuple(example), of_one)
+        for *example, of_one in zip(*examples, target, strict=True)
+    ]
+    return {name: torch.stack([one[name] for one in single]) for name in parameters}
 
 
 def gradient_noise_scale(
     model: nn.Module,
     loss: Loss,
-    inputs: torch.Tensor,
+    inputs: Inputs,
     targets: torch.Tensor,
     *,
     chunk_size: int = 256,
@@ -169,7 +196,7 @@ def gradient_noise_scale(
     Args:
         model: as for `per_example_gradients`.
         loss: as for `per_example_gradients`.
-        inputs: shape (n_examples, ...).
+        inputs: shape (n_examples, ...), or a tuple of several inputs.
         targets: shape (n_examples, ...).
         chunk_size: of how many examples to hold the gradients at once.
 
@@ -177,20 +204,25 @@ def gradient_noise_scale(
         The noise scale for each parameter, and for all together under "total".
 
     Raises:
-        ValueError: if there are fewer than two examples, or not one target for each.
+        TypeError: as for `per_example_gradients`.
+        ValueError: as for `per_example_gradients`, if there are fewer than two examples, or the
+            chunk size is not a positive integer.
         EstimationError: if the model has batch normalisation in training mode.
     """
-    n_examples = len(inputs)
+    given = inputs if isinstance(inputs, tuple) else (inputs,)
+    n_examples = len(targets)
+    if not isinstance(chunk_size, int) or chunk_size < 1:
+        raise ValueError(f"chunk_size must be a positive integer, got {chunk_size!r}")
+    _check(model, given, targets)
     if n_examples < 2:
         raise ValueError(f"expected at least two examples, got {n_examples}")
-    _check(model, inputs, targets)
     means: dict[str, torch.Tensor] = {}
     spreads: dict[str, float] = {}
     seen = 0
-    chunks = zip(torch.split(inputs, chunk_size), torch.split(targets, chunk_size), strict=True)
-    for some_inputs, some_targets in chunks:
-        size = len(some_inputs)
-        gradients = per_example_gradients(model, loss, some_inputs, some_targets)
+    chunks = (torch.split(part, chunk_size) for part in (*given, targets))
+    for *some_inputs, some_targets in zip(*chunks, strict=True):
+        size = len(some_targets)
+        gradients = per_example_gradients(model, loss, tuple(some_inputs), some_targets)
         for name, gradient in gradients.items():
             # means and sums of squares of two parts combined (Chan et al. 1979, eq. 2.1)
             mean = gradient.mean(dim=0, dtype=torch.float64)
@@ -223,20 +255,49 @@ def by_layer(scales: Mapping[str, NoiseScale]) -> dict[str, NoiseScale]:
     return {layer: _sum(parts) for layer, parts in layers.items()}
 
 
-def _loss_of(
-    model: nn.Module, loss: Loss
-) -> Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor], torch.Tensor]:
-    def value(
-        parameters: dict[str, torch.Tensor], inputs: torch.Tensor, targets: torch.Tensor
+def _parametrised(
+    model: nn.Module,
+) -> tuple[
+    dict[str, torch.Tensor],
+    Callable[[dict[str, torch.Tensor], tuple[torch.Tensor, ...]], torch.Tensor],
+]:
+    """The parameters that require a gradient, and a function from parameters and inputs."""
+    if hasattr(model, "stateless_call"):  # of Keras, whose variables are not those of its module
+        return _of_keras(model)
+    parameters = {
+        name: parameter.detach()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+    return parameters, lambda parameters, inputs: torch.func.functional_call(
+        model, parameters, inputs
+    )
+
+
+def _of_keras(model: Any) -> Any:
+    variables = model.trainable_variables
+    names = [".".join(variable.path.rsplit("/", 1)) for variable in variables]
+    fixed = [variable.value.detach() for variable in model.non_trainable_variables]
+
+    def outputs_of(
+        parameters: dict[str, torch.Tensor], inputs: tuple[torch.Tensor, ...]
     ) -> torch.Tensor:
-        return loss(torch.func.functional_call(model, parameters, (inputs,)), targets)
+        given = list(inputs) if len(inputs) > 1 else inputs[0]
+        return model.stateless_call([parameters[name] for name in names], fixed, given)[0]
 
-    return value
+    values = (variable.value.detach() for variable in variables)
+    return dict(zip(names, values, strict=True)), outputs_of
 
 
-def _check(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> None:
-    if len(inputs) != len(targets):
-        raise ValueError(f"got {len(inputs)} inputs but {len(targets)} targets")
+def _check(model: nn.Module, inputs: tuple[torch.Tensor, ...], targets: torch.Tensor) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            "expected a torch.nn.Module, or a Keras model on the torch backend, got "
+            f"{type(model).__name__}"
+        )
+    for part in inputs:
+        if len(part) != len(targets):
+            raise ValueError(f"got {len(part)} inputs but {len(targets)} targets")
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
             raise EstimationError(

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -96,7 +97,6 @@ class LayerOutput(NamedTuple):
 class RunGroup(Protocol):
     """Runs that train together, as a recorder sees them."""
 
-    layer_names: list[str]
     layer_outputs: list[LayerOutput]
 
     @property
@@ -257,13 +257,33 @@ class MutualInformationEstimator(ABC):
         """
 
 
+class TableName(str):
+    """What a table of information is called: its part, after the estimator's name if it has one.
+
+    Attributes:
+        estimator: the estimator's name, "" for the only one of an experiment.
+        part: the part of the data.
+    """
+
+    estimator: str
+    part: Part
+
+    def __new__(cls, estimator: str, part: Part) -> "TableName":
+        """The name of the table of an estimator and a part of the data."""
+        name = super().__new__(cls, f"{estimator}_{part}" if estimator else part)
+        name.estimator, name.part = estimator, part
+        return name
+
+
 @dataclass(frozen=True)
 class Results:
     """What an experiment has left for plotters to read.
 
     Attributes:
         tables: mutual information as `measuring.estimation.estimate` gives it, by the part of the
-            data ("train", "test", "full"), or "<estimator>_<part>" where there are several.
+            data ("train", "test", "full"), or "<estimator>_<part>" where there are several; the
+            columns module, discretization_range and options say besides how a config names the
+            estimator.
         metrics: loss and accuracy with the columns run, epoch, loss, accuracy, val_loss,
             val_accuracy.
         plot_median: whether to summarise runs by their median instead of their mean.
@@ -272,7 +292,7 @@ class Results:
             `NEEDS_ACTIVATIONS = True` beside their `load`; readable while plotters draw.
     """
 
-    tables: Mapping[str, pd.DataFrame]
+    tables: Mapping[TableName, pd.DataFrame]
     metrics: pd.DataFrame
     plot_median: bool = False
     stored: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -328,6 +348,38 @@ class TableRecord(Protocol):
         ...
 
 
+class Status(StrEnum):
+    """How an experiment is doing or has ended; a stored record may hold other words of Sacred."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    INTERRUPTED = "INTERRUPTED"
+    TIMEOUT = "TIMEOUT"
+    LOST = "LOST"
+    """It has ended in the middle, without a word."""
+    INVALID = "INVALID"
+    """Its config is wrong."""
+    NOT_STARTED = "NOT STARTED"
+
+
+class State(StrEnum):
+    """How a task of a launch is doing: the status of its experiment, or what else is known."""
+
+    QUEUED = Status.QUEUED.lower()
+    RUNNING = Status.RUNNING.lower()
+    COMPLETED = Status.COMPLETED.lower()
+    FAILED = Status.FAILED.lower()
+    INTERRUPTED = Status.INTERRUPTED.lower()
+    TIMEOUT = Status.TIMEOUT.lower()
+    LOST = Status.LOST.lower()
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+    RESUBMITTED = "resubmitted"
+    """It is in a later launch as well, which tells how it is doing."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One experiment to launch.
@@ -352,8 +404,7 @@ class Outcome:
     Attributes:
         job: the experiment that was launched.
         experiment_id: the id of its record, None where none was made.
-        status: COMPLETED, FAILED, INTERRUPTED, TIMEOUT, LOST (in the middle, without a word),
-            INVALID (its config) or NOT STARTED.
+        status: one of `Status`, or another word that its record says.
         seconds: wall-clock time.
     """
 
@@ -390,8 +441,65 @@ class LaunchOptions:
     snapshot: bool = False
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A task in the list of a queue.
+
+    Attributes:
+        state: queued or running.
+        remark: the queue's own word where something is wrong, or "".
+    """
+
+    state: State
+    remark: str = ""
+
+
+Listing = Mapping[tuple[str, int], Listed]
+"""What a queue lists, by the number of the job and of the task in it."""
+
+
+class Queue(Protocol):
+    """What holds the experiments of a launcher once they are launched: a scheduler of a cluster.
+
+    A launch is a job, by the number that its `Submission` has; its experiments are the job's tasks,
+    numbered from 1.
+
+    Attributes:
+        name: what people call it.
+    """
+
+    name: str
+
+    def listed(self) -> Listing:
+        """The tasks that wait or run; those of other people may be among them.
+
+        Raises:
+            ConfigError: if it cannot be asked on this machine.
+            SchedulerError: if it does not answer.
+        """
+        ...
+
+    def ended(self, job: str) -> Mapping[int, str]:
+        """What is known of a job's tasks that have ended: how each did, "" where well."""
+        ...
+
+    def cancel(self, job: str) -> None:
+        """End all tasks of a job.
+
+        Raises:
+            SchedulerError: if it refuses.
+        """
+        ...
+
+
 class Launcher(Protocol):
-    """Runs experiments somewhere: here, or on a cluster."""
+    """Runs experiments somewhere: here, or on a cluster.
+
+    Beside the `load` that gives one, its module says how launches are followed: `QUEUE`, a `Queue`,
+    is what they wait and run in; `WAITS = True` is that they last until all their experiments have
+    ended, so that what is silent after that is lost. Where a module says neither, an experiment
+    that does not tell how it is doing is unknown.
+    """
 
     def preview(self, jobs: Sequence[Job]) -> str:
         """What `launch` would do, as text; "" where there is nothing to say."""

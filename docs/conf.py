@@ -85,8 +85,7 @@ class FromCode(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Write it anew with each build, whatever has changed."""
         self.env.note_reread()
-        function, *words = self.arguments
-        return self.parse_text_to_nodes(getattr(from_code, function)(*words))
+        return self.parse_text_to_nodes(from_code.written(*self.arguments))
 
 
 def setup(app: Sphinx) -> None:

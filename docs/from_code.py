@@ -4,6 +4,10 @@ Pages put it in with the directive `from-code` of `conf.py`, as in
 
     ```{from-code} hyperparameters epochs batch_size
     ```
+
+A page that is read as it stands has it between two comments instead, where this writes it anew:
+
+python -m docs.from_code README.md
 """
 
 import ast
@@ -18,7 +22,7 @@ import re
 import runpy
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,36 +31,85 @@ from unittest import mock
 import deep_bottleneck
 from deep_bottleneck.config import Config
 from deep_bottleneck.config.dataset_options import DatasetOptions
-from deep_bottleneck.measuring import estimators
+from deep_bottleneck.measuring.estimators import ESTIMATOR_VALUES
 from deep_bottleneck.pipeline import plan
 
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("datasets", "models", "mi_estimator", "callbacks", "plotter", "launchers")
 # what the framework gives to the plug-ins whose config entry may have arguments
 GIVEN = {
-    "mi_estimator": estimators.ESTIMATOR_VALUES,
+    "mi_estimator": ESTIMATOR_VALUES,
     "callbacks": plan.CALLBACK_VALUES,
     "plotter": plan.PLOTTER_VALUES,
 }
+PARAMETER = "discretization_range"
+COLUMNS = {
+    "summary": "what it is",
+    "parameter": f"`{PARAMETER}` is",
+    "default": "such as",
+    "failure": "how it fails",
+}
 WIDTH = "84"
+# the words of a function of this module, and what it wrote before
+BLOCK = re.compile(r"(<!-- from-code ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def written(function: str, *words: str) -> str:
+    """What a function of this module writes."""
+    text: str = globals()[function](*words)
+    return text
+
+
+def rewritten(page: str) -> str:
+    """A page of plain Markdown, with what it has from the code written anew."""
+    return BLOCK.sub(lambda old: f"{old[1]}\n{written(*old[2].split())}\n{old[3]}", page)
 
 
 def hyperparameters(*keys: str) -> str:
-    """A table of config keys with type, default and effect."""
+    """A table of config keys with type, default and effect; of all where none is named."""
     described = Config.model_json_schema()["properties"]
-    effects = {key: described[key]["description"] for key in keys}
-    return _table(Config.model_json_schema(), Config.parse({}).model_dump(mode="json"), effects)
+    effects = {key: described[key]["description"] for key in keys or described}
+    return _keys(Config.model_json_schema(), Config.parse({}).model_dump(mode="json"), effects)
 
 
 def dataset_options() -> str:
     """A table of the options of the config key of this name."""
     effects = _section(inspect.getdoc(DatasetOptions) or "", "Attributes")
-    return _table(DatasetOptions.model_json_schema(), DatasetOptions().model_dump(), effects)
+    return _keys(DatasetOptions.model_json_schema(), DatasetOptions().model_dump(), effects)
 
 
 def components(kind: str) -> str:
     """Every plug-in of a kind, with its import path and what its docstrings say."""
     return "\n".join(_entry(kind, module) for module in plug_ins(kind))
+
+
+def summaries(kind: str) -> str:
+    """A table of the plug-ins of a kind, each in one line; with the options that an entry may give.
+
+    Args:
+        kind: the package they are in.
+    """
+    has_options = kind in GIVEN
+    rows = []
+    for module in plug_ins(kind):
+        options = ", ".join(f"`{p.name}`{_default(p)}" for p in _own(kind, module.load))
+        about = " ".join([_summary(module), *_needs(module)])
+        rows.append([_path(kind, module), about, *([options] if has_options else [])])
+    return _table(["module", "what it is", *(["options"] if has_options else [])], rows)
+
+
+def estimators(*columns: str) -> str:
+    """A table of the estimators.
+
+    Args:
+        columns: what it says of each, out of `COLUMNS`.
+    """
+    titles = [COLUMNS[column] for column in columns]
+    rows = [
+        [_path("mi_estimator", module), *(_facts(module)[column] for column in columns)]
+        for module in plug_ins("mi_estimator")
+    ]
+    return _table(["module", *titles], rows)
 
 
 def plug_ins(kind: str) -> Iterator[ModuleType]:
@@ -114,29 +167,70 @@ def _benchmark(name: str) -> str:
 
 def _entry(kind: str, module: ModuleType) -> str:
     """A definition of a plug-in: what it is, what it needs, and the options of its entry."""
-    documented = (inspect.getdoc(module.load) or "") if inspect.isfunction(module.load) else ""
+    documented = _documented(module)
     summary = re.split(r"^(?:Args|Raises|Returns):$", documented, flags=re.MULTILINE)[0]
+    facts = _facts(module)
+    parameter = f"`{PARAMETER}` is {facts['parameter']}, such as {facts['default']}."
+    paragraphs = [
+        inspect.getdoc(module) or "",
+        summary.strip(),
+        parameter if facts["default"] else "",
+        " ".join(_needs(module)),
+    ]
+    paragraphs.append(_options(kind, module.load, _section(documented, "Args")))
+    return _definition(_path(kind, module), "\n\n".join(filter(None, paragraphs)))
+
+
+def _path(kind: str, module: ModuleType) -> str:
+    return f"`{kind}.{module.__name__.rpartition('.')[2]}`"
+
+
+def _summary(module: ModuleType) -> str:
+    return (inspect.getdoc(module) or "").partition("\n")[0]
+
+
+def _documented(module: ModuleType) -> str:
+    """The docstring of its `load`."""
+    return (inspect.getdoc(module.load) or "") if inspect.isfunction(module.load) else ""
+
+
+def _needs(module: ModuleType) -> list[str]:
     needs = [
         f"Needs `{callback}` among the callbacks."
         for callback in getattr(module, "NEEDED_TABLES", {}).values()
     ]
     if getattr(module, "NEEDS_ACTIVATIONS", False):
         needs.append("Looks at the recorded activations themselves.")
-    path = f"`{kind}.{module.__name__.rpartition('.')[2]}`"
-    paragraphs = [inspect.getdoc(module) or "", summary.strip(), " ".join(needs)]
-    paragraphs.append(_options(kind, module.load, _section(documented, "Args")))
-    return _definition(path, "\n\n".join(filter(None, paragraphs)))
+    return needs
+
+
+def _facts(module: ModuleType) -> dict[str, str]:
+    """What an estimator says of itself, by the columns of its table."""
+    own = inspect.signature(module.load).parameters.get(PARAMETER)
+    words = _section(_documented(module), "Args").get(PARAMETER, "see the source")
+    failure = re.search(r"^How it fails: (.*?)(\n\n|\Z)", inspect.getdoc(module) or "", re.M | re.S)
+    return {
+        "summary": _summary(module),
+        "parameter": words.removesuffix(".") if own else "none",
+        "default": "" if own is None or own.default is own.empty else f"{own.default:g}",
+        "failure": failure[1].removesuffix(".") if failure else "",
+    }
 
 
 def _options(kind: str, load: Callable[..., Any], described: Mapping[str, str]) -> str:
     """A list of the arguments that only an entry of the config can give."""
-    if kind not in GIVEN:
-        return ""
-    given = {*Config.model_fields, *GIVEN[kind]}
-    own = [p for name, p in inspect.signature(load).parameters.items() if name not in given]
     return "\n".join(
-        f"- `{p.name}`{_default(p)}: {described.get(p.name, 'see the source')}" for p in own
+        f"- `{p.name}`{_default(p)}: {described.get(p.name, 'see the source')}"
+        for p in _own(kind, load)
     )
+
+
+def _own(kind: str, load: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The arguments that only an entry of the config can give."""
+    if kind not in GIVEN:
+        return []
+    given = {*Config.model_fields, *GIVEN[kind]}
+    return [p for name, p in inspect.signature(load).parameters.items() if name not in given]
 
 
 def _default(parameter: inspect.Parameter) -> str:
@@ -157,15 +251,21 @@ def _section(docstring: str, title: str) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in items}
 
 
-def _table(
+def _keys(
     schema: Mapping[str, Any], defaults: Mapping[str, Any], effects: Mapping[str, str]
 ) -> str:
-    rows = ["| key | type | default | effect |", "|---|---|---|---|"]
+    rows = []
     for key, effect in effects.items():
-        shown = json.dumps(defaults[key])
         type_ = in_words(schema["properties"][key], schema.get("$defs", {}))
-        rows.append(f"| `{key}` | {type_} | `{shown}` | {effect} |")
-    return "\n".join(rows) + "\n"
+        rows.append([f"`{key}`", type_, f"`{json.dumps(defaults[key])}`", effect])
+    return _table(["key", "type", "default", "effect"], rows)
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, each cell in one line."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    cells = [[" ".join(cell.replace("|", r"\|").split()) for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n"
 
 
 def in_words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
@@ -201,3 +301,9 @@ def _limits(schema: Mapping[str, Any], step: int) -> str:
     highest = schema.get("maximum", None if below is None else below - step)
     start = "" if lowest is None else f" from {lowest}"
     return start if highest is None else f"{start} to {highest}"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        page = Path(name)
+        page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")

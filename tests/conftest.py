@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-slow", action="store_true", help="run tests that take minutes")
+    parser.addoption(
+        "--quick", action="store_true", help="leave out tests that start processes of their own"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -36,11 +39,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # first, so that no process is left with them while the others have nothing to do
         long = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in long)
+    if config.getoption("--quick"):
+        items[:] = [item for item in items if not _starts_processes(item)]
     for item in items:
         if item.get_closest_marker("slow") and not config.getoption("--run-slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def _starts_processes(item: pytest.Item) -> bool:
+    """Whether a test needs a service, or may start programs: whole experiments, a browser."""
+    assert isinstance(item, pytest.Function)
+    return bool({"mongo_uri", "browser"} & set(item.fixturenames)) or any(
+        hasattr(item.module, name) for name in ("subprocess", "run_experiment", "reader")
+    )
 
 
 @pytest.fixture(scope="session")

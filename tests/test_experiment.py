@@ -65,7 +65,7 @@ def test_an_experiment_stores_tables_pictures_and_metrics(call, tmp_path):
         "trust_plot_test",
     }
     table = pd.read_csv(record / "information_measures_test.csv")
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == (*COLUMNS, "module", "discretization_range", "options")
     assert table[["run", "epoch", "layer"]].to_numpy().tolist() == [
         [run, epoch, layer] for run in range(2) for epoch in range(3) for layer in range(3)
     ]
@@ -288,6 +288,7 @@ def test_sacreds_own_commands_and_flags_work(call, tmp_path):
         (["dataset=datasets.harmonic"], "did you mean datasets.harmonics?"),
         (["callbacks=['callbacks.earlystopping_manual']"], "monitor"),
         (["backend=tensoflow"], 'did you mean "tensorflow"?'),
+        (["epochs={[]: 1}"], "should be KEY=VALUE, with a VALUE of JSON's types or text"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_stores_nothing(call, tmp_path, updates, sentence):
@@ -307,6 +308,16 @@ def test_a_config_that_is_no_json_is_named(call, tmp_path):
 
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith(f"error: {broken}: not JSON")
+
+
+def test_sacred_takes_a_config_with_a_byte_order_mark(call, tmp_path):
+    config = tmp_path / "first.json"
+    config.write_text('{"epochs": 3}', encoding="utf-8-sig")
+
+    printed = call("experiment.py", "print_config", "with", str(config))
+
+    assert printed.returncode == 0, printed.stderr
+    assert "epochs = 3" in printed.stdout
 
 
 @pytest.mark.slow
@@ -427,7 +438,7 @@ def test_a_signal_ahead_of_a_kill_leaves_a_checkpoint(running, tmp_path):
     assert "Traceback" not in (tmp_path / "log").read_text()
     assert "The time is up" in (tmp_path / "log").read_text()
     assert json.loads((record / "run.json").read_text())["status"] == "TIMEOUT"
-    assert (record / "checkpoint.pickle").exists()
+    assert (record / "checkpoint.h5").exists()
 
 
 @pytest.mark.slow

@@ -3,16 +3,33 @@
 import json
 import pkgutil
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from deep_bottleneck import mi_estimator
 from deep_bottleneck.config import Config
 from deep_bottleneck.config.dataset_options import DatasetOptions
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 GUIDE = DOCS / "guide"
+README = DOCS.parent / "README.md"
+RANKS = '''"""MI of ranks.
+
+How it fails: with ties.
+"""
+
+
+def load(discretization_range: float = 5, ties: str = "first"):
+    """An estimator.
+
+    Args:
+        discretization_range: the number of ranks.
+        ties: which of them is first.
+    """
+'''
 
 
 @pytest.fixture
@@ -91,6 +108,50 @@ def test_plug_ins_say_what_they_need_and_take(from_code):
     assert "see the source" not in plotters + callbacks + from_code.components("mi_estimator")
 
 
+@pytest.fixture
+def ranks(tmp_path, monkeypatch):
+    """An estimator that is written now, into the folder of estimators."""
+    (tmp_path / "ranks.py").write_text(RANKS)
+    monkeypatch.setattr(mi_estimator, "__path__", [*mi_estimator.__path__, str(tmp_path)])
+    yield
+    sys.modules.pop("deep_bottleneck.mi_estimator.ranks", None)
+    vars(mi_estimator).pop("ranks", None)
+
+
+def test_a_new_estimator_is_in_every_table_without_another_word(from_code, ranks):
+    columns = ("summary", "parameter", "default", "failure")
+    row = "| `mi_estimator.ranks` | MI of ranks. | the number of ranks | 5 | with ties |"
+
+    assert row in from_code.estimators(*columns).splitlines()
+    assert "\n`mi_estimator.ranks`\n: MI of ranks." in from_code.components("mi_estimator")
+    assert row.removesuffix(" with ties |") in from_code.rewritten(README.read_text())
+    assert '`ties` (default `"first"`)' in from_code.summaries("mi_estimator")
+
+
+def test_the_readme_has_what_the_code_says(from_code):
+    page = README.read_text()
+
+    assert from_code.rewritten(page) == page, "python -m docs.from_code README.md writes it anew"
+    blocks = re.findall(r"^<!-- from-code (.*) -->$", page, re.M)
+    others = {f"summaries {kind}" for kind in from_code.KINDS if kind != "mi_estimator"}
+    assert {*blocks} == {"hyperparameters", "estimators summary parameter default", *others}
+
+
+def test_every_estimator_says_its_parameter_a_usual_value_and_how_it_fails(from_code):
+    table = from_code.estimators("parameter", "default", "failure").splitlines()[2:]
+
+    rows = {row.split("`")[1]: row.split(" | ")[1:] for row in table}
+    assert rows.pop("mi_estimator.exact")[:2] == ["none", ""]
+    for parameter, default, failure in rows.values():
+        assert parameter.startswith(("the ", "k, "))
+        assert float(default) > 0
+        assert len(failure) > 20
+
+
+def test_a_sign_that_ends_a_cell_does_not_end_it(from_code):
+    assert r"tr(Sigma) / \|G\|^2, of each layer" in from_code.summaries("callbacks")
+
+
 def test_help_is_that_of_the_command(from_code):
     shown = from_code.help_of("deep_bottleneck.storage", "doctor")
 
@@ -112,6 +173,8 @@ def test_every_command_with_options_is_in_the_guide():
         str(path) if path.parent == Path() else ".".join(path.with_suffix("").parts)
         for path in found
     }
+    # what `run_experiments.py`, which is in the guide, takes its command line from
+    commands.remove("deep_bottleneck.launching.command")
     assert {command.removesuffix(".__main__") for command in commands} <= shown
 
 

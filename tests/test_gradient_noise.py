@@ -116,6 +116,98 @@ def test_layers_sum_their_parameters(network, data):
     assert layers["0"].signal + layers["2"].signal == pytest.approx(layers["total"].signal)
 
 
+class Last(nn.Module):
+    """A recurrent network whose last state is read out."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.recurrent, self.readout = kind(3, 4, batch_first=True), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.readout(self.recurrent(x)[0][:, -1])
+
+
+class Both(nn.Module):
+    """A network with two inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(3, 2), nn.Linear(5, 2)
+
+    def forward(self, x, y):
+        return self.left(x) * self.right(y)
+
+
+class Branching(nn.Module):
+    """A network that looks at its values to decide what to do."""
+
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = nn.Linear(3, 2), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.up(x) if x.sum() > 0 else self.down(x)
+
+
+def noise_by_a_loop(model, loss, inputs, targets):
+    """tr(Sigma) from a backward pass for each example."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    rows = []
+    for index in range(len(targets)):
+        of_one = [part[index, None] for part in inputs]
+        value = loss(model(*of_one), targets[index, None]).sum()
+        gradients = torch.autograd.grad(
+            value, parameters, allow_unused=True, materialize_grads=True
+        )
+        rows.append(torch.cat([gradient.flatten() for gradient in gradients]).double())
+    return float(torch.stack(rows).var(dim=0).sum())
+
+
+@pytest.mark.parametrize(
+    "model, shapes",
+    [
+        (Last(nn.GRU), [(7, 3)]),
+        (Last(nn.RNN), [(7, 3)]),
+        (Last(nn.LSTM), [(7, 3)]),
+        (Both(), [(3,), (5,)]),
+        (Branching(), [(3,)]),
+    ],
+)
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_networks_of_all_kinds_have_the_noise_of_a_loop(model, shapes, reduction):
+    generator = torch.Generator().manual_seed(0)
+    inputs = tuple(torch.randn(12, *shape, generator=generator) for shape in shapes)
+    targets = torch.arange(12) % 2
+    loss = nn.CrossEntropyLoss(reduction=reduction)
+    given = inputs if len(inputs) > 1 else inputs[0]
+
+    found = gradient_noise_scale(model, loss, given, targets, chunk_size=5)
+
+    expected = noise_by_a_loop(model, loss, inputs, targets)
+    assert found["total"].noise == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_keras_model_has_the_noise_of_a_loop(data):
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dense(4, "tanh", name="first"),
+            keras.layers.Dropout(0.5),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.Dense(2, name="last"),
+        ],
+        name="network",
+    )
+    model.get_layer("norm").trainable = False
+
+    found = gradient_noise_scale(model, functional.cross_entropy, *data)
+
+    expected = noise_by_a_loop(model, functional.cross_entropy, data[:1], data[1])
+    assert found["total"].noise == pytest.approx(expected, rel=1e-4)
+    assert list(by_layer(found)) == ["network/first", "network/last", "total"]
+
+
 def test_no_signal_is_an_infinite_scale():
     assert NoiseScale(noise=1.0, signal=0.0).scale == float("inf")
     assert NoiseScale(noise=1.0, signal=-0.1).scale == float("inf")
@@ -134,6 +226,15 @@ def test_bad_input(network, data):
         from_two_batch_sizes({}, {}, 8, 8)
     with pytest.raises(ValueError, match=r"different parameters: \['a'\] and \['b'\]"):
         from_two_batch_sizes({"a": torch.ones(1)}, {"b": torch.ones(1)}, 1, 8)
+    with pytest.raises(ValueError, match="chunk_size must be a positive integer, got 0"):
+        gradient_noise_scale(network, functional.cross_entropy, inputs, targets, chunk_size=0)
+    with pytest.raises(ValueError, match=r"loss of an example must be a single number, .*\(1, 2\)"):
+        gradient_noise_scale(network, nn.MSELoss(reduction="none"), inputs, torch.zeros(50, 2))
+    with pytest.raises(TypeError, match="a Keras model on the torch backend, got function"):
+        gradient_noise_scale(functional.relu, functional.cross_entropy, inputs, targets)
+    frozen = nn.Linear(3, 2).requires_grad_(False)
+    with pytest.raises(ValueError, match="no parameter of Linear requires a gradient"):
+        gradient_noise_scale(frozen, functional.cross_entropy, inputs, targets)
     normalised = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     with pytest.raises(EstimationError, match=r"1 is batch normalisation in training mode.*eval"):
         gradient_noise_scale(normalised, functional.cross_entropy, inputs, targets)

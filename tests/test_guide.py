@@ -11,6 +11,7 @@ import pytest
 from reader import GUIDE, ROOT, blocks_of, commands_of
 
 import run_experiments
+from deep_bottleneck.launching.command import parser
 from deep_bottleneck.launching.plan import LaunchPlan
 
 
@@ -97,7 +98,7 @@ def test_each_command_of_the_guide_is_one_that_the_project_has(command, monkeypa
             shown += help_of(rest[1], rest[2])
         assert all(word in shown for word in rest[2:] if word.startswith("-"))
     elif rest[0].endswith("run_experiments.py"):
-        options = run_experiments._parser().parse_args(rest[1:])
+        options = parser().parse_args(rest[1:])
         assert (
             options.configs is None or len(options.configs.parts) == 1 or options.configs.exists()
         )

@@ -16,7 +16,8 @@ from deep_bottleneck.board.table import View, shown_as, table
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
 from deep_bottleneck.eval_tools.configs import differing_keys, flat, text
-from deep_bottleneck.storage.base import RUNNING, Entry, ExperimentId, as_id, not_ended, sort_key
+from deep_bottleneck.interfaces import Status
+from deep_bottleneck.storage.base import Entry, ExperimentId, as_id, not_ended, sort_key
 
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "::1"]
 # Only files of the board itself are loaded and run ...
@@ -165,7 +166,7 @@ class _Board:
         id_ = self._known(experiment_id)
         confirmed = self._confirmed()
         entry = self._entry(id_)
-        if entry.status == RUNNING:
+        if entry.status == Status.RUNNING:
             raise RecordError(not_ended(self._store, entry, "it can be deleted"))
         if not confirmed:
             question = f"Delete experiment {id_} with its metrics and artifacts, for good?"

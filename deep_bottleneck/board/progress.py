@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from deep_bottleneck.storage.base import RUNNING, Entry, ExperimentId, RecordStore
+from deep_bottleneck.interfaces import Status
+from deep_bottleneck.storage.base import Entry, ExperimentId, RecordStore
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Progress:
 
 def progress_of(store: RecordStore, entries: Iterable[Entry]) -> dict[ExperimentId, Progress]:
     """How far those of the experiments are that run."""
-    running = [entry.id for entry in entries if entry.status == RUNNING]
+    running = [entry.id for entry in entries if entry.status == Status.RUNNING]
     if not running:
         return {}
     metrics, configs = store.metrics(running), store.configs(running)

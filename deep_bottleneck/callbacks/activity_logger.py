@@ -5,10 +5,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
-from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray, RunGroup
 from deep_bottleneck.machine.device import select, to_host
 from deep_bottleneck.measuring.activation_store import ActivationWriter
+from deep_bottleneck.training.recorder import ScheduledRecorder, State
 from deep_bottleneck.training.schedule import Schedule
 
 Layers = Sequence[torch.Tensor | FloatArray]
@@ -56,6 +56,13 @@ class ActivityLogger(ScheduledRecorder):
         written, self._being_written = self._being_written, None
         if written is not None:
             written.result()
+
+    def state(self) -> State:
+        """Nothing: what was recorded is in the store."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Nothing to take back."""
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Write what is left."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray, LabelledDataset, RunGroup
 from deep_bottleneck.machine.whole_file import write_whole
+from deep_bottleneck.training.recorder import ScheduledRecorder, State
 
 CONFIG_NAME = "projector_config.pbtxt"
 LABELS_NAME = "labels.tsv"
@@ -98,12 +98,20 @@ class ActivityProjector(ScheduledRecorder):
         """Write a table for each layer of the runs that are due, then list it."""
         activations = group.activations(self._examples)
         for row in due:
-            for layer, (name, values) in enumerate(
-                zip(group.layer_names, activations, strict=True)
+            for index, (layer, values) in enumerate(
+                zip(group.layer_outputs, activations, strict=True)
             ):
-                title = f"run_{group.runs[row]}_epoch_{epoch}_layer_{layer}_{name}"
+                title = f"run_{group.runs[row]}_epoch_{epoch}_layer_{index}_{layer.name}"
                 self._write(title, values[row])
         self._list_all()
+
+    def state(self) -> State:
+        """The titles of the embeddings."""
+        return {"titles": self._titles}
+
+    def restore(self, state: State) -> None:
+        """List them again."""
+        self._titles = list(state["titles"])
 
     def _write(self, title: str, values: FloatArray) -> None:
         np.savetxt(self._log_dir / f"{title}.tsv", values, fmt="%.6g", delimiter="\t")

@@ -3,10 +3,10 @@
 import keras
 
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.measuring.activation_store import METRICS
 
 LONG_NAMES = {"acc": "accuracy", "val_acc": "val_accuracy"}
 FALLING = ("loss", "val_loss")
-METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 def load(monitor: str, value: float) -> "EarlyStoppingAtValue":

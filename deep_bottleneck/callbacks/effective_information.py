@@ -143,8 +143,8 @@ class EffectiveInformationRecorder(MeasureRecorder):
         """
         models = [group.models[row] for row in due]
         runs = [group.runs[row] for row in due]
-        for index, name in enumerate(group.layer_names):
-            self.keep(epoch, runs, index, name, self._measured(models, index, epoch))
+        for index, layer in enumerate(group.layer_outputs):
+            self.keep(epoch, runs, index, layer.name, self._measured(models, index, epoch))
 
     def _measured(
         self, models: Sequence[keras.Model], index: int, epoch: int
@@ -173,7 +173,7 @@ class EffectiveInformationRecorder(MeasureRecorder):
                     for measure in MEASURES
                 }
             reason = f"layer {index} is NaN at epoch {epoch}, perhaps at others too: {error}"
-            self.tell_once((index, type(error)), reason)
+            self.tell_once((index, type(error).__name__), reason)
             return {measure: np.full(1, np.nan) for measure in MEASURES}
         values = {measure: found[measure].cpu().numpy() for measure in MEASURES}
         for warning in caught:

@@ -3,7 +3,6 @@
 Schaub and Hotaling, "Assessing Intelligence in Artificial Neural Networks", 2020, arXiv:2006.02909.
 """
 
-import logging
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deep_bottleneck.callbacks.measures import TableRecorder
 from deep_bottleneck.errors import ConfigError, EstimationError
 from deep_bottleneck.interfaces import (
     BoolArray,
@@ -22,9 +22,8 @@ from deep_bottleneck.interfaces import (
     RunGroup,
     TableRecord,
 )
-from deep_bottleneck.state_space import AbstractStateCapture, aIQ, network_efficiency
-from deep_bottleneck.training.recorder import Recorder
-from deep_bottleneck.training.schedule import Schedule, due_runs
+from deep_bottleneck.state_space import StateCaptureHook, aIQ, network_efficiency
+from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("efficiency",)
 COLUMNS = (
@@ -39,8 +38,6 @@ COLUMNS = (
     "aIQ",
 )
 EXAMPLES_PER_BATCH = 200
-
-logger = logging.getLogger(__name__)
 
 
 def load(
@@ -64,7 +61,7 @@ def load(
     return EfficiencyRecorder(run, tables, dataset, schedule, beta)
 
 
-class EfficiencyRecorder(Recorder):
+class EfficiencyRecorder(TableRecorder):
     """Counts firing states of the test examples at every layer with a kernel but the readout.
 
     Each example gives one state for each position of a convolution. States are counted batch by
@@ -82,97 +79,76 @@ class EfficiencyRecorder(Recorder):
     def __init__(
         self, run: Record, tables: TableRecord, dataset: Dataset, schedule: Schedule, beta: float
     ) -> None:
-        super().__init__()
-        self._run = run
-        self._tables = tables
-        self._dataset = dataset  # not the array, which would be among what a checkpoint stores
-        self._schedule = schedule
+        super().__init__(run, tables, schedule, "efficiency")
+        self._dataset = dataset
         self._beta = beta
-        self._rows: list[dict[str, Any]] = []
-        self._told: set[str] = set()
+        self._accuracy: FloatArray = np.empty(0, np.float32)
 
     def on_group_epoch_end(
         self, epoch: int, group: RunGroup, logs: dict[str, FloatArray], stopping: BoolArray
     ) -> None:
-        """Record the epoch if it is scheduled, and in any case the runs that end with it.
+        """Note the accuracy, and record the runs that are due."""
+        self._accuracy = logs.get("val_accuracy", np.full(len(group.runs), np.nan, np.float32))
+        super().on_group_epoch_end(epoch, group, logs, stopping)
+
+    def record(self, epoch: int, group: RunGroup, due: IntArray) -> None:
+        """Count the states of the runs that are due.
 
         Raises:
             ConfigError: if the model has no layer with a kernel but its readout.
         """
-        due = due_runs(self._schedule, epoch, stopping)
-        if not len(due):
-            return
         hidden = group.layer_outputs[:-1]
         if not hidden:
             raise ConfigError(
                 '"callbacks": efficiency needs a model with a hidden layer, this one has only its '
                 f"readout {group.layer_outputs[-1].name}"
             )
-        accuracy = logs.get("val_accuracy", np.full(len(group.runs), np.nan, np.float32))
-        states = self._observed(group, hidden, due)
-        for row, of_layers in zip(due, states, strict=True):
+        for row, layers in zip(due, self._observed(group, hidden, due), strict=True):
             run = group.runs[row]
-            efficiencies = [self._efficiency(layer, run, epoch) for layer in of_layers]
-            rows = _rows(of_layers, efficiencies, run, epoch, float(accuracy[row]), self._beta)
-            self._tables.append("efficiency", pd.DataFrame(rows, columns=COLUMNS))
-            self._rows += rows
+            efficiencies = [self._efficiency(layer, run, epoch) for layer in layers]
+            accuracy = float(self._accuracy[row])
+            rows = _rows(layers, efficiencies, run, epoch, accuracy, self._beta)
+            self.keep_rows(pd.DataFrame(rows, columns=COLUMNS))
 
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Store the table and log its means over runs."""
-        if not self._rows:
-            return
-        table = pd.DataFrame(self._rows, columns=COLUMNS)
-        table = table.sort_values(["run", "epoch", "layer"], ignore_index=True)
-        self._tables.add("efficiency", table)
-        for name, means in _means(table):
-            for epoch, mean in zip(means.index.tolist(), means.tolist(), strict=True):
-                self._run.log_scalar(name, mean, epoch)
+    def means(self, table: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[float]"]]:
+        """The efficiency of each layer and of the network, and its aIQ."""
+        for layer, of_layer in table.groupby("layer"):
+            yield f"layer_{layer}", of_layer.groupby("epoch")["efficiency"].mean()
+        by_epoch = table.groupby("epoch")
+        yield "network", by_epoch["network_efficiency"].mean()
+        yield "aIQ", by_epoch["aIQ"].mean()
 
     def _observed(
         self, group: RunGroup, layers: Sequence[LayerOutput], due: IntArray
-    ) -> list[list["_LayerStates"]]:
+    ) -> list[list[StateCaptureHook]]:
         """The firing states of each due run's layers."""
-        states = [[_LayerStates(layer) for layer in layers] for _ in due]
+        states = [[_capture(layer) for layer in layers] for _ in due]
         examples = self._dataset.test.examples
         for start in range(0, len(examples), EXAMPLES_PER_BATCH):
-            batch = examples[start : start + EXAMPLES_PER_BATCH]
-            of_group = group.outputs(batch)
+            batch = group.outputs(examples[start : start + EXAMPLES_PER_BATCH])
             for row, of_layers in zip(due, states, strict=True):
-                for layer, activations in zip(of_layers, of_group, strict=False):
-                    layer.observe(activations[row])
+                for layer, capture, outputs in zip(layers, of_layers, batch, strict=False):
+                    capture.record(outputs[row].reshape(-1, *layer.shape))
         return states
 
-    def _efficiency(self, layer: "_LayerStates", run: int, epoch: int) -> float:
+    def _efficiency(self, layer: StateCaptureHook, run: int, epoch: int) -> float:
         try:
             # not efficiency(), which warns of what the table says in its column undersampled
             return layer.entropy() / layer.max_entropy()
         except EstimationError as error:
-            if layer.name not in self._told:
-                self._told.add(layer.name)
-                where = f"run {run} at epoch {epoch}, perhaps in others too"
-                logger.warning("efficiency of %s is NaN in %s: %s", layer.name, where, error)
+            where = f"run {run} at epoch {epoch}, perhaps in others too"
+            self.tell_once(layer.name, f"{layer.name} is NaN in {where}: {error}")
             return math.nan
 
 
-class _LayerStates(AbstractStateCapture):
-    """The firing states of one layer of one run."""
-
-    def __init__(self, layer: LayerOutput) -> None:
-        self.name = layer.name
-        self._shape = layer.shape
-        axis = layer.neuron_axis
-        self._set_up_capture(None, axis if axis < 0 else axis + 1)
-
-    def observe(self, activations: Any) -> None:
-        """Count the states of a batch of activations, shape (n_examples, n_units).
-
-        A tensor on a GPU is packed into bits there.
-        """
-        self.record(activations.reshape(-1, *self._shape))
+def _capture(layer: LayerOutput) -> StateCaptureHook:
+    """Counts the states of a layer's outputs that it is handed; on the GPU, if they are there."""
+    axis = layer.neuron_axis
+    return StateCaptureHook(layer.name, channel_axis=axis if axis < 0 else axis + 1)
 
 
 def _rows(
-    layers: Sequence[_LayerStates],
+    layers: Sequence[StateCaptureHook],
     efficiencies: Sequence[float],
     run: int,
     epoch: int,
@@ -199,12 +175,3 @@ def _rows(
         }
         for index, (layer, efficiency) in enumerate(zip(layers, efficiencies, strict=True))
     ]
-
-
-def _means(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
-    """Each metric's name and its mean over runs by epoch."""
-    for layer, of_layer in table.groupby("layer"):
-        yield f"efficiency.layer_{layer}", of_layer.groupby("epoch")["efficiency"].mean()
-    by_epoch = table.groupby("epoch")
-    yield "efficiency.network", by_epoch["network_efficiency"].mean()
-    yield "efficiency.aIQ", by_epoch["aIQ"].mean()

@@ -7,9 +7,9 @@ mean is the signal and their standard deviation the noise of stochastic gradient
 
 import numpy as np
 
-from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.interfaces import FloatArray, IntArray, RunGroup
 from deep_bottleneck.measuring.activation_store import ActivationWriter
+from deep_bottleneck.training.recorder import ScheduledRecorder, State
 from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("gradients",)
@@ -43,6 +43,13 @@ class GradientLogger(ScheduledRecorder):
                 for name, layers in measures.items()
             },
         )
+
+    def state(self) -> State:
+        """Nothing: what was recorded is in the store."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Nothing to take back."""
 
 
 def _mean_and_deviation(group: RunGroup, epoch: int) -> tuple[list[FloatArray], list[FloatArray]]:

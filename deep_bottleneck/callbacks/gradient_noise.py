@@ -69,16 +69,16 @@ class GradientNoiseRecorder(MeasureRecorder):
 
     def record(self, epoch: int, group: RunGroup, due: IntArray) -> None:
         """Measure every layer of the runs that are due."""
-        layers: list[_Gradients] = [_Gradients() for _ in group.layer_names]
+        sums: list[_Gradients] = [_Gradients() for _ in group.layer_outputs]
         for of_layers in islice(group.gradients(epoch), self._n_batches):
-            for layer, gradient in zip(layers, of_layers, strict=True):
-                layer.add(gradient[due])
+            for of_layer, gradient in zip(sums, of_layers, strict=True):
+                of_layer.add(gradient[due])
         runs = [group.runs[row] for row in due]
-        scales = [layer.scales(self._batch_size, self._n_batches) for layer in layers]
+        scales = [one.scales(self._batch_size, self._n_batches) for one in sums]
         totals = [_total(of_run) for of_run in zip(*scales, strict=True)]
         self._keep(epoch, runs, WHOLE_NETWORK, "total", totals)
-        for index, (name, of_runs) in enumerate(zip(group.layer_names, scales, strict=True)):
-            self._keep(epoch, runs, index, name, of_runs)
+        for index, (layer, of_runs) in enumerate(zip(group.layer_outputs, scales, strict=True)):
+            self._keep(epoch, runs, index, layer.name, of_runs)
 
     def _keep(
         self, epoch: int, runs: list[int], layer: int, name: str, scales: list[NoiseScale]

@@ -1,13 +1,14 @@
-"""What the recorders have in common that leave a tidy table of measures."""
+"""What the recorders have in common that leave a tidy table."""
 
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from deep_bottleneck.callbacks.scheduled import ScheduledRecorder
 from deep_bottleneck.interfaces import Record, TableRecord
+from deep_bottleneck.training.recorder import ScheduledRecorder, State
 from deep_bottleneck.training.schedule import Schedule
 
 COLUMNS = ("run", "epoch", "layer", "layer_name", "measure", "value")
@@ -19,8 +20,70 @@ Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 logger = logging.getLogger(__name__)
 
 
-class MeasureRecorder(ScheduledRecorder):
-    """Keeps values of measures of layers, stores them as a table and logs their means over runs.
+class TableRecorder(ScheduledRecorder):
+    """Keeps rows, stores them as a table when training has ended, and logs means over runs."""
+
+    def __init__(self, run: Record, tables: TableRecord, schedule: Schedule, name: str) -> None:
+        """Store where results go.
+
+        Args:
+            run: where the metrics go.
+            tables: where the table goes.
+            schedule: the epochs to record.
+            name: what the table is called.
+        """
+        super().__init__(schedule)
+        self._run = run
+        self._tables = tables
+        self._name = name
+        self._pieces: list[pd.DataFrame] = []
+        self._told: set[Hashable] = set()
+
+    def keep_rows(self, rows: pd.DataFrame) -> None:
+        """Keep rows of the table, with columns run, epoch and layer among others."""
+        self._tables.append(self._name, rows)
+        self._pieces.append(rows)
+
+    def tell_once(self, topic: Hashable, message: str) -> None:
+        """Log a warning, unless one on the same topic has been logged before.
+
+        Args:
+            topic: a plain value, which a checkpoint can hold.
+            message: the warning.
+        """
+        if topic not in self._told:
+            self._told.add(topic)
+            logger.warning("%s: %s", self._name, message)
+
+    def state(self) -> State:
+        """The rows, and what the log was told."""
+        rows = pd.concat(self._pieces, ignore_index=True) if self._pieces else None
+        return {"rows": rows, "told": self._told}
+
+    def restore(self, state: State) -> None:
+        """Go on with them."""
+        self._pieces = [] if state["rows"] is None else [state["rows"]]
+        self._told = set(state["told"])
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Store the table and log its means over runs."""
+        if not self._pieces:
+            return
+        table = pd.concat(self._pieces, ignore_index=True)
+        # stable, so that the measures keep their order
+        table = table.sort_values(["run", "epoch", "layer"], ignore_index=True, kind="stable")
+        self._tables.add(self._name, table)
+        for name, means in self.means(table):
+            for epoch, mean in zip(means.index.tolist(), means.tolist(), strict=True):
+                self._run.log_scalar(f"{self._name}.{name}", mean, epoch)
+
+    @abstractmethod
+    def means(self, table: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[float]"]]:
+        """The metrics: each one's name, without the table's, and its means over runs by epoch."""
+
+
+class MeasureRecorder(TableRecorder):
+    """Keeps values of measures of layers.
 
     The table has a row for each value, with the columns run, epoch, layer, layer_name, measure and
     value. The metrics are called `<table>.layer_<layer>.<measure>`, or `<table>.<name>.<measure>`
@@ -28,13 +91,8 @@ class MeasureRecorder(ScheduledRecorder):
     """
 
     def __init__(self, run: Record, tables: TableRecord, schedule: Schedule, name: str) -> None:
-        super().__init__(schedule)
-        self._run = run
-        self._tables = tables
-        self._name = name
-        self._pieces: list[pd.DataFrame] = []
+        super().__init__(run, tables, schedule, name)
         self._layer_names: dict[int, str] = {}
-        self._told: set[Hashable] = set()
 
     def keep(
         self,
@@ -67,26 +125,19 @@ class MeasureRecorder(ScheduledRecorder):
             )
             for measure, of_runs in values.items()
         ]
-        rows = pd.concat(pieces, ignore_index=True)
-        self._tables.append(self._name, rows)
-        self._pieces.append(rows)
+        self.keep_rows(pd.concat(pieces, ignore_index=True))
 
-    def tell_once(self, topic: Hashable, message: str) -> None:
-        """Log a warning, unless one on the same topic has been logged before."""
-        if topic not in self._told:
-            self._told.add(topic)
-            logger.warning("%s: %s", self._name, message)
+    def state(self) -> State:
+        """The names of the layers as well."""
+        return {**super().state(), "layer_names": self._layer_names}
 
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Store the table and log its means over runs."""
-        if not self._pieces:
-            return
-        table = pd.concat(self._pieces, ignore_index=True)[list(COLUMNS)]
-        # stable, so that the measures keep their order
-        table = table.sort_values(["run", "epoch", "layer"], ignore_index=True, kind="stable")
-        self._tables.add(self._name, table)
+    def restore(self, state: State) -> None:
+        """Go on with them."""
+        super().restore(state)
+        self._layer_names = dict(state["layer_names"])
+
+    def means(self, table: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[float]"]]:
+        """A metric for each layer and measure."""
         for (layer, measure), of_measure in table.groupby(["layer", "measure"], sort=False):
             part = self._layer_names[layer] if layer == WHOLE_NETWORK else f"layer_{layer}"
-            means = of_measure.groupby("epoch")["value"].mean()
-            for epoch, mean in zip(means.index.tolist(), means.tolist(), strict=True):
-                self._run.log_scalar(f"{self._name}.{part}.{measure}", mean, epoch)
+            yield f"{part}.{measure}", of_measure.groupby("epoch")["value"].mean()

@@ -6,7 +6,7 @@ import numpy as np
 
 from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
 from deep_bottleneck.measuring.activation_store import METRICS, ActivationWriter
-from deep_bottleneck.training.recorder import Recorder
+from deep_bottleneck.training.recorder import Recorder, State
 
 SECONDS_BETWEEN_WRITES = 1.0
 
@@ -36,9 +36,22 @@ class MetricsLogger(Recorder):
                 values[epoch, group.runs] = logs[name]
         self._first_unwritten = min(self._first_unwritten, epoch)
         self._after_last = max(self._after_last, epoch + 1)
-        # a negative time has passed where training goes on after the machine was started again
-        if not 0 <= time.monotonic() - self._last_write <= SECONDS_BETWEEN_WRITES:
+        if time.monotonic() - self._last_write > SECONDS_BETWEEN_WRITES:
             self._write()
+
+    def state(self) -> State:
+        """The metrics of all epochs, and which are not written yet."""
+        return {
+            "values": self._values,
+            "first_unwritten": self._first_unwritten,
+            "after_last": self._after_last,
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on with them."""
+        self._values = dict(state["values"])
+        self._first_unwritten = state["first_unwritten"]
+        self._after_last = state["after_last"]
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Write what is left."""

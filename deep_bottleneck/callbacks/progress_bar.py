@@ -2,7 +2,7 @@
 
 from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
 from deep_bottleneck.machine.progress import Progress
-from deep_bottleneck.training.recorder import Recorder
+from deep_bottleneck.training.recorder import Recorder, State
 
 
 def load(training_progress: Progress, epochs: int) -> "ProgressBar":
@@ -30,3 +30,10 @@ class ProgressBar(Recorder):
             **shown,
             training=str(len(group.runs) - int(stopping.sum())),
         )
+
+    def state(self) -> State:
+        """Nothing: progress counts what this process trains."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Nothing to take back."""

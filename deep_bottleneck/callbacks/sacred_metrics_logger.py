@@ -3,7 +3,7 @@
 import numpy as np
 
 from deep_bottleneck.interfaces import BoolArray, FloatArray, Record, RunGroup
-from deep_bottleneck.training.recorder import Recorder
+from deep_bottleneck.training.recorder import Recorder, State
 
 METRIC_NAMES = {
     "loss": "training.loss",
@@ -43,6 +43,21 @@ class SacredMetricsLogger(Recorder):
         while self._next in self._values and self._complete(self._next):
             self._log(self._next)
             self._next += 1
+
+    def state(self) -> State:
+        """Which epochs each run has trained, and the metrics of those that are not logged yet."""
+        return {
+            "last_epoch": self._last_epoch,
+            "trained": self._trained,
+            "values": self._values,
+            "next": self._next,
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on with them."""
+        self._last_epoch, self._trained = state["last_epoch"], state["trained"]
+        self._values = dict(state["values"])
+        self._next = state["next"]
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Log the epochs that only some runs have reached."""

@@ -4,6 +4,7 @@ Klein and Hoel 2020, "The emergence of informative higher scales in complex netw
 """
 
 import math
+import warnings
 
 import keras
 import numpy as np
@@ -65,11 +66,12 @@ class WeightGraphRecorder(MeasureRecorder):
         Raises:
             ConfigError: if it cannot be seen which layer of the model feeds which.
         """
-        names = {WHOLE_NETWORK: "network", **dict(enumerate(group.layer_names))}
+        names = {WHOLE_NETWORK: "network"}
+        names |= {index: layer.name for index, layer in enumerate(group.layer_outputs)}
         for row in due:
             run, model = group.runs[row], group.models[row]
             if run not in self._shapes:
-                self._shapes[run] = _shapes(model)
+                self._shapes[run] = self._shapes_of(model)
             shapes = self._shapes[run]
             parts: dict[int, Shapes] = {WHOLE_NETWORK: shapes}
             for index, layer in enumerate(layers_with_kernel(model)):
@@ -88,11 +90,15 @@ class WeightGraphRecorder(MeasureRecorder):
             self.tell_once(reason, f"{what} is NaN, perhaps others too: {reason}")
         return found
 
-
-def _shapes(model: keras.Model) -> Shapes:
-    try:
-        return weight_graph.get_shapes(model)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f'"callbacks": weight_graph_information cannot measure this model: {error}'
-        ) from error
+    def _shapes_of(self, model: keras.Model) -> Shapes:
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                shapes = weight_graph.get_shapes(model)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f'"callbacks": weight_graph_information cannot measure this model: {error}'
+            ) from error
+        for warning in caught:
+            self.tell_once(str(warning.message), str(warning.message))
+        return shapes

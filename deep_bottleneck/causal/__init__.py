@@ -1,15 +1,23 @@
 """Effective information: how much of what a layer is made to do can be seen in what it does.
 
-By injecting noise, with the interface of deep-ei (`vector_measures`, `parts_measures`,
-`sensitivity_measures`, `plane`), and of the weights alone, with that of torch-foresight
-(`weight_graph`). Everything is in bits. A `Channel` is the engine below: `measures_of` looks at the
-same layer of many runs at once.
+By injecting noise, with the interface of deep-ei (`measures`, `plane`), and of the weights alone,
+with that of torch-foresight (`weight_graph`). Everything is in bits. A `Channel` is the engine
+below: `measures_of` looks at the same layer of many runs at once.
 """
 
 from deep_bottleneck.causal.injection.channel import Channel, stacked
-from deep_bottleneck.causal.network.layers import channel_of
+from deep_bottleneck.causal.measures import (
+    ei,
+    ei_parts,
+    ei_parts_matrix,
+    eis_between_groups,
+    sensitivity,
+    sensitivity_matrix,
+    vector_and_pairwise_ei,
+)
+from deep_bottleneck.causal.network.layers import LayerOptions, channel_of
+from deep_bottleneck.causal.network.modules import Projection
 from deep_bottleneck.causal.network.topology import topology_of
-from deep_bottleneck.causal.parts_measures import ei_parts, ei_parts_matrix
 from deep_bottleneck.causal.plane import (
     CausalPlane,
     causal_plane,
@@ -17,14 +25,14 @@ from deep_bottleneck.causal.plane import (
     determinism,
     measures_of,
 )
-from deep_bottleneck.causal.sensitivity_measures import sensitivity, sensitivity_matrix
 from deep_bottleneck.causal.series import MI, nats_to_bits
-from deep_bottleneck.causal.vector_measures import ei, eis_between_groups, vector_and_pairwise_ei
 
 __all__ = [
     "MI",
     "CausalPlane",
     "Channel",
+    "LayerOptions",
+    "Projection",
     "causal_plane",
     "channel_of",
     "degeneracy",

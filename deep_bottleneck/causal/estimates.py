@@ -1,14 +1,11 @@
-"""What the functions of the deep-ei interface return, and with how many samples."""
+"""What the functions of the deep-ei interface return."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from deep_bottleneck.causal.injection.edges import EdgeInformation
-from deep_bottleneck.causal.injection.noise import checked_samples
-from deep_bottleneck.causal.sampling import relative_change_below, until_settled
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 Value = float | tuple[float, float]
@@ -16,22 +13,6 @@ MatrixValue = Matrix | tuple[Matrix, Matrix]
 
 # for the delete-a-group jackknife: enough for a standard error good to a quarter
 GROUPS = 10
-
-
-def settled(
-    estimate: Callable[[int], EdgeInformation],
-    samples: int | None,
-    threshold: float,
-    groups: int,
-    name: str,
-) -> EdgeInformation:
-    """The estimate with so many samples, or with as many as it takes to settle."""
-    if samples is not None:
-        return estimate(checked_samples(samples, groups))
-    has_settled = relative_change_below(threshold)
-    return until_settled(
-        estimate, lambda before, after: has_settled(float(before.total), float(after.total)), name
-    )
 
 
 def as_value(total: torch.Tensor, error: torch.Tensor, return_error: bool) -> Value:

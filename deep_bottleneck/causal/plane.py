@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 import torch
 
+from deep_bottleneck.causal.estimates import GROUPS
 from deep_bottleneck.causal.injection.channel import Channel, warn_outside
 from deep_bottleneck.causal.injection.contingency import PairCorrection
 from deep_bottleneck.causal.injection.edges import (
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import networkx as nx
 
 _SAMPLES = 10_000
-_GROUPS = 10
 
 Degeneracy = Literal["sensitivity", "uniform"]
 
@@ -66,7 +66,7 @@ def causal_plane(
         others: where inputs that are not perturbed are held, as for `sensitivity`.
         seed: of the noise; by default drawn from PyTorch's global generator.
         return_error: also return the standard errors.
-        options: the range, bins, activation and device, as for `ei`.
+        **options: the range, bins, activation and device, see `LayerOptions`.
 
     Returns:
         The coordinates, or these and their standard errors.
@@ -75,7 +75,7 @@ def causal_plane(
         ValueError, TypeError, EstimationError: as for `ei`.
     """
     channel = channel_of(layer, topology, **options)
-    groups = _GROUPS if return_error else 1
+    groups = GROUPS if return_error else 1
     samples, seed = checked_samples(samples, groups), fresh_seed(seed)
     together = edge_information(channel, samples, seed=seed, correction=correction, groups=groups)
     alone = perturbation_information(
@@ -117,7 +117,7 @@ def degeneracy(
         correction: of the finite-sample bias, or None for the plug-in estimate.
         others: where inputs that are not perturbed are held, as for `sensitivity`.
         seed: of the noise; by default drawn from PyTorch's global generator.
-        options: the range, bins, activation and device, as for `ei`.
+        **options: the range, bins, activation and device, see `LayerOptions`.
 
     Returns:
         The degeneracy in bits.
@@ -161,7 +161,7 @@ def determinism(
         samples: how many samples of noise.
         correction: of the finite-sample bias, or None for the plug-in estimate.
         seed: of the noise; by default drawn from PyTorch's global generator.
-        options: the range, bins, activation and device, as for `ei`.
+        **options: the range, bins, activation and device, see `LayerOptions`.
 
     Returns:
         The determinism in bits.

@@ -11,15 +11,17 @@ determinism. `causal.determinism`, and `causal.degeneracy` compared with "unifor
 opposite sense, what an entropy lacks to its largest value: EI = determinism - degeneracy there.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from deep_bottleneck.causal.connections import CONNECTING, Connections, Shape, connections_of
-from deep_bottleneck.causal.network.kinds import is_keras
-from deep_bottleneck.causal.network.topology import evaluating
+from deep_bottleneck.causal.connections import CONNECTING, Connections, Shape, parts_of
+from deep_bottleneck.causal.injection.ranges import ACTIVATIONS
+from deep_bottleneck.causal.network.kinds import SCALING, is_keras
+from deep_bottleneck.causal.network.modules import evaluating, modules_of, tensors_in
 from deep_bottleneck.information.arrays import BITS_PER_NAT
 
 Norm = Callable[[torch.Tensor], torch.Tensor]
@@ -97,30 +99,39 @@ def get_shapes(model: Any, input: Any = None) -> dict[Any, tuple[Shape, Shape]]:
     """The shapes of the input and output of each layer that has connections.
 
     Args:
-        model: a `torch.nn.Module`, or a Sequential or Functional Keras model.
+        model: a `torch.nn.Module`, or a Sequential or Functional Keras model, with the models
+            inside it.
         input: a valid input to the network; not needed for a Keras model.
 
     Returns:
-        From Linear, convolution and average pooling layers to the shapes of their input and
-        output, with the batch.
+        From linear, embedding, convolution, attention, recurrent and average pooling layers to the
+        shapes of their first input and output, with the batch.
 
     Raises:
         TypeError: if the model is neither.
+        ValueError: if a Keras model has no graph, or a module has no weights yet.
+
+    Warns:
+        UserWarning: if layers with weights are left out.
     """
     if is_keras(model):
-        from deep_bottleneck.causal.network.keras_layers import connecting_shapes
+        from deep_bottleneck.causal.keras_connections import connecting_shapes
 
         return connecting_shapes(model)
     if not isinstance(model, nn.Module):
         raise TypeError(f"expected a torch.nn.Module or a Keras model, got {type(model).__name__}")
     shapes: dict[Any, tuple[Shape, Shape]] = {}
 
-    def note(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        shapes[module] = tuple(inputs[0].shape), tuple(output.shape)
+    def note(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        given, found = tensors_in((args, kwargs))[0], tensors_in(output)[0]
+        shapes.setdefault(module, (tuple(given.shape), tuple(found.shape)))
+        if isinstance(module, nn.MultiheadAttention):
+            shapes.setdefault(module.out_proj, (tuple(found.shape), tuple(found.shape)))
 
+    modules = modules_of(model)
     handles = [
-        module.register_forward_hook(note)
-        for module in model.modules()
+        module.register_forward_hook(note, with_kwargs=True)
+        for module in modules
         if isinstance(module, CONNECTING)
     ]
     try:
@@ -129,6 +140,15 @@ def get_shapes(model: Any, input: Any = None) -> dict[Any, tuple[Shape, Shape]]:
     finally:
         for handle in handles:
             handle.remove()
+    names = {module: name for name, module in model.named_modules()}
+    left_out = [
+        f"{names[module]} ({type(module).__name__})"
+        for module in modules
+        if not isinstance(module, (*CONNECTING, *ACTIVATIONS, *SCALING))
+        and any(True for _ in module.parameters())
+    ]
+    if left_out:
+        warnings.warn(f"left out of the weight graph: {', '.join(left_out)}", stacklevel=2)
     return shapes
 
 
@@ -266,8 +286,9 @@ def _graph_of(
     if not shapes:
         raise ValueError("the network has no layer with connections: Linear, convolution, pooling")
     parts = [
-        _part(connections_of(layer, *in_and_out, device), norm)
+        _part(connections, norm)
         for layer, in_and_out in shapes.items()
+        for connections in parts_of(layer, *in_and_out, device)
     ]
     return _Graph(
         sum(part.entropy for part in parts),

@@ -10,12 +10,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType, ModuleType
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from deep_bottleneck.config.messages import mistake
 from deep_bottleneck.errors import ConfigError
 
 _PACKAGE = "deep_bottleneck"
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,20 @@ class Component:
         """Call `load` with whatever its signature asks for out of these values."""
         bound = self._bind(values)
         return self.target(*bound.args, **bound.kwargs)
+
+    def load_as(self, kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+        """The same, made sure of.
+
+        Raises:
+            ConfigError: if what `load` gives is of another kind.
+        """
+        loaded = self.load(values)
+        if not isinstance(loaded, kind):
+            raise ConfigError(
+                f'"{self.key}": {self.path} gave a {type(loaded).__name__}, '
+                f"expected a {kind.__name__}"
+            )
+        return loaded
 
     @cached_property
     def _signature(self) -> inspect.Signature:

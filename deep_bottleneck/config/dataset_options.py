@@ -1,8 +1,8 @@
 """What a config may change about any data set: the key "dataset_options"."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
 
 class DatasetOptions(BaseModel):
@@ -22,13 +22,24 @@ class DatasetOptions(BaseModel):
 
     n_train: PositiveInt | None = Field(None, strict=True)
     n_test: PositiveInt | None = Field(None, strict=True)
-    classes: tuple[Annotated[int, Field(strict=True, ge=0)], ...] | None = Field(None, min_length=2)
+    classes: tuple[Annotated[int, Field(strict=True, ge=0)], ...] | None = None
     label_noise: float = Field(0.0, ge=0, le=1, strict=True)
     flat: bool = Field(False, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_object(cls, value: Any) -> Any:
+        if isinstance(value, dict | cls):
+            return value
+        raise ValueError(f"should be an object with any of {', '.join(cls.model_fields)}")
 
     @field_validator("classes")
     @classmethod
     def _classes_differ(cls, classes: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if classes is not None and len(set(classes)) < len(classes):
+        if classes is None:
+            return None
+        if len(classes) < 2:
+            raise ValueError("should have at least 2 items")
+        if len(set(classes)) < len(classes):
             raise ValueError("should name each class only once")
         return classes

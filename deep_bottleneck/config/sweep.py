@@ -19,12 +19,13 @@ import hashlib
 import itertools
 import json
 import re
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deep_bottleneck.config.hyperparameters import read
+from deep_bottleneck.config.reading import read
 from deep_bottleneck.errors import ConfigError
 
 SWEEP_KEYS = ("extends", "grid", "zip")
@@ -138,15 +139,21 @@ def parse_update(update: str) -> tuple[str, Any]:
     """Key and value of a `key=value`, whose value is a Python literal or else text.
 
     Raises:
-        ConfigError: if there is no `=`.
+        ConfigError: if there is no `=`, or the value is a literal that JSON does not have.
     """
     key, equals, text = update.partition("=")
     if not equals or not key:
         raise ConfigError(f"{update!r} should be KEY=VALUE")
     try:
-        return key, ast.literal_eval(text)
+        value = ast.literal_eval(text)
+        json.dumps(value)
     except (ValueError, SyntaxError):
         return key, text
+    except (TypeError, RecursionError, MemoryError):
+        raise ConfigError(
+            f"{reprlib.repr(update)} should be KEY=VALUE, with a VALUE of JSON's types or text"
+        ) from None
+    return key, value
 
 
 def shown(value: Any) -> str:
@@ -163,10 +170,10 @@ def shown(value: Any) -> str:
 
 def _resolved(path: Path, extended_by: tuple[Path, ...]) -> _Sweep:
     """A file's content on top of that of the files it extends."""
+    values = read(path)
     if path.resolve() in extended_by:
         chain = " -> ".join(file.name for file in (*extended_by, path))
         raise ConfigError(f'{path}: "extends" goes round in a circle: {chain}')
-    values = read(path)
     base = values.pop("extends", None)
     own = _Sweep(
         grid=_varied(path, values, "grid"), zipped=_varied(path, values, "zip"), plain=values

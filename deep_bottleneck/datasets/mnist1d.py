@@ -16,6 +16,8 @@ N_CLASSES = 10
 def load() -> Dataset:
     """Signals of 40 values with mean 0 and deviation 1, in the generator's own split (80/20).
 
+    The package `mnist1d` generates them.
+
     Raises:
         DataError: if the package with the generator is not installed.
     """

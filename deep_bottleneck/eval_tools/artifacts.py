@@ -9,6 +9,7 @@ import h5py
 import pandas as pd
 
 from deep_bottleneck.errors import RecordError
+from deep_bottleneck.measuring.tables import read_table
 from deep_bottleneck.storage.base import StoredFile
 
 
@@ -82,8 +83,7 @@ class CSVArtifact(Artifact):
     @property
     def content(self) -> pd.DataFrame:
         """The table."""
-        with self._file.open() as file:
-            return pd.read_csv(file)
+        return read_table(self.read())
 
     def show(self) -> pd.DataFrame:
         """The table."""

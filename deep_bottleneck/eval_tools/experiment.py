@@ -13,11 +13,9 @@ from matplotlib.figure import Figure
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools import html
 from deep_bottleneck.eval_tools.artifacts import Artifact, CSVArtifact, PNGArtifact, artifact
+from deep_bottleneck.measuring.tables import read_information
 from deep_bottleneck.storage.base import Entry, ExperimentId, RecordStore
 from deep_bottleneck.storage.names import INFORMATION
-
-# such as "upper_0.001": no module is taken for the parameter of another one
-_STORED_NAME = re.compile(r"((.+?)_-?\d[\d.e+-]*)(?:_.*)?")
 
 
 class Experiment:
@@ -128,23 +126,20 @@ class Experiment:
             RecordError: if the experiment has no such table.
         """
         tables = {
-            name.removeprefix(INFORMATION).removesuffix(part).removesuffix("_"): found
+            name: read_information(name, found.read())
             for name, found in self.artifacts.items()
-            if isinstance(found, CSVArtifact)
-            and name.startswith(INFORMATION)
-            and name.endswith(f"_{part}")
+            if isinstance(found, CSVArtifact) and name.startswith(INFORMATION)
         }
         frames = [
             table
-            for name, found in tables.items()
-            if _is_of(estimator, name, table := found.content)
+            for table in tables.values()
+            if (table["part"] == part).all() and _is_of(estimator, table)
         ]
         if not frames:
-            measured = [name for name in self.artifacts if name.startswith(INFORMATION)]
             raise RecordError(
                 f"Experiment {self.id} has no information measures of the {part} data"
                 + (f" by {estimator}" if estimator else "")
-                + f"; it has {', '.join(measured) or 'none at all'}"
+                + f"; it has {', '.join(tables) or 'none at all'}"
             )
         return pd.concat(frames, ignore_index=True)
 
@@ -228,18 +223,22 @@ class Experiment:
             ) from None
 
 
-def _is_of(estimator: str | None, name: str, table: pd.DataFrame) -> bool:
-    """Whether a table is one of an estimator's, by the name it is stored under or in its column.
+def _is_of(estimator: str | None, table: pd.DataFrame) -> bool:
+    """Whether a table is one of an estimator's, as a config names it or the table its method.
 
-    The column says "binning (global)" where the module is `binning_global`.
+    The table says "binning (global)" where the module is `binning_global`.
     """
-    if estimator is None or estimator in _names(name):
+    if estimator is None:
         return True
-    methods = set(table["estimator"]) if "estimator" in table else set()
-    return estimator in methods | {re.sub(r" \((\w+)\)", r"_\1", method) for method in methods}
-
-
-def _names(name: str) -> set[str]:
-    """What the estimator of a table is called: its module, with its parameter, with its options."""
-    found = _STORED_NAME.fullmatch(name)
-    return {name, *found.groups()} if found else {name}
+    if table.empty:
+        return False
+    row = table.iloc[0]
+    with_parameter = f"{row['module']}_{row['discretization_range']:g}"
+    method = row.get("estimator", "")
+    return estimator in {
+        row["module"],
+        with_parameter,
+        f"{with_parameter}_{row['options']}",
+        method,
+        re.sub(r" \((\w+)\)", r"_\1", method),
+    }

@@ -11,6 +11,7 @@ from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools.collection import ExperimentCollection
 from deep_bottleneck.eval_tools.configs import flat
 from deep_bottleneck.eval_tools.experiment import Experiment
+from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.environment import runs_folder
 from deep_bottleneck.storage.base import ExperimentId, RecordStore, as_id
 from deep_bottleneck.storage.folder_store import FolderStore
@@ -90,7 +91,7 @@ class ExperimentLoader:
             name: of its config file without ".json", such as "cohort_05".
         """
         query = {"name": re.compile(f"^{re.escape(name)}(_|$)")}
-        completed = self.find(query, status="COMPLETED")
+        completed = self.find(query, status=Status.COMPLETED)
         entries = self.store.entries(completed.ids)
         last = {
             entries[id_].name: id_

@@ -27,7 +27,7 @@ import torch
 
 from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_labels, as_tensor
 from deep_bottleneck.information.discrete import Counts
-from deep_bottleneck.information.renyi import renyi_entropy
+from deep_bottleneck.information.renyi import is_shannon, renyi_entropy
 
 Width = float | torch.Tensor
 
@@ -40,7 +40,6 @@ _GPU_TILE = 4096
 # Further out, rounding of the squared distances could be seen in the fourth digit of a kernel.
 _FARTHEST = 1e5
 # Nearer to 1 than this, 1 / (1 - alpha) amplifies rounding more than the limit is off.
-_SHANNON_TOLERANCE = 1e-8
 # An eigendecomposition needs the matrix, a copy and work space.
 _MATRICES = 3
 
@@ -269,6 +268,6 @@ def _entropy_of(eigenvalues: torch.Tensor, alpha: float) -> torch.Tensor:
     # what rounding leaves of a zero must not count for small orders
     smallest = len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps
     kept = eigenvalues[eigenvalues > smallest]
-    if math.isclose(alpha, 1.0, rel_tol=0.0, abs_tol=_SHANNON_TOLERANCE):
+    if is_shannon(alpha):
         return -(kept * torch.log2(kept)).sum()
     return torch.log(kept.pow(alpha).sum()) * (BITS_PER_NAT / (1.0 - alpha))

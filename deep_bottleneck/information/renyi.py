@@ -34,7 +34,7 @@ def renyi_entropy(counts: Counts, alpha: float = 1.0) -> torch.Tensor:
     if alpha == 0:
         return torch.log2(counts.n_distinct.to(torch.float64))
     occurrences = counts.counts.to(torch.float64)
-    if math.isclose(alpha, 1.0, rel_tol=0.0, abs_tol=_SHANNON_TOLERANCE):
+    if is_shannon(alpha):
         mean_logarithm = _sums(occurrences * torch.log2(occurrences), counts) / counts.n_samples
         return (math.log2(counts.n_samples) - mean_logarithm).clamp_(min=0.0)
 
@@ -46,6 +46,11 @@ def renyi_entropy(counts: Counts, alpha: float = 1.0) -> torch.Tensor:
     ratios = occurrences / largest.repeat_interleave(counts.n_distinct)
     power_sums = torch.log(_sums(ratios**alpha, counts)) * BITS_PER_NAT
     return ((power_sums - alpha * min_entropy) / (1.0 - alpha)).clamp_(min=0.0)
+
+
+def is_shannon(alpha: float) -> bool:
+    """Whether an order is so close to 1 that the entropy is Shannon's for all that can be told."""
+    return math.isclose(alpha, 1.0, rel_tol=0.0, abs_tol=_SHANNON_TOLERANCE)
 
 
 def _sums(terms: torch.Tensor, counts: Counts) -> torch.Tensor:

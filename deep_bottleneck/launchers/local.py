@@ -16,15 +16,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import FrameType
 
-from deep_bottleneck.errors import EXIT_STATUS, DeepBottleneckError
-from deep_bottleneck.interfaces import Job, Launcher, LaunchOptions, Outcome
+from deep_bottleneck.errors import EXIT_MISTAKE, DeepBottleneckError
+from deep_bottleneck.interfaces import Job, Launcher, LaunchOptions, Outcome, Status
 from deep_bottleneck.launching.submission import Submission, check_configs
-from deep_bottleneck.machine.processes import this_process
-from deep_bottleneck.storage.base import LOST
 
 logger = logging.getLogger(__name__)
 
 PATH = "launchers.local"
+WAITS = True
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 TENSORFLOW_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
@@ -62,8 +61,7 @@ class LocalLauncher:
         if not jobs:
             return []
         submission = Submission.create(self._options, PATH, jobs)
-        job = f"{os.uname().nodename}:{os.getpid()}"
-        submission = replace(submission, job=job, process=this_process())
+        submission = replace(submission, job=f"{os.uname().nodename}:{os.getpid()}")
         submission.write()
         with self._passing_on_termination(), ThreadPoolExecutor(self._at_a_time) as pool:
             running = [
@@ -97,26 +95,25 @@ class LocalLauncher:
     def _run(self, submission: Submission, number: int) -> Outcome:
         job = submission.tasks[number - 1]
         if self._interrupted.is_set():
-            return Outcome(job, None, "NOT STARTED", 0.0)
+            return Outcome(job, None, Status.NOT_STARTED, 0.0)
         logger.info("Starting %s", job.name)
         start = time.monotonic()
         try:
             exit_status = self._start_and_wait(submission, number)
         except (DeepBottleneckError, OSError) as error:
             logger.warning("%s could not be started: %s", job.name, error)
-            return Outcome(job, None, "FAILED", time.monotonic() - start)
+            return Outcome(job, None, Status.FAILED, time.monotonic() - start)
         seconds = time.monotonic() - start
         report = submission.report(number)
         if report is None:
-            status = "INVALID" if exit_status == EXIT_STATUS else "FAILED"
+            status = Status.INVALID if exit_status == EXIT_MISTAKE else Status.FAILED
             return Outcome(job, None, status, seconds)
-        status = report.status
-        if status == "INTERRUPTED":
+        if report.status == Status.INTERRUPTED:
             self._interrupted.set()
-        if status == "RUNNING":
+        if report.status == Status.RUNNING:
             logger.error("%s ended with exit status %d in the middle", job.name, exit_status)
-            status = LOST
-        return Outcome(job, report.id, status, seconds)
+            return Outcome(job, report.id, Status.LOST, seconds)
+        return Outcome(job, report.id, report.status, seconds)
 
     def _start_and_wait(self, submission: Submission, number: int) -> int:
         with ExitStack() as open_files:

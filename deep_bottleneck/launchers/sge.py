@@ -5,8 +5,9 @@ from deep_bottleneck.launching.cluster.grid_engine import GridEngine
 from deep_bottleneck.launching.cluster.launcher import ClusterLauncher
 
 PATH = "launchers.sge"
+QUEUE = GridEngine()
 
 
 def load(options: LaunchOptions) -> Launcher:
     """A launcher that submits and does not wait."""
-    return ClusterLauncher(GridEngine(), PATH, options)
+    return ClusterLauncher(QUEUE, PATH, options)

@@ -5,8 +5,9 @@ from deep_bottleneck.launching.cluster.launcher import ClusterLauncher
 from deep_bottleneck.launching.cluster.slurm import Slurm
 
 PATH = "launchers.slurm"
+QUEUE = Slurm()
 
 
 def load(options: LaunchOptions) -> Launcher:
     """A launcher that submits and does not wait."""
-    return ClusterLauncher(Slurm(), PATH, options)
+    return ClusterLauncher(QUEUE, PATH, options)

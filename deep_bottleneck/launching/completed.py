@@ -14,16 +14,14 @@ from typing import Any
 
 from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.interfaces import Job
+from deep_bottleneck.interfaces import Job, State, Status
 from deep_bottleneck.launching import follow_up
 from deep_bottleneck.launching.submission import Submission
 from deep_bottleneck.pipeline import sources
-from deep_bottleneck.storage.base import RUNNING
 from deep_bottleneck.storage.folder_store import FolderStore
 from deep_bottleneck.storage.names import left_unfinished
 
-COMPLETED = "COMPLETED"
-UNDONE = ("failed", "timeout", "interrupted", "lost")
+UNDONE = (State.FAILED, State.TIMEOUT, State.INTERRUPTED, State.LOST)
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,11 @@ class _Stored:
     @property
     def can_go_on(self) -> bool:
         """Whether it has ended before its end, and left a checkpoint and what it recorded."""
-        return self.status not in (COMPLETED, RUNNING) and left_unfinished(self.folder)
+        has_ended_early = self.status not in (Status.COMPLETED, Status.RUNNING)
+        return has_ended_early and left_unfinished(self.folder)
 
 
-class CompletedExperiments:
+class StoredExperiments:
     """What a local record holds that need not be run again, or not from its beginning."""
 
     def __init__(self, folder: Path, root: Path) -> None:
@@ -58,7 +57,7 @@ class CompletedExperiments:
         # hundreds of experiments share their code, whose files are read only once
         self._unchanged = cache(partial(sources.unchanged, root))
 
-    def find(self, values: Mapping[str, Any]) -> str | None:
+    def completed(self, values: Mapping[str, Any]) -> str | None:
         """The id of the last completed experiment with these hyperparameters and today's code.
 
         A seed that is not given, and would be drawn, may be any.
@@ -66,10 +65,10 @@ class CompletedExperiments:
         Args:
             values: the hyperparameters that differ from the defaults.
         """
-        same = (one for one in self._same(values) if one.status == COMPLETED)
+        same = (one for one in self._same(values) if one.status == Status.COMPLETED)
         return next((one.folder.name for one in same), None)
 
-    def find_unfinished(self, values: Mapping[str, Any]) -> Path | None:
+    def unfinished(self, values: Mapping[str, Any]) -> Path | None:
         """The record of the last such experiment that has ended early and left a checkpoint."""
         return next((one.folder for one in self._same(values) if one.can_go_on), None)
 
@@ -116,21 +115,21 @@ def unfinished(output: Path, root: Path) -> Iterator[tuple[Submission, list[Job]
         SchedulerError: if a scheduler that has tasks of ours does not answer.
         ConfigError: if the config of an experiment is no more what it was.
     """
-    records: dict[Path, CompletedExperiments] = {}
+    records: dict[Path, StoredExperiments] = {}
     for submission, tasks in follow_up.states(output):
         undone = [task.job for task in tasks if task.state in UNDONE]
         if undone and submission.runs not in records:
-            records[submission.runs] = CompletedExperiments(submission.runs, root)
+            records[submission.runs] = StoredExperiments(submission.runs, root)
         jobs = [_to_do(job, records[submission.runs]) for job in undone]
         if any(jobs):
             yield submission, [job for job in jobs if job]
 
 
-def _to_do(job: Job, stored: CompletedExperiments) -> Job | None:
+def _to_do(job: Job, stored: StoredExperiments) -> Job | None:
     combination, *others = sweep.expand(job.config, job.updates)
     if others:
         raise ConfigError(f"{job.config} has become a sweep; launch it with -d {job.config}")
     values = combination.hyperparameters
-    if stored.find(values) is not None:
+    if stored.completed(values) is not None:
         return None
-    return replace(job, continues=stored.find_unfinished(values))
+    return replace(job, continues=stored.unfinished(values))

@@ -1,6 +1,5 @@
 """Which experiments a command asks for, whether their configs are right, and what is left to do."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +12,9 @@ from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.config.sweep import Combination
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job
-from deep_bottleneck.launching.completed import CompletedExperiments
+from deep_bottleneck.launching.completed import StoredExperiments
 from deep_bottleneck.machine.backend import start_keras
+from deep_bottleneck.storage.identity import digest_of
 
 CONFIGS_FOLDER = "_configs"
 
@@ -92,14 +92,14 @@ class LaunchPlan:
             folder: the folder of the local record.
             root: the folder with the framework's script and package.
         """
-        completed = CompletedExperiments(folder, root)
+        stored = StoredExperiments(folder, root)
 
         def marked(experiment: PlannedExperiment) -> PlannedExperiment:
             if experiment.mistake:
                 return experiment
             values = experiment.combination.hyperparameters
-            stored_as = completed.find(values)
-            continues = None if stored_as else completed.find_unfinished(values)
+            stored_as = stored.completed(values)
+            continues = None if stored_as else stored.unfinished(values)
             return replace(experiment, stored_as=stored_as, continues=continues)
 
         return replace(self, experiments=tuple(map(marked, self.experiments)))
@@ -222,9 +222,8 @@ def _config_file(combination: Combination, folder: Path, write: bool) -> Path:
     Its folder is named after the content, so that no launch changes a file another one needs.
     """
     text = json.dumps(combination.hyperparameters, indent=4) + "\n"
-    digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
     name = combination.name if combination.is_resolved else combination.source.stem
-    path = folder / digest[:12] / f"{name}.json"
+    path = folder / digest_of(text.encode())[:12] / f"{name}.json"
     if write and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -14,17 +14,19 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from deep_bottleneck.errors import ConfigError, RecordError
-from deep_bottleneck.interfaces import Job, LaunchOptions
+from deep_bottleneck.interfaces import Job, LaunchOptions, Status
 from deep_bottleneck.machine.environment import CONTINUE_VARIABLE, REPORT_VARIABLE, RUNS_VARIABLE
-from deep_bottleneck.machine.processes import is_alive
+from deep_bottleneck.machine.processes import is_alive, this_process
 from deep_bottleneck.machine.whole_file import write_whole
+from deep_bottleneck.storage.base import read_to_the_end
 from deep_bottleneck.storage.folder_store import CONFIG_FILE, read_json
 from deep_bottleneck.storage.names import left_unfinished
 
@@ -38,7 +40,7 @@ class Report:
 
     Attributes:
         id: the experiment's id.
-        status: Sacred's word for how it is doing.
+        status: how it is doing, one of `Status` or another word of Sacred's.
         epoch: the last epoch that every run has trained, None before the first.
         epochs: how many there are to train.
         error: the last line of the error it failed with.
@@ -57,7 +59,7 @@ class Report:
     @property
     def is_lost(self) -> bool:
         """Whether it should be running, but its process was on this machine and has ended."""
-        return self.status == "RUNNING" and is_alive(self.process) is False
+        return self.status == Status.RUNNING and is_alive(self.process) is False
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Submission:
         submitted: when, in local time.
         job: the scheduler's number for it, or host and process for a local launch, as people read
             it; "" before it has one.
-        process: the name of the process of a local launch, "" for one on a cluster.
+        process: the name of the process that launched it, "" where that cannot be named.
         cancelled: whether it was cancelled.
         asked: those of the launch's options that the command named.
     """
@@ -118,6 +120,7 @@ class Submission:
             options.runs.resolve(),
             options.experiment_script.resolve(),
             submitted=now.isoformat(timespec="seconds"),
+            process=this_process(),
             asked={name: getattr(options, name) for name in ASKED},
         )
 
@@ -167,17 +170,16 @@ class Submission:
 
     def report(self, number: int) -> Report | None:
         """What the experiment of a task has told, None if nothing yet."""
-        told = self._told(number)
-        # an experiment whose process is gone may have told its end since
-        return self._told(number) if told is not None and told.is_lost else told
+        return read_to_the_end(self._told, [number], lambda told: told.is_lost).get(number)
 
-    def _told(self, number: int) -> Report | None:
-        path = self.report_path(number)
-        try:
-            told = json.loads(path.read_text(encoding="utf-8"))
-            return Report(**told, modified=path.stat().st_mtime)
-        except (OSError, ValueError, TypeError):
-            return None
+    def _told(self, numbers: Iterable[int]) -> dict[int, Report]:
+        found = {}
+        for number in numbers:
+            path = self.report_path(number)
+            with suppress(OSError, ValueError, TypeError):
+                told = json.loads(path.read_text(encoding="utf-8"))
+                found[number] = Report(**told, modified=path.stat().st_mtime)
+        return found
 
     def command(self, number: int) -> list[str]:
         """How a task's experiment is run, in the current folder.

@@ -1,10 +1,13 @@
 """From recorded activations to one tidy table of mutual information."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.interfaces import (
@@ -17,6 +20,7 @@ from deep_bottleneck.interfaces import (
     MutualInformationEstimator,
     Part,
 )
+from deep_bottleneck.machine.device import to_host
 from deep_bottleneck.machine.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -43,8 +47,119 @@ NUMBERS = ("run", "epoch", "layer", "MI_XM", "MI_YM", "error_XM", "error_YM", "c
 # Numerical differences of equal informations stay far below this, in bits.
 TOLERANCE = 1e-3
 
-Failures = dict[str, list[tuple[int, int]]]
-"""For each reason why a value is NaN the epochs and layers."""
+
+class InformationTable:
+    """Mutual information of one part of the data by one estimator, gathered layer by layer.
+
+    Attributes:
+        estimator: how it is estimated.
+    """
+
+    def __init__(self, estimator: MutualInformationEstimator, part: Part, labels: IntArray) -> None:
+        """Begin an empty table.
+
+        Args:
+            estimator: as `fitted` gives it.
+            part: which part of the data is observed.
+            labels: the label of each example, shape (n_examples,).
+        """
+        self.estimator = estimator
+        self._part = part
+        self._labels = labels
+        self._numbers: list[pd.DataFrame] = []
+        # for each reason why a value is NaN the epochs and layers
+        self._failures: dict[str, list[tuple[int, int]]] = {}
+
+    def observe(
+        self, epoch: int, runs: IntArray, layer: int, activations: "LayerActivations"
+    ) -> pd.DataFrame:
+        """Estimate the mutual information of a layer at an epoch, and keep it.
+
+        Args:
+            epoch: the epoch.
+            runs: the numbers of the runs.
+            layer: the number of the layer; an epoch's layers are observed in their order.
+            activations: those of the layer.
+
+        Returns:
+            One row for each run, with the columns `NUMBERS`.
+        """
+        of_layer = self.estimator.for_layer(layer)
+        values = activations.taken_by(self.estimator)
+        try:
+            information = of_layer.estimate(values, self._labels)
+        except EstimationError:
+            information = _run_by_run(of_layer, values, self._labels)
+        for reason in information.reasons:
+            self._failures.setdefault(reason, []).append((epoch, layer))
+        numbers = _frame(runs, epoch, layer, information)
+        self._numbers.append(numbers)
+        return numbers
+
+    def table(self) -> pd.DataFrame:
+        """All that was observed, as `estimate` describes it."""
+        return self.tidy(self._numbers)
+
+    def tidy(self, numbers: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """A table, as `estimate` describes it, of some of what `observe` gave."""
+        table = pd.concat(numbers) if numbers else pd.DataFrame(columns=NUMBERS)
+        table = table.sort_values(["run", "epoch", "layer"], ignore_index=True)
+        method = self.estimator.method
+        table = table.assign(
+            estimator=method.name,
+            parameter=method.parameter,
+            bounds=method.bounds,
+            geometric=method.geometric,
+            part=self._part,
+            n_examples=len(self._labels),
+            unit="bits",
+            violates_dpi=_violations(table),
+        )
+        return table[list(COLUMNS)]
+
+    def say_what_failed(self) -> None:
+        """Log each reason why values are NaN, once."""
+        for reason, places in self._failures.items():
+            epoch, layer = places[0]
+            logger.warning(
+                "The estimator %s left NaN in %d places of the %s data, the first at epoch %d, "
+                "layer %d: %s",
+                self.estimator.method,
+                len(places),
+                self._part,
+                epoch,
+                layer,
+                reason,
+            )
+
+    def state(self) -> dict[str, Any]:
+        """What was observed so far, for `restore`."""
+        return {"numbers": list(self._numbers), "failures": dict(self._failures)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what another table of the same estimator, part and labels had observed."""
+        self._numbers = list(state["numbers"])
+        self._failures = {
+            reason: [(int(epoch), int(layer)) for epoch, layer in places]
+            for reason, places in state["failures"].items()
+        }
+
+
+class LayerActivations:
+    """The activations of one layer at one epoch, copied from their device at most once."""
+
+    def __init__(self, values: torch.Tensor | FloatArray) -> None:
+        """Hold values of shape (runs, n_examples, n_units)."""
+        self._values = values
+
+    def taken_by(self, estimator: MutualInformationEstimator) -> Any:
+        """The values in a form that an estimator takes: as they are, or as an array."""
+        return self._values if estimator.takes_tensors else self._array
+
+    @cached_property
+    def _array(self) -> FloatArray:
+        (array,) = to_host([self._values])
+        return array
 
 
 def estimate(
@@ -79,87 +194,16 @@ def estimate(
         - violates_dpi: whether the layer knows more than an earlier one, by more than the errors,
           which contradicts the data processing inequality.
     """
-    frames = []
-    failures: Failures = {}
     labels = activations.labels if labels is None else labels
-    estimator = fitted(estimator, activations)
+    gathered = InformationTable(fitted(estimator, activations), part, labels)
     for epoch in activations.epochs if epochs is None else epochs:
-        layers = (activations.layer(epoch, layer) for layer in range(activations.n_layers))
-        frames.append(
-            estimate_layers(estimator, epoch, activations.runs(epoch), layers, labels, failures)
-        )
+        runs = activations.runs(epoch)
+        for layer in range(activations.n_layers):
+            values = LayerActivations(activations.layer(epoch, layer))
+            gathered.observe(epoch, runs, layer, values)
         progress.advance(epoch=str(epoch))
-    say_what_failed(failures, estimator.method, part)
-    return tidy(frames, estimator.method, part, len(labels), activations.n_layers)
-
-
-def estimate_layers(
-    estimator: MutualInformationEstimator,
-    epoch: int,
-    runs: IntArray,
-    layers: Iterable[FloatArray],
-    labels: IntArray,
-    failures: Failures,
-) -> pd.DataFrame:
-    """Estimate the mutual information of every layer at one epoch.
-
-    Args:
-        estimator: as `fitted` gives it.
-        epoch: the epoch.
-        runs: the numbers of the runs.
-        layers: the activations of each layer, shape (runs, n_examples, n_units).
-        labels: shape (n_examples,).
-        failures: why a value is NaN, with every epoch and layer; added to.
-
-    Returns:
-        One row for each layer and run, with the columns `NUMBERS`.
-    """
-    frames = []
-    for layer, values in enumerate(layers):
-        of_layer = estimator.for_layer(layer)
-        try:
-            information = of_layer.estimate(values, labels)
-        except EstimationError:
-            information = _run_by_run(of_layer, values, labels)
-        for reason in information.reasons:
-            failures.setdefault(reason, []).append((epoch, layer))
-        frames.append(_frame(runs, epoch, layer, information))
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=NUMBERS)
-
-
-def say_what_failed(failures: Failures, method: Method, part: Part) -> None:
-    """Log each reason why values are NaN, once."""
-    for reason, places in failures.items():
-        epoch, layer = places[0]
-        logger.warning(
-            "The estimator %s left NaN in %d places of the %s data, the first at epoch %d, "
-            "layer %d: %s",
-            method,
-            len(places),
-            part,
-            epoch,
-            layer,
-            reason,
-        )
-
-
-def tidy(
-    frames: Sequence[pd.DataFrame], method: Method, part: Part, n_examples: int, n_layers: int
-) -> pd.DataFrame:
-    """One table, as `estimate` describes it, of what `estimate_layers` gave for some epochs."""
-    table = pd.concat(frames) if frames else pd.DataFrame(columns=NUMBERS)
-    table = table.sort_values(["run", "epoch", "layer"], ignore_index=True)
-    table = table.assign(
-        estimator=method.name,
-        parameter=method.parameter,
-        bounds=method.bounds,
-        geometric=method.geometric,
-        part=part,
-        n_examples=n_examples,
-        unit="bits",
-        violates_dpi=_violations(table, n_layers),
-    )
-    return table[list(COLUMNS)]
+    gathered.say_what_failed()
+    return gathered.table()
 
 
 def fitted(
@@ -201,12 +245,13 @@ def _frame(runs: IntArray, epoch: int, layer: int, information: LayerInformation
     return pd.DataFrame(values)
 
 
-def _violations(table: pd.DataFrame, n_layers: int) -> BoolArray:
+def _violations(table: pd.DataFrame) -> BoolArray:
     """Which rows, sorted by run, epoch and layer, exceed an earlier layer of their network.
 
     A deterministic network is a Markov chain Y - X - M_1 - M_2 ..., along which neither I(X;M) nor
     I(Y;M) can grow (Cover & Thomas 2006, theorem 2.8.1).
     """
+    n_layers = max(1, table["layer"].nunique())
     earlier = np.triu(np.ones((n_layers, n_layers), dtype=bool), k=1)
     violated = np.zeros(len(table), dtype=bool)
     for value, error in (("MI_XM", "error_XM"), ("MI_YM", "error_YM")):

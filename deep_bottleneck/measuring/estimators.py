@@ -8,6 +8,7 @@ from typing import Any
 
 from deep_bottleneck.config import Config, components
 from deep_bottleneck.config.components import Component
+from deep_bottleneck.config.entries import ChosenEstimator
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import MutualInformationEstimator
 
@@ -33,6 +34,28 @@ class EstimatorPlugIn:
         """Whether the estimator asks for the parameter at all."""
         return self.component.wants(_PARAMETER)
 
+    @property
+    def module(self) -> str:
+        """The last part of its path."""
+        return self._chosen.module
+
+    @property
+    def columns(self) -> dict[str, str | float]:
+        """What tables say of it: module, discretization_range (NaN for none) and options."""
+        options = "_".join(f"{name}_{value}" for name, value in self.component.keywords.items())
+        parameter = self.discretization_range if self.has_parameter else math.nan
+        return {"module": self.module, "discretization_range": parameter, "options": options}
+
+    @property
+    def entry(self) -> str:
+        """The module, with the parameter and the options if it has any."""
+        return self._chosen.full_name if self.has_parameter else self.module
+
+    @property
+    def _chosen(self) -> ChosenEstimator:
+        component = self.component
+        return ChosenEstimator(component.path, self.discretization_range, component.keywords)
+
     def check(self, hyperparameters: Mapping[str, Any]) -> None:
         """Load the estimator on trial, if it needs no more than the hyperparameters for that.
 
@@ -50,13 +73,8 @@ class EstimatorPlugIn:
         Raises:
             ConfigError: if it refuses the parameter, or is no estimator.
         """
-        loaded = self.component.load({**values, _PARAMETER: self.discretization_range})
-        if not isinstance(loaded, MutualInformationEstimator):
-            raise ConfigError(
-                f'"{self.component.key}": {self.component.path} gave a {type(loaded).__name__}, '
-                f"expected a {MutualInformationEstimator.__name__}"
-            )
-        return loaded
+        with_parameter = {**values, _PARAMETER: self.discretization_range}
+        return self.component.load_as(MutualInformationEstimator, with_parameter)
 
     def varied(
         self, values: Mapping[str, Any], factors: Mapping[str, float]
@@ -92,3 +110,9 @@ def estimator_plug_ins(config: Config) -> dict[str, EstimatorPlugIn]:
         found[name] = EstimatorPlugIn(component, parameter)
         found[name].check(config.hyperparameters)
     return found
+
+
+def can_stream(estimator: MutualInformationEstimator) -> bool:
+    """Whether an estimator can measure an epoch before the next is there."""
+    sees_all = type(estimator).fitted is not MutualInformationEstimator.fitted
+    return estimator.fitted_to_inputs or not sees_all

@@ -1,77 +1,186 @@
-"""From an activation store to tables of mutual information, through one estimator or several."""
+"""All tables of mutual information of one part of the data, and how far each can be trusted."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import torch
 
-from deep_bottleneck.interfaces import Part
+from deep_bottleneck.interfaces import (
+    Activations,
+    FloatArray,
+    IntArray,
+    MutualInformationEstimator,
+    Part,
+    TableName,
+    TableRecord,
+)
 from deep_bottleneck.machine.progress import progress
-from deep_bottleneck.measuring.activation_store import ActivationStore
-from deep_bottleneck.measuring.estimation import estimate
+from deep_bottleneck.measuring.estimation import LayerActivations, fitted
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn
-from deep_bottleneck.measuring.tables import Tables
-from deep_bottleneck.measuring.trust import VARIATIONS, at_ceiling, trust_report
+from deep_bottleneck.measuring.trust import VARIATIONS, CheckedTable, at_ceiling, telling_epochs
 from deep_bottleneck.storage.names import INFORMATION, TRUST
 
 logger = logging.getLogger(__name__)
 
 
-def measure(
-    plug_ins: Mapping[str, EstimatorPlugIn],
-    values: Mapping[str, Any],
-    store: ActivationStore,
-    parts: Sequence[Part],
-    tables: Tables,
-) -> dict[str, pd.DataFrame]:
-    """Estimate mutual information, and how far it can be trusted, with each estimator.
+class InformationTables:
+    """Measures what it observes with every estimator, and stores what it finds.
 
-    Every table is stored as soon as it is there: `information_measures_<name>` and
-    `trust_<name>`, where the name is that of the part, after the estimator's where that has one.
+    It makes no difference whether what is observed comes from networks that train or out of a
+    recording of them.
 
-    Args:
-        plug_ins: the estimators by their name, which is "" for the only one of an experiment.
-        values: what they may ask for, by name.
-        store: what was recorded.
-        parts: the parts of the data to measure.
-        tables: where the tables go.
-
-    Returns:
-        The tables of information by their name.
-
-    Raises:
-        ConfigError: as for `EstimatorPlugIn.load`.
+    Attributes:
+        part: the part of the data that is observed.
     """
-    loaded = {name: plug_in.load(values) for name, plug_in in plug_ins.items()}
-    measured = {}
-    for part in parts:
-        recording = store.part(part)
-        for estimator_name, estimator in loaded.items():
-            name = table_name(estimator_name, part)
-            with progress(f"Estimating ({name})", len(recording.epochs)) as bar:
-                measured[name] = estimate(estimator, recording, part, bar)
-            store_information(name, measured[name], tables)
-            variants = plug_ins[estimator_name].varied(values, VARIATIONS)
-            report = trust_report(measured[name], estimator, variants, recording, store.metrics())
-            store_trust(name, report, tables)
-    return measured
+
+    def __init__(
+        self,
+        part: Part,
+        plug_ins: Mapping[str, EstimatorPlugIn],
+        values: Mapping[str, Any],
+        inputs: Activations,
+        tables: TableRecord,
+        *,
+        device: torch.device | None = None,
+        known: Mapping[str, pd.DataFrame] | None = None,
+    ) -> None:
+        """Load the estimators and let them see the inputs.
+
+        Args:
+            part: the part of the data that will be observed.
+            plug_ins: the estimators by their name, which is "" for the only one of an experiment.
+            values: what they may ask for, by name.
+            inputs: the labels and examples of this part; the whole recording of it for estimators
+                that look at all epochs first.
+            tables: where the tables go, row by row and at the end.
+            device: where estimators that take tensors get the examples; None for arrays.
+            known: by the name of the estimator the tables that are there already, of which only the
+                trust reports are missing.
+
+        Raises:
+            ConfigError: as for `EstimatorPlugIn.load`.
+        """
+        self.part: Part = part
+        self._plug_ins = plug_ins
+        self._tables = tables
+        there = inputs
+        if device is not None:
+            there = Inputs(inputs.labels, torch.as_tensor(inputs.examples).to(device))
+
+        def seeing(estimator: MutualInformationEstimator) -> MutualInformationEstimator:
+            return fitted(estimator, there if estimator.takes_tensors else inputs)
+
+        def checked(name: str, plug_in: EstimatorPlugIn) -> CheckedTable:
+            varied = plug_in.varied(values, VARIATIONS)
+            variants = {check: seeing(variant) for check, variant in varied.items()}
+            table = (known or {}).get(name)
+            estimator = seeing(plug_in.load(values))
+            return CheckedTable(estimator, variants, part, inputs.labels, table)
+
+        self._checked = {name: checked(name, plug_in) for name, plug_in in plug_ins.items()}
+
+    def observe(
+        self,
+        epoch: int,
+        runs: IntArray,
+        layers: Iterable[torch.Tensor | FloatArray],
+        telling: bool,
+    ) -> None:
+        """Measure an epoch.
+
+        Args:
+            epoch: the epoch.
+            runs: the numbers of the runs.
+            layers: the activations of each layer, shape (runs, n_examples, n_units); one layer is
+                asked for after the other.
+            telling: whether the epoch may be one that trust reports tell of.
+        """
+        rows: dict[str, list[pd.DataFrame]] = {}
+        for layer, values in enumerate(layers):
+            activations = LayerActivations(values)
+            for name, checked in self._checked.items():
+                numbers = checked.observe(epoch, runs, layer, activations, telling)
+                if numbers is not None:
+                    rows.setdefault(name, []).append(numbers)
+        for name, of_layers in rows.items():
+            grown = self._named(name, self._checked[name].estimate.tidy(of_layers))
+            self._tables.append(f"{INFORMATION}{TableName(name, self.part)}", grown)
+
+    def replay(self, recording: Activations) -> None:
+        """Observe what was recorded, epoch by epoch."""
+        epochs = recording.epochs
+        if not epochs:
+            return
+        telling = telling_epochs(epochs)
+        only_checks = all(checked.is_known for checked in self._checked.values())
+        needed = telling if only_checks else epochs
+        with progress(f"Estimating ({self.part})", len(needed)) as bar:
+            for epoch in needed:
+                layers = (recording.layer(epoch, layer) for layer in range(recording.n_layers))
+                self.observe(epoch, recording.runs(epoch), layers, epoch in telling)
+                bar.advance(epoch=str(epoch))
+
+    def store(self, metrics: pd.DataFrame) -> dict[TableName, pd.DataFrame]:
+        """Store `information_measures_<name>` and `trust_<name>` for each estimator.
+
+        The log says what could not be estimated, and which tables are saturated.
+
+        Args:
+            metrics: columns run, epoch, accuracy, val_accuracy.
+
+        Returns:
+            The tables of information, those that were there before among them.
+        """
+        found = {}
+        for estimator_name, checked in self._checked.items():
+            name = TableName(estimator_name, self.part)
+            found[name] = checked.table()
+            if not checked.is_known:
+                checked.estimate.say_what_failed()
+                found[name] = self._named(estimator_name, found[name])
+                self._tables.add(f"{INFORMATION}{name}", found[name])
+                _say_if_saturated(found[name])
+            self._tables.add(f"{TRUST}{name}", checked.report(metrics))
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """What was observed so far, for `restore`."""
+        return {name: checked.state() for name, checked in self._checked.items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what was observed with the same estimators before."""
+        for name, checked in self._checked.items():
+            checked.restore(state[name])
+
+    def _named(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """A table that says how a config names its estimator."""
+        return table.assign(**self._plug_ins[name].columns)
 
 
-def table_name(estimator_name: str, part: Part) -> str:
-    """What a table of information is called: its part, after the estimator's name if it has one."""
-    return f"{estimator_name}_{part}" if estimator_name else part
+@dataclass(frozen=True)
+class Inputs:
+    """A part of the data as a recording that has no epochs, for estimators to look at.
 
+    Attributes:
+        labels: the label of each example, shape (n_examples,).
+        examples: the inputs, flattened: an array or a tensor of shape (n_examples, input_size).
+    """
 
-def store_information(name: str, table: pd.DataFrame, tables: Tables) -> None:
-    """Store a table of information, as `estimate` gives it, and say if it is saturated."""
-    tables.add(f"{INFORMATION}{name}", table)
-    _say_if_saturated(table)
+    labels: IntArray
+    examples: Any
+    epochs: Sequence[int] = ()
+    n_layers: int = 0
 
+    def runs(self, epoch: int) -> IntArray:
+        """None: there are no epochs."""
+        raise KeyError(epoch)
 
-def store_trust(name: str, report: pd.DataFrame, tables: Tables) -> None:
-    """Store the trust report of a table of information."""
-    tables.add(f"{TRUST}{name}", report)
+    def layer(self, epoch: int, layer: int) -> FloatArray:
+        """None: there are no epochs."""
+        raise KeyError(epoch)
 
 
 def _say_if_saturated(table: pd.DataFrame) -> None:

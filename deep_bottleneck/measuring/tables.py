@@ -1,20 +1,60 @@
 """Tables of an experiment: stored as CSV artifacts as soon as they are there, and kept to draw."""
 
 import io
+import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from deep_bottleneck.interfaces import ArtifactRecord
 from deep_bottleneck.machine.whole_file import write_whole
+from deep_bottleneck.storage.names import INFORMATION
 
-TEXTS = ("estimator", "parameter", "bounds", "part", "unit", "check", "measure")
+TEXTS = (
+    "estimator",
+    "parameter",
+    "bounds",
+    "part",
+    "unit",
+    "module",
+    "options",
+    "check",
+    "measure",
+)
+
+
+# such as "kraskov_3_algorithm_2": no module is taken for the parameter of another one
+_EARLIER_NAME = re.compile(r"(.+?)_(-?\d[\d.e+-]*)(?:_(.*))?")
 
 
 def read_table(content: bytes) -> pd.DataFrame:
     """A stored table as it was before: what is text stays text, also where it is empty."""
     table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(TEXTS, str))
     return table.fillna(dict.fromkeys(TEXTS, ""))
+
+
+def read_information(name: str, content: bytes) -> pd.DataFrame:
+    """A stored table of mutual information that says what it is of.
+
+    Tables of earlier versions say nothing of module, discretization_range, options or part; what
+    their artifacts are called does.
+
+    Args:
+        name: the name of the artifact.
+        content: what it holds.
+    """
+    table = read_table(content)
+    estimator, _, part = name.removeprefix(INFORMATION).rpartition("_")
+    found = _EARLIER_NAME.fullmatch(estimator)
+    module, parameter, options = found.groups("") if found else (estimator, np.nan, "")
+    said_by_name: dict[str, str | float] = {
+        "part": part,
+        "module": module,
+        "discretization_range": float(parameter),
+        "options": options,
+    }
+    return table.assign(**{key: v for key, v in said_by_name.items() if key not in table})
 
 
 class Tables:

@@ -1,19 +1,20 @@
 """How far an information plane can be trusted: one small table for each plane."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from deep_bottleneck.information.discrete import count_keys, entropy
-from deep_bottleneck.interfaces import (
-    Activations,
-    IntArray,
-    MutualInformationEstimator,
+from deep_bottleneck.interfaces import Activations, IntArray, MutualInformationEstimator, Part
+from deep_bottleneck.measuring.estimation import (
+    TOLERANCE,
+    InformationTable,
+    LayerActivations,
+    fitted,
 )
-from deep_bottleneck.machine.progress import progress
-from deep_bottleneck.measuring.estimation import TOLERANCE, estimate
 
 SHUFFLED = "labels shuffled"
 VARIATIONS = {"parameter halved": 0.5, "parameter doubled": 2.0}
@@ -42,6 +43,85 @@ _SHUFFLE_SEED = 0
 def at_ceiling(table: pd.DataFrame) -> "pd.Series[bool]":
     """Whether I(X;M) is as large as the method could have answered, within 1 %."""
     return table["MI_XM"] >= 0.99 * table["ceiling"]
+
+
+class CheckedTable:
+    """A table of information, and the checks that tell how far it can be trusted.
+
+    Attributes:
+        estimate: the table as it is gathered.
+    """
+
+    def __init__(
+        self,
+        estimator: MutualInformationEstimator,
+        variants: Mapping[str, MutualInformationEstimator],
+        part: Part,
+        labels: IntArray,
+        known: pd.DataFrame | None = None,
+    ) -> None:
+        """Begin an empty table.
+
+        Args:
+            estimator: how it is estimated, as `fitted` gives it.
+            variants: the same method with other parameters, by the name of the check.
+            part: which part of the data is observed.
+            labels: the label of each example, shape (n_examples,).
+            known: the whole table, where only the checks are to be made.
+        """
+        self.estimate = InformationTable(estimator, part, labels)
+        self._known = known
+        self._labels = labels
+        self._checks = {
+            **{name: InformationTable(variant, part, labels) for name, variant in variants.items()},
+            SHUFFLED: InformationTable(estimator, part, shuffled(labels)),
+        }
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the table was there before."""
+        return self._known is not None
+
+    def observe(
+        self, epoch: int, runs: IntArray, layer: int, activations: LayerActivations, telling: bool
+    ) -> pd.DataFrame | None:
+        """Estimate a layer at an epoch, and check it if it may be a telling one.
+
+        Returns:
+            As `InformationTable.observe`; None if the table was there before.
+        """
+        if telling:
+            for check in self._checks.values():
+                check.observe(epoch, runs, layer, activations)
+        if self.is_known:
+            return None
+        return self.estimate.observe(epoch, runs, layer, activations)
+
+    def table(self) -> pd.DataFrame:
+        """The table of information, as `estimate` describes it."""
+        return self.estimate.table() if self._known is None else self._known
+
+    def report(self, metrics: pd.DataFrame) -> pd.DataFrame:
+        """What speaks for and against the table, as `trust_report` describes it."""
+        table = self.table()
+        if table.empty:
+            return pd.DataFrame(columns=COLUMNS)
+        telling = telling_epochs(sorted(table["epoch"].unique()))
+        checks = {name: check.table() for name, check in self._checks.items()}
+        found = {name: values[values["epoch"].isin(telling)] for name, values in checks.items()}
+        without_relation = found.pop(SHUFFLED)
+        return report(table, found, without_relation, self._labels, metrics)
+
+    def state(self) -> dict[str, Any]:
+        """What was observed so far, for `restore`."""
+        checks = {name: check.state() for name, check in self._checks.items()}
+        return {"estimate": self.estimate.state(), "checks": checks}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what another table of the same estimators had observed."""
+        self.estimate.restore(state["estimate"])
+        for name, check in self._checks.items():
+            check.restore(state["checks"][name])
 
 
 def trust_report(
@@ -80,17 +160,18 @@ def trust_report(
     """
     if table.empty:
         return pd.DataFrame(columns=COLUMNS)
-    labels = recording.labels
-    epochs = telling_epochs(recording.epochs)
-
-    with progress("Checking", len(epochs) * (len(variants) + 1)) as bar:
-
-        def again(method: MutualInformationEstimator, against: IntArray = labels) -> pd.DataFrame:
-            return estimate(method, recording, table["part"].iloc[0], bar, epochs, against)
-
-        varied = {name: again(variant) for name, variant in variants.items()}
-        without_relation = again(estimator, shuffled(labels))
-    return report(table, varied, without_relation, labels, metrics)
+    checked = CheckedTable(
+        fitted(estimator, recording),
+        {name: fitted(variant, recording) for name, variant in variants.items()},
+        table["part"].iloc[0],
+        recording.labels,
+        known=table,
+    )
+    for epoch in telling_epochs(recording.epochs):
+        for layer in range(recording.n_layers):
+            values = LayerActivations(recording.layer(epoch, layer))
+            checked.observe(epoch, recording.runs(epoch), layer, values, telling=True)
+    return checked.report(metrics)
 
 
 def report(

@@ -1,4 +1,8 @@
-"""MI by binning: activations fall into bins of fixed width and become discrete."""
+"""MI by binning: activations fall into bins of fixed width and become discrete.
+
+How it fails: with many units every example is alone in its bin: I(X;M) sits at log2 N and I(Y;M) at
+H(Y), whatever the layer knows (*label by chance*: 0.76 bits of 0 at 16000 pairs and 5 units).
+"""
 
 from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.information.arrays import as_tensor
@@ -14,8 +18,12 @@ from deep_bottleneck.machine.threads import threads_for
 from deep_bottleneck.mi_estimator.discretized import information_of_bins
 
 
-def load(discretization_range: float) -> "BinningEstimator":
-    """An estimator with bins of width `discretization_range`."""
+def load(discretization_range: float = 0.07) -> "BinningEstimator":
+    """An estimator with bins of width `discretization_range`.
+
+    Args:
+        discretization_range: the width of a bin.
+    """
     return BinningEstimator(bin_width=discretization_range)
 
 

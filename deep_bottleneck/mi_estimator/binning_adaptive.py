@@ -3,6 +3,8 @@
 Chelombiev, Houghton & O'Donnell (2019, "Adaptive estimators show information compression in deep
 neural networks", ICLR, section 3) let bins follow the activations, because bins of fixed width see
 an unbounded activation function grow out of them.
+
+How it fails: as `binning` does; scale is divided out, so growing weights show no compression.
 """
 
 from deep_bottleneck.errors import EstimationError
@@ -19,8 +21,11 @@ from deep_bottleneck.machine.threads import threads_for
 from deep_bottleneck.mi_estimator.discretized import information_of_bins, whole_number_of_bins
 
 
-def load(discretization_range: float) -> "AdaptiveBinningEstimator":
+def load(discretization_range: float = 30) -> "AdaptiveBinningEstimator":
     """An estimator with `discretization_range` bins.
+
+    Args:
+        discretization_range: the number of bins.
 
     Raises:
         ConfigError: if that is not a whole number of bins.

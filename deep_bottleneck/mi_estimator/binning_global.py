@@ -3,6 +3,9 @@
 The range is that of all epochs, so that the same activation falls into the same bin throughout
 training. For tanh it is known beforehand, and 30 bins on [-1, 1] are the procedure of Shwartz-Ziv &
 Tishby (2017, "Opening the black box of deep neural networks via information", section 2.4).
+
+How it fails: as `binning` does; and the bins of an unbounded activation are as wide as its largest
+value makes them.
 """
 
 from collections.abc import Mapping
@@ -28,8 +31,12 @@ _TANH_RANGE = (-1.0, 1.0)
 Range = tuple[float, float]
 
 
-def load(discretization_range: float, activation_fn: str = "") -> MutualInformationEstimator:
+def load(discretization_range: float = 30, activation_fn: str = "") -> MutualInformationEstimator:
     """An estimator with `discretization_range` bins, on [-1, 1] if `activation_fn` is tanh.
+
+    Args:
+        discretization_range: the number of bins.
+        activation_fn: the activation of the hidden layers.
 
     Raises:
         ConfigError: if that is not a whole number of bins.

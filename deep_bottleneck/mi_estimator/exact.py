@@ -2,6 +2,9 @@
 
 Lorenzen, Igel and Nielsen, "Information bottleneck: exact analysis of (quantized) neural networks",
 ICLR 2022.
+
+How it fails: of a sample of the data it is a plug-in estimate, and too large (*quantised layer* at
+1000 of 4096 inputs).
 """
 
 import math

@@ -1,4 +1,9 @@
-"""MI by distances to nearest neighbours: Kraskov et al. for the inputs, Ross for the label."""
+"""MI by distances to nearest neighbours: Kraskov et al. for the inputs, Ross for the label.
+
+How it fails: too small where information is high or dimensions are many (3.15 of 3.68 bits in 5 + 5
+dimensions); undefined where values repeat, as with binary inputs, dead and saturated units: it says
+so.
+"""
 
 from collections.abc import Callable
 
@@ -29,12 +34,12 @@ _INPUTS, _LAYER = 0, 1
 
 
 def load(
-    discretization_range: float, algorithm: Algorithm = 1, jitter: float = 0.0
+    discretization_range: float = 3, algorithm: Algorithm = 1, jitter: float = 0.0
 ) -> "KraskovEstimator":
     """An estimator that looks at the k-th neighbour, with `discretization_range` as k.
 
     Args:
-        discretization_range: k, from 1.
+        discretization_range: k, the number of nearest neighbours, from 1.
         algorithm: of Kraskov et al., 1 or 2.
         jitter: the standard deviation of Gaussian noise that is added to inputs and activations,
             which gives discrete values a density.

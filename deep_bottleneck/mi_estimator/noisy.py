@@ -3,6 +3,9 @@
 Goldfeld et al., "Estimating information flow in deep neural networks", ICML 2019. The noise is
 added to the layer that is measured, not inside the network, so the values compare with the bounds
 `mi_estimator.upper` and `mi_estimator.lower` of the same variance, and lie between them.
+
+How it fails: as much as the noise is an assumption; slower than the bounds (*seconds*: 5 to 8 times
+at 16000 pairs).
 """
 
 import math
@@ -18,8 +21,12 @@ from deep_bottleneck.interfaces import (
 )
 
 
-def load(discretization_range: float) -> "NoisyEstimator":
-    """An estimator with noise of variance `discretization_range`."""
+def load(discretization_range: float = 0.001) -> "NoisyEstimator":
+    """An estimator with noise of variance `discretization_range`.
+
+    Args:
+        discretization_range: the variance of the noise.
+    """
     return NoisyEstimator(discretization_range)
 
 

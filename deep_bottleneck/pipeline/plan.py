@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from deep_bottleneck.config import Config, components
 from deep_bottleneck.config.components import Component
-from deep_bottleneck.config.hyperparameters import Entry
+from deep_bottleneck.config.entries import Entry
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn, estimator_plug_ins
 
@@ -41,7 +41,7 @@ class Plan:
     @property
     def draws_activations(self) -> bool:
         """Whether a plotter reads recorded activations."""
-        return any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in self.plotters)
+        return _draw_activations(self.plotters)
 
     @property
     def all(self) -> list[Component]:
@@ -68,8 +68,8 @@ def make_plan(config: Config) -> Plan:
         ]
 
     plotters = entries("plotters", config.plotters_and_reports, PLOTTER_VALUES)
-    draw_activations = any(getattr(p.module, "NEEDS_ACTIVATIONS", False) for p in plotters)
-    activity = [ACTIVITY_RECORDER] if config.calculate_mi_for or draw_activations else []
+    recorded = config.calculate_mi_for or _draw_activations(plotters)
+    activity = [ACTIVITY_RECORDER] if recorded else []
     recorders = [Entry(path=path) for path in (*RECORDERS, *activity)]
     plan = Plan(
         dataset=checked(components.find("dataset", config.dataset)),
@@ -80,6 +80,10 @@ def make_plan(config: Config) -> Plan:
     )
     _check_tables(plan)
     return plan
+
+
+def _draw_activations(plotters: Sequence[Component]) -> bool:
+    return any(getattr(plotter.module, "NEEDS_ACTIVATIONS", False) for plotter in plotters)
 
 
 def _check_tables(plan: Plan) -> None:

@@ -2,22 +2,23 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from deep_bottleneck.config import Config, components
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.eval_tools.artifacts import Artifact
 from deep_bottleneck.eval_tools.experiment import Experiment
-from deep_bottleneck.interfaces import BasePlotter, Part, Results
+from deep_bottleneck.interfaces import BasePlotter, Part, Results, Status, TableName
 from deep_bottleneck.measuring.activation_store import ActivationStore
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn, estimator_plug_ins
-from deep_bottleneck.measuring.information_tables import measure, store_trust, table_name
+from deep_bottleneck.measuring.information_tables import InformationTables
 from deep_bottleneck.measuring.tables import Tables, read_table
-from deep_bottleneck.measuring.trust import VARIATIONS, trust_report
 from deep_bottleneck.pipeline.figures import store_figures
-from deep_bottleneck.storage.base import RUNNING, as_id, not_ended
+from deep_bottleneck.storage.base import as_id, not_ended
 from deep_bottleneck.storage.folder_store import FolderStore
 from deep_bottleneck.storage.names import INFORMATION, STORE_NAME, TRUST
 
@@ -57,7 +58,7 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
     records, experiment_id = FolderStore(folder.parent), as_id(folder.name)
     records.check(experiment_id)
     entry = records.entry(experiment_id)
-    if entry.stored_status == RUNNING:
+    if entry.stored_status == Status.RUNNING:
         raise RecordError(not_ended(records, entry, "it can be estimated again"))
     experiment = Experiment(records, experiment_id)
     config = Config.parse({**experiment.config, "estimator": list(estimator)}, str(folder))
@@ -67,7 +68,7 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
             f'{folder} has "calculate_mi_for": []: there is no part of the data to estimate'
         )
     before = experiment.artifacts
-    plug_ins = _by_full_name(config)
+    plug_ins = _by_entry(config)
     path = folder / STORE_NAME
     if not path.exists():
         raise RecordError(
@@ -79,10 +80,11 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
         tables = Tables(record, Path(scratch))
         n_classes = int(store.part("full").labels.max()) + 1
         values = {**config.hyperparameters, "n_classes": n_classes}
+        measured: dict[TableName, pd.DataFrame] = {}
         for part in parts:
-            _measure_missing(plug_ins, values, store, part, tables, before)
-        names = [table_name(name, part) for part in parts for name in plug_ins]
-        measured = {name: tables.by_name[f"{INFORMATION}{name}"] for name in names}
+            stored = _stored_tables(before, plug_ins, part)
+            tables.by_name.update(stored)
+            measured |= _completed(part, plug_ins, values, store, tables)
         results = Results(measured, store.metrics(), config.plot_median, tables.by_name)
         plotters = _plotters(config, values)
         store_figures(plotters, results, record, Path(scratch), known=before, svg=config.svg)
@@ -94,43 +96,51 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
     return added
 
 
-def _by_full_name(config: Config) -> dict[str, EstimatorPlugIn]:
+def _by_entry(config: Config) -> dict[str, EstimatorPlugIn]:
     """The estimators by their names with parameters, which tables of other calls do not have."""
-    plug_ins, chosen = estimator_plug_ins(config), config.estimators
     return {
-        chosen[name].full_name if plug_in.has_parameter else name: plug_in
-        for name, plug_in in plug_ins.items()
+        plug_in.entry if plug_in.has_parameter else name: plug_in
+        for name, plug_in in estimator_plug_ins(config).items()
     }
 
 
-def _measure_missing(
+def _stored_tables(
+    stored: Mapping[str, Artifact], estimators: Iterable[str], part: Part
+) -> dict[str, pd.DataFrame]:
+    """Those tables of a part of the data that are there already, by the name of the artifact."""
+    names = [
+        f"{kind}{TableName(name, part)}" for name in estimators for kind in (INFORMATION, TRUST)
+    ]
+    return {name: read_table(stored[name].read()) for name in names if name in stored}
+
+
+def _completed(
+    part: Part,
     plug_ins: Mapping[str, EstimatorPlugIn],
     values: Mapping[str, Any],
     store: ActivationStore,
-    part: Part,
     tables: Tables,
-    stored: Mapping[str, Artifact],
-) -> None:
-    """Add the tables of a part of the data that are not stored, and recall those that are."""
-    missing = {
+) -> dict[TableName, pd.DataFrame]:
+    """The tables of information of a part of the data; what is missing is measured and stored."""
+    names = {name: TableName(name, part) for name in plug_ins}
+    known = {
+        name: tables.by_name[f"{INFORMATION}{of_part}"]
+        for name, of_part in names.items()
+        if f"{INFORMATION}{of_part}" in tables.by_name
+    }
+    incomplete = {
         name: plug_in
         for name, plug_in in plug_ins.items()
-        if f"{INFORMATION}{table_name(name, part)}" not in stored
+        if name not in known or f"{TRUST}{names[name]}" not in tables.by_name
     }
-    measure(missing, values, store, [part], tables)
-    for estimator_name, plug_in in plug_ins.items():
-        if estimator_name in missing:
-            continue
-        name = table_name(estimator_name, part)
-        table = read_table(stored[f"{INFORMATION}{name}"].read())
-        tables.by_name[f"{INFORMATION}{name}"] = table
-        if f"{TRUST}{name}" in stored:
-            tables.by_name[f"{TRUST}{name}"] = read_table(stored[f"{TRUST}{name}"].read())
-            continue
-        variants = plug_in.varied(values, VARIATIONS)
-        recording, metrics = store.part(part), store.metrics()
-        report = trust_report(table, plug_in.load(values), variants, recording, metrics)
-        store_trust(name, report, tables)
+    recording = store.part(part)
+    missing = InformationTables(part, incomplete, values, recording, tables, known=known)
+    missing.replay(recording)
+    found = missing.store(store.metrics())
+    return {
+        of_part: found[of_part] if of_part in found else known[name]
+        for name, of_part in names.items()
+    }
 
 
 def _plotters(config: Config, values: Mapping[str, Any]) -> list[BasePlotter]:

@@ -1,47 +1,27 @@
 """Data -> models -> training -> tables -> figures. Knows no Sacred."""
 
-import logging
-import tempfile
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
+import pandas as pd
 import torch
 
-from deep_bottleneck.config.components import Component
-from deep_bottleneck.config.hyperparameters import Config
-from deep_bottleneck.datasets import checking
-from deep_bottleneck.datasets.changes import changed
-from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.interfaces import (
-    BasePlotter,
-    Dataset,
-    FloatArray,
-    Part,
-    Record,
-    Results,
-)
-from deep_bottleneck.machine import device
+from deep_bottleneck.config import Config
+from deep_bottleneck.interfaces import Activations, FloatArray, Part, Record, Results, TableName
 from deep_bottleneck.machine.progress import progress
 from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
-from deep_bottleneck.measuring.information_tables import measure
-from deep_bottleneck.measuring.streaming import InformationStream, can_stream
-from deep_bottleneck.measuring.tables import Tables
+from deep_bottleneck.measuring.information_recorder import InformationRecorder, inputs_of
+from deep_bottleneck.measuring.information_tables import InformationTables
 from deep_bottleneck.pipeline.figures import store_figures
-from deep_bottleneck.pipeline.plan import ACTIVITY_RECORDER, Plan
+from deep_bottleneck.pipeline.loading import LoadedExperiment, load_callbacks, load_experiment
+from deep_bottleneck.pipeline.plan import Plan
 from deep_bottleneck.storage.names import STORE_NAME
-from deep_bottleneck.training.checkpoint import Checkpoints
+from deep_bottleneck.training.continuation import Checkpoints
 from deep_bottleneck.training.ensemble import Ensemble
 from deep_bottleneck.training.layers import layers_with_kernel
 from deep_bottleneck.training.preemption import Preemption
-from deep_bottleneck.training.recorder import Recorder
 from deep_bottleneck.training.schedule import default_schedule
-
-logger = logging.getLogger(__name__)
 
 # what plotters of activations draw where no part of the data is measured
 DRAWN_PARTS: tuple[Part, ...] = ("train", "test")
@@ -74,153 +54,125 @@ def run_experiment(
         TimeIsUp: if the time is up.
     """
     checkpoints = Checkpoints(folder, preemption or Preemption(), before)
-    loaded = _loaded(plan.dataset, config.hyperparameters, Dataset)
-    checking.check(loaded, plan.dataset.path)
-    dataset = changed(loaded, config.dataset_options)
-    stored = Tables(record, folder)
-    where = device.choose(config.device, config.backend)
-    values = {
-        **config.hyperparameters,
-        "device": str(where),
-        "run": record,
-        "tables": stored,
-        "dataset": dataset,
-        "n_classes": dataset.n_classes,
-        "input_size": dataset.input_size,
-        "input_shape": dataset.input_shape,
-        "output_size": dataset.n_classes,
-    }
-    several = len(plan.estimators) > 1
-    named = {name if several else "": plug_in for name, plug_in in plan.estimators.items()}
-    estimators = [plug_in.load(values) for plug_in in named.values()]
-    plotters = [_loaded(component, values, BasePlotter) for component in plan.plotters]
-    models = list(_models(plan.model, values, config))
-    store_path = _store_path(config, folder)
-    stream, callbacks = None, plan.callbacks
-    wanted_later = config.keep_activations or plan.draws_activations
-    if not wanted_later and all(map(can_stream, estimators)):
-        parts, schedule = config.calculate_mi_for, default_schedule
-        stream = InformationStream(
-            named, values, dataset, parts, schedule, config.epochs, stored, where
-        )
-        callbacks = [callback for callback in callbacks if callback.path != ACTIVITY_RECORDER]
-    _train(config, callbacks, stream, models, values, store_path, checkpoints)
-    with ActivationStore(store_path) as store:
-        metrics = store.metrics()
-        if stream is not None:
-            tables = stream.store(metrics)
-        else:
-            tables = measure(named, values, store, config.calculate_mi_for, stored)
-        gradients = store.gradients()
-        if not gradients.empty:
-            stored.add("gradients", gradients)
-        recordings = {part: store.part(part) for part in config.calculate_mi_for or DRAWN_PARTS}
-        results = Results(tables, metrics, config.plot_median, stored.by_name, recordings)
-        store_figures(plotters, results, record, folder, svg=config.svg)
-    if not config.keep_activations:
-        store_path.unlink()
-        for folder_before in checkpoints.predecessors():
-            (folder_before / STORE_NAME).unlink(missing_ok=True)
-    checkpoints.forget()
-    last = metrics.groupby("run").last()
+    experiment = load_experiment(config, plan, record, folder)
+    observing = _live_tables(experiment) if experiment.measures_live else []
+    _train(experiment, observing, checkpoints)
+    with ActivationStore(experiment.store_path) as store:
+        measured = _stored(observing or _recorded_tables(experiment, store), store)
+        results = _results(experiment, measured, store)
+        store_figures(experiment.plotters, results, record, folder, svg=config.svg)
+    _forget_what_is_no_more_needed(experiment, checkpoints)
+    last = results.metrics.groupby("run").last()
     return {"train": last["accuracy"].to_numpy(), "test": last["val_accuracy"].to_numpy()}
 
 
-def _store_path(config: Config, folder: Path) -> Path:
-    """Where the activation store is: in the experiment's folder, or reached by a link from there.
-
-    Raises:
-        ConfigError: if the folder that `keep_activations` names cannot be written.
-    """
-    path = folder / STORE_NAME
-    if not isinstance(config.keep_activations, str):
-        return path
-    elsewhere = Path(config.keep_activations).resolve()
-    target = elsewhere / f"{folder.name}_{uuid.uuid4().hex[:8]}_{STORE_NAME}"
-    try:
-        elsewhere.mkdir(parents=True, exist_ok=True)
-        # whether anything can be written there shows when something is
-        tempfile.TemporaryFile(dir=elsewhere).close()
-        path.symlink_to(target)
-    except OSError as error:
-        raise ConfigError(f'"keep_activations": cannot write there: {error}') from None
-    return target
+def _live_tables(experiment: LoadedExperiment) -> list[InformationTables]:
+    """Tables of information that observe the networks while they train."""
+    return _tables(experiment, lambda part: inputs_of(experiment.dataset, part), experiment.device)
 
 
-def _models(component: Component, values: Mapping[str, Any], config: Config) -> Iterator[Any]:
-    """One model for each run; a run's weights depend on the seed and its number alone."""
-    # on the CPU, so that the weights are the same wherever they train
-    on_torch = config.backend == "torch"
-    with device.chosen(torch.device("cpu")) if on_torch else nullcontext():
-        for run in range(config.n_runs):
-            (weight_seed,) = np.random.SeedSequence([config.seed or 0, run]).generate_state(1)
-            keras.utils.set_random_seed(int(weight_seed))
-            yield _loaded(component, values, keras.Model)
+def _recorded_tables(
+    experiment: LoadedExperiment, store: ActivationStore
+) -> Iterator[InformationTables]:
+    """Tables of information that have observed what was recorded, one part after the other."""
+    for tables in _tables(experiment, store.part):
+        tables.replay(store.part(tables.part))
+        yield tables
+
+
+def _tables(
+    experiment: LoadedExperiment,
+    inputs: Callable[[Part], Activations],
+    device: torch.device | None = None,
+) -> list[InformationTables]:
+    return [
+        InformationTables(
+            part,
+            experiment.estimators,
+            experiment.values_by_name,
+            inputs(part),
+            experiment.tables,
+            device=device,
+        )
+        for part in experiment.config.calculate_mi_for
+    ]
 
 
 def _train(
-    config: Config,
-    callbacks: Sequence[Component],
-    stream: InformationStream | None,
-    models: Sequence[keras.Model],
-    values: Mapping[str, Any],
-    store_path: Path,
-    checkpoints: Checkpoints,
+    experiment: LoadedExperiment, observing: Sequence[InformationTables], checkpoints: Checkpoints
 ) -> None:
+    """Train all runs, let callbacks record them, and tables observe them."""
+    config, dataset, models = experiment.config, experiment.dataset, experiment.models
     units = [int(np.prod(layer.output.shape[1:])) for layer in layers_with_kernel(models[0])]
-    dataset: Dataset = values["dataset"]
+    path = experiment.store_path
     with (
-        ActivationWriter(store_path, dataset, units, config.n_runs, config.epochs) as writer,
+        ActivationWriter(path, dataset, units, config.n_runs, config.epochs) as writer,
         progress("Training", config.n_runs * config.epochs) as bar,
         checkpoints.preemption.at_epoch_ends(),
     ):
-        if checkpoints.before and checkpoints.last:
-            writer.copy(checkpoints.before / STORE_NAME)
         values = {
-            **values,
-            "run": checkpoints.noted(values["run"]),
+            **experiment.values_by_name,
+            "run": checkpoints.noted(experiment.record),
             "writer": writer,
             "schedule": default_schedule,
             "training_progress": bar,
         }
-        recorders, of_runs = _loaded_callbacks(callbacks, values, config.n_runs)
-        if stream is not None:
-            stream.may_stop_early = any(of_runs)
-            recorders.append(stream)
-        where = torch.device(values["device"]) if config.backend == "torch" else None
+        recorders, of_runs = load_callbacks(experiment.callbacks, values, config.n_runs)
+        if observing:
+            recorders.append(
+                InformationRecorder(
+                    observing,
+                    dataset,
+                    default_schedule,
+                    config.epochs,
+                    may_stop_early=any(of_runs),
+                )
+            )
+        folder_before = checkpoints.goes_on_from(models, of_runs, recorders)
+        if folder_before is not None:
+            writer.copy(folder_before / STORE_NAME)
+        where = experiment.device if config.backend == "torch" else None
         Ensemble(models, config.seed or 0, where).fit(
             dataset,
             config.epochs,
             config.batch_size,
             config.steps_per_epoch,
-            of_runs,
-            recorders,
-            checkpoints,
+            callbacks=of_runs,
+            recorders=recorders,
+            checkpoints=checkpoints,
         )
 
 
-def _loaded_callbacks(
-    callbacks: Sequence[Component], values: Mapping[str, Any], n_runs: int
-) -> tuple[list[Recorder], list[list[keras.callbacks.Callback]]]:
-    """Recorders, of which one serves all runs, and for each run its own ordinary callbacks."""
-    recorders: list[Recorder] = []
-    of_runs: list[list[keras.callbacks.Callback]] = [[] for _ in range(n_runs)]
-    for component in callbacks:
-        first = _loaded(component, values, keras.callbacks.Callback)
-        if isinstance(first, Recorder):
-            recorders.append(first)
-            continue
-        others = (_loaded(component, values, keras.callbacks.Callback) for _ in range(n_runs - 1))
-        for own, callback in zip(of_runs, (first, *others), strict=True):
-            own.append(callback)
-    return recorders, of_runs
+def _stored(
+    observed: Iterable[InformationTables], store: ActivationStore
+) -> dict[TableName, pd.DataFrame]:
+    """Store each table as soon as it is there."""
+    metrics = store.metrics()
+    return {name: table for tables in observed for name, table in tables.store(metrics).items()}
 
 
-def _loaded(component: Component, values: Mapping[str, Any], kind: type[Any]) -> Any:
-    loaded = component.load(values)
-    if not isinstance(loaded, kind):
-        raise ConfigError(
-            f'"{component.key}": {component.path} gave a {type(loaded).__name__}, '
-            f"expected a {kind.__name__}"
-        )
-    return loaded
+def _results(
+    experiment: LoadedExperiment,
+    measured: Mapping[TableName, pd.DataFrame],
+    store: ActivationStore,
+) -> Results:
+    """What plotters read; the table of gradients is stored first, if there is one."""
+    config, gradients = experiment.config, store.gradients()
+    if not gradients.empty:
+        experiment.tables.add("gradients", gradients)
+    return Results(
+        measured,
+        store.metrics(),
+        config.plot_median,
+        experiment.tables.by_name,
+        {part: store.part(part) for part in config.calculate_mi_for or DRAWN_PARTS},
+    )
+
+
+def _forget_what_is_no_more_needed(experiment: LoadedExperiment, checkpoints: Checkpoints) -> None:
+    """Remove recorded activations that nobody keeps, and the checkpoints of a whole training."""
+    if not experiment.config.keep_activations:
+        experiment.store_path.unlink()
+        for folder_before in checkpoints.predecessors():
+            (folder_before / STORE_NAME).unlink(missing_ok=True)
+    checkpoints.forget()

@@ -1,11 +1,11 @@
 """Which source files an experiment depends on, and whether they are still the same."""
 
-import hashlib
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from deep_bottleneck.config.components import Component
+from deep_bottleneck.storage.identity import digest_of
 
 SCRIPT = "experiment.py"
 
@@ -36,13 +36,10 @@ def unchanged(root: Path, base: Path, sources: Iterable[Sequence[str]]) -> bool:
             content, as Sacred has them in `run.json`.
     """
     paths = [((base if name.startswith("..") else root) / name, kept) for name, kept in sources]
-    return all(Path(kept).stem.endswith(f"_{_digest(path)}") for path, kept in paths)
-
-
-def _digest(path: Path) -> str:
-    if not path.is_file():
-        return "absent"
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    return all(
+        path.is_file() and Path(kept).stem.endswith(f"_{digest_of(path.read_bytes())}")
+        for path, kept in paths
+    )
 
 
 def _plug_in_files(components: Iterable[Component], package: Path) -> Iterable[Path]:

@@ -1,7 +1,10 @@
 """The information plane: I(X;M) against I(Y;M) of every layer, over training."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -35,7 +38,7 @@ class InformationPlane(BasePlotter):
         """One figure `infoplane_<name>` for each table."""
         return {
             f"infoplane_{name}": plane(
-                table, results.plot_median, f"Information plane ({name.rpartition('_')[2]})"
+                table, results.plot_median, f"Information plane ({name.part})"
             )
             for name, table in results.tables.items()
         }
@@ -65,20 +68,7 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
     norm = epoch_norm(last)
     points = centre.to_numpy()
     if table["run"].max() > table["run"].min():
-        width, height = 2 * spread.to_numpy().T
-        axes.add_collection(
-            EllipseCollection(
-                width,
-                height,
-                np.zeros_like(width),
-                units="xy",
-                offsets=points,
-                offset_transform=axes.transData,
-                facecolor=SPREAD_COLOR,
-                alpha=0.15,
-                zorder=0,
-            )
-        )
+        axes.add_collection(_ellipses(points, spread, axes))
     axes.add_collection(_lines(centre, norm))
     scatter = axes.scatter(
         points[:, 0], points[:, 1], c=epochs, cmap=COLOR_MAP, norm=norm, s=14, zorder=2
@@ -86,19 +76,7 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
     margin = spread.fillna(0).to_numpy() + 0.03 * np.ptp(points, axis=0) + 0.01
     low, high = (points - margin).min(axis=0), (points + margin).max(axis=0)
     ceiling = float(table["ceiling"].max())
-    axes.axvline(ceiling, color="0.4", linewidth=0.8, zorder=0)
-    axes.annotate(
-        "ceiling",
-        (ceiling, 0),
-        (-2, 3),
-        ("data", "axes fraction"),
-        "offset points",
-        ha="right",
-        va="bottom",
-        rotation=90,
-        fontsize=8,
-        color="0.4",
-    )
+    _mark_ceiling(axes, ceiling)
     high[0] = max(high[0], ceiling + 0.02 * (ceiling - low[0]))
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     add_epoch_bar(axes, scatter, last)
@@ -116,6 +94,37 @@ def summarise(table: pd.DataFrame, median: bool) -> tuple[pd.DataFrame, pd.DataF
     if median:
         return groups.median(), (groups.quantile(0.84) - groups.quantile(0.16)) / 2
     return groups.mean(), groups.std(ddof=0)
+
+
+def _ellipses(points: np.ndarray[Any, Any], spread: pd.DataFrame, axes: Axes) -> EllipseCollection:
+    width, height = 2 * spread.to_numpy().T
+    return EllipseCollection(
+        width,
+        height,
+        np.zeros_like(width),
+        units="xy",
+        offsets=points,
+        offset_transform=axes.transData,
+        facecolor=SPREAD_COLOR,
+        alpha=0.15,
+        zorder=0,
+    )
+
+
+def _mark_ceiling(axes: Axes, ceiling: float) -> None:
+    axes.axvline(ceiling, color="0.4", linewidth=0.8, zorder=0)
+    axes.annotate(
+        "ceiling",
+        (ceiling, 0),
+        (-2, 3),
+        ("data", "axes fraction"),
+        "offset points",
+        ha="right",
+        va="bottom",
+        rotation=90,
+        fontsize=8,
+        color="0.4",
+    )
 
 
 def _lines(centre: pd.DataFrame, norm: Normalize) -> LineCollection:

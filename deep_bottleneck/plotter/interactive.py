@@ -17,7 +17,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from plotly.offline import get_plotlyjs
 
-from deep_bottleneck.interfaces import BasePlotter, Results
+from deep_bottleneck.interfaces import BasePlotter, Results, TableName
 from deep_bottleneck.plotter.style import COLOR_MAP, described
 
 TEMPLATE = Path(__file__).with_suffix(".html")
@@ -60,12 +60,14 @@ class Interactive(BasePlotter):
         tables = {name: table for name, table in results.tables.items() if not table.empty}
         if not tables:
             return {}
-        estimators = dict.fromkeys(name.rpartition("_")[0] for name in tables)
+        estimators = dict.fromkeys(name.estimator for name in tables)
         name = "_".join(["infoplane_interactive", *filter(None, estimators)])
         return {name: page(tables, results.metrics, results.plot_median)}
 
 
-def page(tables: Mapping[str, pd.DataFrame], metrics: pd.DataFrame, plot_median: bool) -> Page:
+def page(
+    tables: Mapping[TableName, pd.DataFrame], metrics: pd.DataFrame, plot_median: bool
+) -> Page:
     """Write the page.
 
     Args:
@@ -82,7 +84,7 @@ def page(tables: Mapping[str, pd.DataFrame], metrics: pd.DataFrame, plot_median:
 
 
 def _values(
-    tables: Mapping[str, pd.DataFrame], metrics: pd.DataFrame, plot_median: bool
+    tables: Mapping[TableName, pd.DataFrame], metrics: pd.DataFrame, plot_median: bool
 ) -> dict[str, Any]:
     """What the page shows, in JSON's types."""
     together = pd.concat(tables.values())
@@ -90,14 +92,13 @@ def _values(
     places = pd.MultiIndex.from_product([epochs, runs, layers], names=_KEYS)
     estimators: dict[str, dict[str, Any]] = {}
     for name, table in tables.items():
-        estimator, _, part = name.rpartition("_")
         row = table.iloc[0]
         known = estimators.setdefault(
-            estimator, {"name": estimator or str(row["estimator"]), "parts": {}}
+            name.estimator, {"name": name.estimator or str(row["estimator"]), "parts": {}}
         )
         filled = table.set_index(_KEYS).reindex(places)
         shape = (len(epochs), len(runs), len(layers))
-        known["parts"][part] = {
+        known["parts"][name.part] = {
             "x": _listed(filled["MI_XM"].to_numpy().reshape(shape)),
             "y": _listed(filled["MI_YM"].to_numpy().reshape(shape)),
             "ceiling": float(table["ceiling"].max()),

@@ -63,8 +63,10 @@ class Measure(ABC, Generic[Prepared]):
 def as_representation(x: Array) -> torch.Tensor:
     """The array in float64 and centred, each unit's mean over examples at 0.
 
-    A representation with values that are NaN or infinite becomes one of zeros, for which no
-    measure is defined.
+    All of its values are divided by the same power of two, so that the largest is between 1 and 2:
+    no measure depends on a scale common to all units, and the products of large or small values
+    that they take would leave the range of float64. A representation with values that are NaN or
+    infinite becomes one of zeros, for which no measure is defined.
 
     Args:
         x: shape (..., n_examples, n_units).
@@ -80,8 +82,15 @@ def as_representation(x: Array) -> torch.Tensor:
         )
     values = values.to(torch.float64)
     finite = values.isfinite().all(dim=-1, keepdim=True).all(dim=-2, keepdim=True)
-    values = torch.where(finite, values, 0.0)
+    values = _in_range(torch.where(finite, values, 0.0))
     centred = values - values.mean(dim=-2, keepdim=True)
     # what is left of equal values is rounding
     constant = values.amax(dim=-2, keepdim=True) == values.amin(dim=-2, keepdim=True)
     return torch.where(constant, 0.0, centred)
+
+
+def _in_range(values: torch.Tensor) -> torch.Tensor:
+    """Each representation divided by the power of two below its largest value."""
+    largest = values.abs().amax(dim=(-2, -1), keepdim=True)
+    exponents = torch.frexp(largest).exponent.to(torch.float64) - 1
+    return values / torch.exp2(exponents)

@@ -13,7 +13,9 @@ Schaub and Hotaling, "Assessing Intelligence in Artificial Neural Networks", 202
         layer.name, layer.state_count, layer.efficiency()
     ts.aIQ(ts.network_efficiency(model), accuracy, weight=2)
 
-PyTorch networks need no Keras; `StateCapture`, the probe for Keras, imports it when it is used.
+Which axis of an activation counts the neurons is found out or asked for, and never guessed; a layer
+that is called twice is two places. PyTorch networks need no Keras; `StateCapture`, the probe for
+Keras, imports it when it is used.
 """
 
 from typing import Any
@@ -21,6 +23,7 @@ from typing import Any
 from deep_bottleneck.state_space.capture import AbstractStateCapture
 from deep_bottleneck.state_space.efficiency import aIQ, entropy, network_efficiency
 from deep_bottleneck.state_space.models import build_efficiency_model, reset_efficiency_model
+from deep_bottleneck.state_space.states import compress_states, decompress_states, sort_states
 from deep_bottleneck.state_space.torch_capture import StateCaptureHook
 
 __all__ = [
@@ -29,9 +32,12 @@ __all__ = [
     "StateCaptureHook",
     "aIQ",
     "build_efficiency_model",
+    "compress_states",
+    "decompress_states",
     "entropy",
     "network_efficiency",
     "reset_efficiency_model",
+    "sort_states",
 ]
 
 

@@ -2,6 +2,7 @@
 
 import abc
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.information import corrections
 from deep_bottleneck.information.discrete import Counts
 from deep_bottleneck.information.renyi import renyi_entropy
+from deep_bottleneck.state_space.axes import question
 from deep_bottleneck.state_space.counter import StateCounter
 from deep_bottleneck.state_space.locking import CopyableLock
 from deep_bottleneck.state_space.packing import has_nan, pack_firing, unpack_bytes, words_to_bytes
@@ -39,11 +41,34 @@ class AbstractStateCapture(abc.ABC):
 
     Schaub and Hotaling, "Assessing Intelligence in Artificial Neural Networks", 2020,
     arXiv:2006.02909.
+
+    Attributes:
+        capture_on: whether what passes by is counted; what was counted stays in either case.
+
+    Args:
+        name: what the capture is called, in messages and on disk.
+        disk_path: a folder for the raw states, or None to keep counts only.
+        channel_axis: the axis of the neurons, or None where each batch has two axes, or brings its
+            own.
+        kwargs: passed on to the next class that a subclass inherits from.
     """
 
     name: str
+    capture_on: bool = True
 
-    def _set_up_capture(self, disk_path: str | Path | None, channel_axis: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        disk_path: str | Path | None = None,
+        *,
+        channel_axis: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self._set_up_capture(disk_path, channel_axis)
+
+    def _set_up_capture(self, disk_path: str | Path | None, channel_axis: int | None) -> None:
         self._channel_axis = channel_axis
         self._disk_path = None if disk_path is None else Path(disk_path)
         self._store: StateStore | None = None
@@ -111,7 +136,8 @@ class AbstractStateCapture(abc.ABC):
 
     def max_entropy(self) -> float:
         """The largest entropy the layer could have, in bits: its number of neurons."""
-        return float(self._captured().n_neurons)
+        counter = self._counter or self._captured()
+        return float(counter.n_neurons)
 
     def entropy(self, alpha: float | None = 1, correction: Correction | None = None) -> float:
         """The Rényi entropy of the observed states, in bits.
@@ -176,30 +202,47 @@ class AbstractStateCapture(abc.ABC):
             if self._store is not None:
                 self._store.flush()
 
-    def reset_states(self) -> None:
-        """Forget all states, on disk too; the number of neurons may be another afterwards."""
+    def reset_states(self, input_shape: Sequence[int | None] | None = None) -> None:
+        """Forget all states, on disk too; the number of neurons may be another afterwards.
+
+        Args:
+            input_shape: of the batches to come, from which the number of neurons is known before
+                the first; None where that tells.
+        """
         with self._capture_lock:
             self._counter = None
             self._has_nan = False
             if self._store is not None:
                 self._store.delete()
                 self._store = None
+            axis = self._channel_axis
+            if axis is None and input_shape is not None and len(input_shape) == 2:
+                axis = -1
+            n_neurons = None if input_shape is None or axis is None else input_shape[axis]
+            if n_neurons is not None:
+                self._counter = StateCounter(n_neurons)
 
-    def record(self, activations: Any) -> None:
-        """Count the firing states of a batch.
+    def record(self, activations: Any, channel_axis: int | None = None) -> None:
+        """Count the firing states of a batch, unless `capture_on` is False.
 
         Args:
             activations: a tensor or array of shape (n_inputs, n_neurons, ...positions) or
-                (n_inputs, ...positions, n_neurons).
+                (n_inputs, ...positions, n_neurons), or of these without the first axis.
+            channel_axis: the axis of the neurons in this batch; None for that of the capture, or
+                the second of two.
 
         Raises:
             TypeError: if it is not a tensor of real numbers.
-            ValueError: if it has no channel axis, or not the number of neurons it had before.
+            ValueError: if it has no channel axis, more axes than two and nothing says which counts
+                the neurons, or not the number of neurons it had before.
             RecordError: if the disk does not take the states; they are then not counted.
         """
+        if not self.capture_on:
+            return
         tensor = self._checked(activations)
-        words = pack_firing(tensor, self._channel_axis)
-        n_neurons = tensor.shape[self._channel_axis]
+        axis = self._axis(tensor, channel_axis)
+        words = pack_firing(tensor, axis)
+        n_neurons = tensor.shape[axis]
         with self._capture_lock:
             if self._counter is None:
                 self._counter = StateCounter(n_neurons)
@@ -219,12 +262,21 @@ class AbstractStateCapture(abc.ABC):
         tensor = torch.as_tensor(activations).detach()
         if tensor.is_complex():
             raise TypeError(f"{self.name} got complex values, which are not above or below zero")
-        if tensor.ndim < 2 or tensor.shape[self._channel_axis] == 0:
+        return tensor.dequantize() if tensor.is_quantized else tensor
+
+    def _axis(self, tensor: torch.Tensor, channel_axis: int | None) -> int:
+        shape = tuple(tensor.shape)
+        axis = self._channel_axis if channel_axis is None else channel_axis
+        if axis is None and len(shape) > 2:
+            raise ValueError(question(self.name, self.name, shape))
+        if axis is None:
+            axis = 1
+        if not -len(shape) <= axis < len(shape) or shape[axis] == 0:
             raise ValueError(
                 f"{self.name} expects a batch of shape (n_inputs, n_neurons), with position axes "
-                f"before or after the neurons, got shape {tuple(tensor.shape)}"
+                f"before or after the neurons, got shape {shape}"
             )
-        return tensor
+        return axis
 
     def _keep(self, rows: np.ndarray) -> None:
         if self._store is None and self._disk_path is not None:

@@ -1,15 +1,20 @@
 """From the efficiency of layers to that of the network, and to aIQ."""
 
+import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.information.arrays import Array, as_tensor
 from deep_bottleneck.information.discrete import Counts
 from deep_bottleneck.information.renyi import renyi_entropy
+from deep_bottleneck.state_space.capture import AbstractStateCapture
+
+logger = logging.getLogger(__name__)
 
 
 def entropy(counts: Array | Iterable[int], alpha: float = 1) -> float:
@@ -44,14 +49,16 @@ def network_efficiency(efficiencies: Any) -> float:
 
     Args:
         efficiencies: the efficiency of each layer, or a model that `build_efficiency_model`
-            returned and that has seen inputs.
+            returned and that has seen inputs; layers that no input passed through are left out,
+            and the log names them.
 
     Raises:
         ValueError: if there are none, or one is negative or NaN.
-        EstimationError: if a layer of the model captured nothing, or NaN.
+        EstimationError: if all layers of the model captured nothing, or one NaN.
     """
     if hasattr(efficiencies, "efficiency_layers"):
-        efficiencies = [layer.efficiency() for layer in efficiencies.efficiency_layers]
+        layers = _called(efficiencies.efficiency_layers)
+        efficiencies = [layer.efficiency() for layer in layers]
     values = np.asarray([float(value) for value in efficiencies])
     if len(values) == 0:
         raise ValueError("the efficiency of a network needs that of at least one layer")
@@ -82,3 +89,19 @@ def aIQ(net_efficiency: float, accuracy: float, weight: float) -> float:  # noqa
         if not value >= 0:
             raise ValueError(f"{name} must be a number from 0 to 1, got {value}")
     return float((float(accuracy) ** weight * float(net_efficiency)) ** (1.0 / (weight + 1.0)))
+
+
+def _called(layers: Sequence[AbstractStateCapture]) -> list[AbstractStateCapture]:
+    """The captures that saw something; those that did not are named in the log."""
+    called = [layer for layer in layers if layer.state_count]
+    left_out = ", ".join(layer.name for layer in layers if not layer.state_count)
+    if left_out and not called:
+        raise EstimationError(
+            f"no layer has captured states yet, of {left_out}: run inputs through the network first"
+        )
+    if left_out:
+        logger.warning(
+            "the efficiency of the network leaves out layers that no input passed through: %s",
+            left_out,
+        )
+    return called

@@ -9,10 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 import torch
+from keras.src.backend.common.stateless_scope import get_stateless_scope
 
+from deep_bottleneck.state_space.axes import question
 from deep_bottleneck.state_space.capture import AbstractStateCapture, not_a_tensor
-from deep_bottleneck.state_space.matching import LayerMatcher, Method
-from deep_bottleneck.state_space.torch_capture import record_outside_graph
+from deep_bottleneck.state_space.keras_axes import axis_of
+from deep_bottleneck.state_space.torch_capture import outside_graph
 
 logger = logging.getLogger(__name__)
 
@@ -21,18 +23,22 @@ logger = logging.getLogger(__name__)
 class StateCapture(keras.layers.Layer, AbstractStateCapture):
     """A layer that records the firing states of its input and passes it on unchanged.
 
+    One that is loaded or cloned keeps counts only, since two would write to one place.
+
     Args:
         name: what the capture is called, in messages and on disk.
         disk_path: a folder for the raw states, or None to keep counts only.
-        channel_axis: the axis of the neurons: -1 for channels last, 1 for channels first.
+        channel_axis: the axis of the neurons; None to find it by the layers before, in a graph of
+            layers, and the last of two elsewhere.
         evaluation_only: whether to let what passes in training mode go unrecorded.
+        kwargs: those of a `keras.layers.Layer`.
     """
 
     def __init__(
         self,
         name: str,
         disk_path: str | Path | None = None,
-        channel_axis: int = -1,
+        channel_axis: int | None = None,
         evaluation_only: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -41,11 +47,24 @@ class StateCapture(keras.layers.Layer, AbstractStateCapture):
         # XLA as TensorFlow uses it cannot call back into Python.
         self.supports_jit = keras.backend.backend() != "tensorflow"
         self._evaluation_only = evaluation_only
+        self._built_in: Any = None
         self._set_up_capture(disk_path, channel_axis)
 
+    def build(self, input_shape: Any) -> None:
+        """Note the scope in which Keras builds a model by a batch that passes again afterwards."""
+        self._built_in = _outermost_scope()
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Record the input and return it."""
-        if not (self._evaluation_only and training):
+        """Record the input and return it.
+
+        Raises:
+            ValueError: if the axis of the neurons is not known.
+        """
+        if self._channel_axis is None and len(inputs.shape) > 2:
+            raise ValueError(question(self.name, self.name, tuple(inputs.shape)))
+        if self._built_in is not _outermost_scope():
+            self._built_in = None
+        if self._built_in is None and not (self._evaluation_only and training):
             _HAND_OVER[keras.backend.backend()](self.record, inputs)
         return inputs
 
@@ -54,9 +73,14 @@ class StateCapture(keras.layers.Layer, AbstractStateCapture):
 
         Raises:
             TypeError: if that is not one tensor.
+            ValueError: if the axis of its neurons is not known.
         """
         if not isinstance(inputs, keras.KerasTensor):
             raise TypeError(not_a_tensor(self.name, inputs))
+        if self._channel_axis is None:
+            self._channel_axis = axis_of(inputs)
+        if self._channel_axis is None:
+            raise ValueError(question(self.name, self.name, tuple(inputs.shape)))
         return keras.KerasTensor(inputs.shape, inputs.dtype)
 
     def _settle(self) -> None:
@@ -74,100 +98,32 @@ class StateCapture(keras.layers.Layer, AbstractStateCapture):
             "evaluation_only": self._evaluation_only,
         }
 
-
-def with_captures(
-    model: keras.Model,
-    matcher: LayerMatcher,
-    method: Method,
-    disk_path: str | Path | None,
-    evaluation_only: bool,
-) -> keras.Model:
-    """A new model with a `StateCapture` at each matching layer; all other layers are shared.
-
-    The captures are in its `efficiency_layers`, in the order of the layers.
-
-    Args:
-        model: a Functional or built Sequential model, which is left as it is.
-        matcher: which layers to attach to.
-        method: at the input, the output or both.
-        disk_path: a folder for the raw states, or None.
-        evaluation_only: whether to record in evaluation mode only.
-
-    Raises:
-        TypeError: if the model is neither Functional nor Sequential.
-        ValueError: if a Sequential model is not built, or a layer that was asked for does not
-            exist.
-    """
-    graph = _as_graph(model)
-    layers = {
-        layer.name: layer
-        for layer in graph.layers
-        if not isinstance(layer, keras.layers.InputLayer | StateCapture)
-    }
-    matched = set(matcher.select({name: type(layer) for name, layer in layers.items()}))
-    captures: dict[str, StateCapture] = {}
-
-    def capture(name: str, layer: keras.layers.Layer) -> StateCapture:
-        if name not in captures:
-            channels_first = getattr(layer, "data_format", None) == "channels_first"
-            captures[name] = StateCapture(
-                name, disk_path, 1 if channels_first else -1, evaluation_only
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "StateCapture":
+        """A capture with the same arguments, and nothing captured, that keeps counts only."""
+        config = dict(config)
+        folder = config.pop("disk_path", None)
+        if folder is not None:
+            logger.warning(
+                "%s was made again and keeps counts only: the states of the first are kept in %s",
+                config["name"],
+                folder,
             )
-        return captures[name]
-
-    def call_with_captures(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        if layer.name in matched and method.before:
-            args = (capture(f"{layer.name}_pre_states", layer)(args[0]), *args[1:])
-        outputs = layer(*args, **kwargs)
-        if layer.name in matched and method.after:
-            outputs = capture(f"{layer.name}_states", layer)(outputs)
-        return outputs
-
-    probed = keras.models.clone_model(
-        graph, clone_function=lambda layer: layer, call_function=call_with_captures
-    )
-    probed.efficiency_layers = list(captures.values())
-    _compile_like(probed, model)
-    return probed
+        return cls(**config)
 
 
-def _as_graph(model: keras.Model) -> keras.Model:
-    """The model as a plain, uncompiled graph of its layers."""
-    if isinstance(model, keras.Sequential):
-        if not model.built:
-            raise ValueError(
-                f"the Sequential model {model.name!r} is not built: give it an Input, or call it "
-                "once"
-            )
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    try:
-        inputs, outputs = model.input, model.output
-    except (AttributeError, ValueError):
-        raise TypeError(
-            f"captures can be inserted into Functional and Sequential Keras models, not into "
-            f"{type(model).__name__}: place StateCapture layers in its call method instead"
-        ) from None
-    return keras.Model(inputs, outputs, name=model.name)
-
-
-def _compile_like(probed: keras.Model, model: keras.Model) -> None:
-    if not model.compiled:
-        return
-    try:
-        probed.compile_from_config(model.get_compile_config())
-    except (TypeError, ValueError) as error:
-        logger.warning(
-            "the model with captures is not compiled, as a loss or metric of %r cannot be made "
-            "again (%s): compile it before calling evaluate or fit",
-            model.name,
-            error,
-        )
+def _outermost_scope() -> Any:
+    """The outermost of the scopes in which Keras changes no variables, None outside of all."""
+    scope = get_stateless_scope()
+    while scope is not None and scope.original_scope is not None:
+        scope = scope.original_scope
+    return scope
 
 
 def _hand_over_torch(record: Callable[[Any], None], inputs: Any) -> None:
     if isinstance(inputs, torch.Tensor) and inputs.device.type == "meta":
         return  # Keras works out shapes
-    record_outside_graph(record, inputs)
+    outside_graph(record)(inputs)
 
 
 def _hand_over_tensorflow(record: Callable[[Any], None], inputs: Any) -> None:

@@ -56,6 +56,12 @@ class LayerMatcher:
         if not self._attach_to:
             raise ValueError("attach_to names no layer: give types or names of layers")
 
+    def picks(self, name: str, kind: type) -> bool:
+        """Whether a layer of that name and type is one to attach to."""
+        return any(matches(entry, name, kind) for entry in self._attach_to) and not any(
+            matches(entry, name, kind) for entry in self._exclude
+        )
+
     def select(self, layers: Mapping[str, type]) -> list[str]:
         """The names of the layers that match, in the order of the network.
 
@@ -67,14 +73,9 @@ class LayerMatcher:
         """
         for argument, entries in (("attach_to", self._attach_to), ("exclude", self._exclude)):
             for entry in entries:
-                if not any(_matches(entry, name, kind) for name, kind in layers.items()):
-                    raise ValueError(_unknown(argument, entry, layers))
-        selected = [
-            name
-            for name, kind in layers.items()
-            if any(_matches(entry, name, kind) for entry in self._attach_to)
-            and not any(_matches(entry, name, kind) for entry in self._exclude)
-        ]
+                if not any(matches(entry, name, kind) for name, kind in layers.items()):
+                    raise ValueError(unknown_layer(argument, entry, layers))
+        selected = [name for name, kind in layers.items() if self.picks(name, kind)]
         if not selected:
             raise ValueError("exclude leaves none of the layers in attach_to")
         return selected
@@ -91,13 +92,15 @@ def _entries(argument: str, selection: LayerSelection) -> list[str | type]:
     return entries
 
 
-def _matches(entry: str | type, name: str, kind: type) -> bool:
+def matches(entry: str | type, name: str, kind: type) -> bool:
+    """Whether an entry is the name of a layer, the name of its type, or its type."""
     if isinstance(entry, str):
         return entry in (name, kind.__name__)
     return issubclass(kind, entry)
 
 
-def _unknown(argument: str, entry: str | type, layers: Mapping[str, type]) -> str:
+def unknown_layer(argument: str, entry: str | type, layers: Mapping[str, type]) -> str:
+    """The sentence for an entry that no layer matches, with those that are like it."""
     wanted = entry if isinstance(entry, str) else entry.__name__
     types = sorted({kind.__name__ for kind in layers.values()})
     by_lower_case = {known.lower(): known for known in [*layers, *types]}

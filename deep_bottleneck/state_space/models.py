@@ -5,8 +5,9 @@ from typing import Any
 
 from torch import nn
 
+from deep_bottleneck.state_space.axes import ChannelAxis, ChosenAxes
 from deep_bottleneck.state_space.matching import LayerMatcher, LayerSelection, Method
-from deep_bottleneck.state_space.torch_capture import attach_hooks
+from deep_bottleneck.state_space.torch_network import attach_captures
 
 
 def build_efficiency_model(
@@ -16,18 +17,25 @@ def build_efficiency_model(
     method: str = "after",
     storage_path: str | Path | None = None,
     evaluation_only: bool = False,
+    *,
+    channel_axis: ChannelAxis = None,
 ) -> Any:
     """Attach state captures to layers of a network.
 
-    A PyTorch module gets forward hooks and is returned itself; captures that an earlier call
-    attached to it are removed. Of a Keras model a new one is returned, with `StateCapture` layers
-    inserted and all weights shared. Either way the captures are in its `efficiency_layers`, and its
-    outputs do not change. They are called `<layer>_pre_states` and `<layer>_post_states` for
-    PyTorch, `<layer>_pre_states` and `<layer>_states` for Keras.
+    A PyTorch module gets forward hooks and is returned itself. Of a Keras model a new one is
+    returned, with `StateCapture` layers inserted, in nested models too, and all weights shared; it
+    can be saved, loaded and cloned. Either way captures that an earlier call attached are replaced,
+    the captures are in the model's `efficiency_layers`, and its outputs do not change. They are
+    called `<layer>_pre_states` and `<layer>_post_states` for PyTorch, `<layer>_pre_states` and
+    `<layer>_states` for Keras. A layer that the network calls again is a place of its own at each
+    call, `<layer>_post_states_2` at the second; of several outputs in a tuple the first is
+    captured.
 
-    The neurons are expected along axis 1 for PyTorch (the last axis at linear, embedding and
-    layer-norm modules), along the last axis for Keras (axis 1 at layers with the data format
-    "channels_first").
+    Which axis counts the neurons is found by the layers with weights, and after them by what they
+    hand on. Where that cannot be known, an error asks for `channel_axis`.
+
+    In PyTorch, what `torch.compile` has compiled before is compiled again; what `torch.jit` has
+    traced or scripted calls no hooks, and cannot be captured.
 
     Example:
         >>> network = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -43,20 +51,24 @@ def build_efficiency_model(
         storage_path: a folder to keep all raw states in, compressed; None to keep counts only. They
             are complete there once the process has ended, or after `flush` of each capture.
         evaluation_only: whether to let what passes in training mode go unrecorded.
+        channel_axis: the axis of the neurons, for all of these layers or by the name or type of a
+            layer, such as `{"Rearrange": -1}`.
 
     Raises:
         TypeError: if the model is of another kind.
-        ValueError: if the method is unknown, or a layer that was asked for does not exist.
+        ValueError: if the method is unknown, a layer that was asked for does not exist or is inside
+            of what `torch.jit` compiled, or, with Keras, the axis of its neurons cannot be known
+            (PyTorch asks when the first input passes).
     """
-    matcher = LayerMatcher(attach_to, exclude)
+    matcher, axes = LayerMatcher(attach_to, exclude), ChosenAxes(channel_axis)
     place = Method.parse(method)
     if _is_keras_model(model):
-        from deep_bottleneck.state_space.keras_capture import with_captures
+        from deep_bottleneck.state_space.keras_network import with_captures
 
-        return with_captures(model, matcher, place, storage_path, evaluation_only)
+        return with_captures(model, matcher, place, axes, storage_path, evaluation_only)
     if not isinstance(model, nn.Module):
         raise TypeError(f"expected a torch.nn.Module or a keras.Model, got {type(model).__name__}")
-    attach_hooks(model, matcher, place, storage_path, evaluation_only)
+    attach_captures(model, matcher, place, axes, storage_path, evaluation_only)
     return model
 
 

@@ -121,7 +121,8 @@ class StateStore:
 def _before_threads_end(function: Callable[[], Any]) -> None:
     """Call a function when the process ends and can still use threads, which zarr needs.
 
-    The functions of `atexit` come after that.
+    The functions of `atexit` come after that. Python offers no public way; its own executors, which
+    zarr uses, end by this one.
     """
     threading._register_atexit(function)  # type: ignore[attr-defined]
 

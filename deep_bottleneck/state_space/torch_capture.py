@@ -8,15 +8,18 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
+from deep_bottleneck.state_space.axes import question
 from deep_bottleneck.state_space.capture import AbstractStateCapture
-from deep_bottleneck.state_space.matching import LayerMatcher, Method
-
-# Whose outputs (and inputs) have the neurons last, whatever stands before them.
-_NEURONS_LAST = (nn.Linear, nn.Bilinear, nn.Embedding, nn.LayerNorm, nn.RMSNorm)
+from deep_bottleneck.state_space.passing import incoming, outgoing
+from deep_bottleneck.state_space.torch_axes import Trail
 
 
 class StateCaptureHook(AbstractStateCapture):
     """A forward hook or forward pre-hook that records the firing states of what passes by.
+
+    Placed by hand it knows the module that it is attached to, and nothing of what came before: it
+    finds the neurons of a layer with weights, and at others, such as an activation function that is
+    given images or tokens, it asks for `channel_axis`. `build_efficiency_model` knows more.
 
     Example:
         >>> capture = StateCaptureHook("hidden")
@@ -29,88 +32,102 @@ class StateCaptureHook(AbstractStateCapture):
     Args:
         name: what the capture is called, in messages and on disk.
         disk_path: a folder for the raw states, or None to keep counts only.
-        channel_axis: the axis of the neurons.
+        channel_axis: the axis of the neurons, or None to find it by the module.
         evaluation_only: whether to let what passes in training mode go unrecorded.
+        kwargs: passed on to the next class that a subclass inherits from.
     """
 
     def __init__(
         self,
         name: str,
         disk_path: str | Path | None = None,
-        channel_axis: int = 1,
+        channel_axis: int | None = None,
         evaluation_only: bool = False,
+        **kwargs: Any,
     ) -> None:
-        self.name = name
+        super().__init__(name, disk_path, channel_axis=channel_axis, **kwargs)
         self._evaluation_only = evaluation_only
+        self._known_axes: dict[int, int] = {}
         self._handle: RemovableHandle | None = None
-        self._set_up_capture(disk_path, channel_axis)
-
-    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], *outputs: Any) -> None:
-        """Record the output of a forward hook, or the only input of a forward pre-hook."""
-        if self._evaluation_only and module.training:
-            return
-        passing = outputs or inputs
-        activations = passing[0] if len(passing) == 1 else passing
-        record_outside_graph(self.record, activations)
 
     def attach(self, module: nn.Module, before: bool = False) -> None:
-        """Start recording what comes out of a module, or goes into it."""
+        """Start recording what comes out of a module, or goes into it by position or keyword."""
         self._handle = (
-            module.register_forward_pre_hook(self) if before else module.register_forward_hook(self)
+            module.register_forward_pre_hook(self._record_input, with_kwargs=True)
+            if before
+            else module.register_forward_hook(self)
         )
 
     def remove(self) -> None:
         """Stop recording; what was captured stays."""
+        self.capture_on = False
         if self._handle is not None:
             self._handle.remove()
             self._handle = None
 
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], *outputs: Any) -> None:
+        """Record the output of a forward hook, or the only input of a forward pre-hook."""
+        outside_graph(self._record_hooked)(module, inputs, {}, *outputs)
 
-def record_outside_graph(record: Callable[[Any], None], activations: Any) -> None:
-    """Hand activations over, by a break of the graph where `torch.compile` is tracing one."""
-    if torch.compiler.is_compiling():
-        record = torch.compiler.disable(record)
-    record(activations)
+    def observe(
+        self,
+        module: nn.Module,
+        activations: torch.Tensor,
+        inputs: Iterable[torch.Tensor],
+        trail: Trail,
+    ) -> int:
+        """Record what passes by at a module, and find out where its neurons are.
+
+        Args:
+            module: the module.
+            activations: what passes by.
+            inputs: what went into the module, where that comes out of it.
+            trail: what is known of what came before.
+
+        Returns:
+            The axis of the neurons, counted from the last.
+
+        Raises:
+            ValueError: if it cannot be known.
+        """
+        axis = self._channel_axis
+        if axis is None:
+            # once known, it stays, whatever the length of another batch
+            axis = self._known_axes.get(activations.ndim)
+        if axis is None:
+            axis = trail.axis_at(module, activations, inputs)
+            if axis is None:
+                kind = type(module).__name__
+                raise ValueError(question(self.name, kind, tuple(activations.shape)))
+            self._known_axes[activations.ndim] = axis
+        if not (self._evaluation_only and module.training):
+            self.record(activations, axis)
+        return axis if axis < 0 else axis - activations.ndim
+
+    def sibling(self, name: str) -> "StateCaptureHook":
+        """Another capture with the same settings."""
+        return StateCaptureHook(name, self._disk_path, self._channel_axis, self._evaluation_only)
+
+    def _record_input(
+        self, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> None:
+        outside_graph(self._record_hooked)(module, inputs, keywords)
+
+    def _record_hooked(
+        self,
+        module: nn.Module,
+        inputs: tuple[Any, ...],
+        keywords: dict[str, Any],
+        *outputs: Any,
+    ) -> None:
+        if outputs:
+            activations = outgoing(self.name, outputs[0])
+        else:
+            activations = incoming(self.name, module, inputs, keywords)
+        self.observe(module, activations, (), Trail())
 
 
-def attach_hooks(
-    model: nn.Module,
-    matcher: LayerMatcher,
-    method: Method,
-    disk_path: str | Path | None,
-    evaluation_only: bool,
-) -> None:
-    """Attach a `StateCaptureHook` to each matching module, in place of those attached before.
-
-    The captures are left in `model.efficiency_layers`, in the order of `model.named_modules()`.
-
-    Args:
-        model: the network, which is changed.
-        matcher: which modules to attach to.
-        method: at the input, the output or both.
-        disk_path: a folder for the raw states, or None.
-        evaluation_only: whether to record in evaluation mode only.
-
-    Raises:
-        ValueError: if a layer that was asked for does not exist.
-    """
-    modules = {name or type(model).__name__: module for name, module in model.named_modules()}
-    matched = matcher.select({name: type(module) for name, module in modules.items()})
-    _remove_hooks(getattr(model, "efficiency_layers", ()))
-    captures: list[StateCaptureHook] = []
-    for name in matched:
-        module = modules[name]
-        axis = -1 if isinstance(module, _NEURONS_LAST) else 1
-        for before, capture_name in (
-            *([(True, f"{name}_pre_states")] if method.before else []),
-            *([(False, f"{name}_post_states")] if method.after else []),
-        ):
-            capture = StateCaptureHook(capture_name, disk_path, axis, evaluation_only)
-            capture.attach(module, before)
-            captures.append(capture)
-    model.efficiency_layers = captures  # type: ignore[assignment]
-
-
-def _remove_hooks(captures: Iterable[StateCaptureHook]) -> None:
-    for capture in captures:
-        capture.remove()
+def outside_graph(function: Callable[..., None]) -> Callable[..., None]:
+    """The function, called by a break of the graph where `torch.compile` is tracing one."""
+    disabled: Callable[..., None] = torch.compiler.disable(function)
+    return disabled if torch.compiler.is_compiling() else function

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.processes import is_alive
 
 ExperimentId = int | str
+Key = TypeVar("Key")
+Told = TypeVar("Told")
 
-RUNNING = "RUNNING"
-LOST = "LOST"
 # what people add to an experiment, where omniboard keeps it too
 NOTES = "omniboard"
 TAGS = "tags"
@@ -37,19 +38,9 @@ class MetricSummary(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[float]) -> "MetricSummary":
         """Summarise the values of a metric in the order of their steps."""
-        if not values:
-            return cls(*[float("nan")] * len(cls._fields))
-        array = np.asarray(values, dtype=float)
-        known = array[~np.isnan(array)]
-        if not known.size:
-            known = array
-        return cls(
-            float(array[0]),
-            float(array[-1]),
-            float(known.min()),
-            float(known.max()),
-            float(known.mean()),
-        )
+        array = np.asarray(values or [np.nan], dtype=float)
+        known = array if np.isnan(array).all() else array[~np.isnan(array)]
+        return cls(*map(float, (array[0], array[-1], known.min(), known.max(), known.mean())))
 
 
 @dataclass(frozen=True)
@@ -96,19 +87,34 @@ class Entry:
     details: Mapping[str, Any] = field(repr=False)
     process_alive: bool | None = None
 
+    @classmethod
+    def of(cls, id_: ExperimentId, run: Mapping[str, Any], artifacts: Iterable[str]) -> "Entry":
+        """What is known of an experiment, out of what Sacred stores of it."""
+        return cls(
+            id_,
+            run.get("status", ""),
+            utc(run.get("start_time")),
+            utc(run.get("stop_time")),
+            utc(run.get("heartbeat")),
+            run.get("result"),
+            tuple(artifacts),
+            run,
+            _process_alive(run),
+        )
+
     @property
     def status(self) -> str:
         """The stored status, but LOST for an experiment that should be running and does not.
 
         Its process tells, or else the time since its last sign.
         """
-        if self.stored_status != RUNNING:
+        if self.stored_status != Status.RUNNING:
             return self.stored_status
         alive = self.process_alive
         last_sign = self.heartbeat or self.start_time
         if alive is None:
             alive = last_sign is None or datetime.now(UTC) - last_sign <= LOST_AFTER
-        return RUNNING if alive else LOST
+        return (Status.RUNNING if alive else Status.LOST).value
 
     @property
     def name(self) -> str:
@@ -136,14 +142,30 @@ class Entry:
         return self.details.get("experiment") or {}
 
 
-def process_alive(run: Mapping[str, Any]) -> bool | None:
-    """Whether an experiment's process is there, None where nobody can know, or it has ended.
+def is_gone(run: Mapping[str, Any]) -> bool:
+    """Whether an experiment should be running, but its process has ended.
 
     Args:
         run: what Sacred stores of it.
     """
-    process = (run.get("host") or {}).get("process") or ""
-    return is_alive(process) if run.get("status") == RUNNING else None
+    return _process_alive(run) is False
+
+
+def read_to_the_end(
+    read: Callable[[Sequence[Key]], dict[Key, Told]],
+    keys: Sequence[Key],
+    is_gone: Callable[[Told], bool],
+) -> dict[Key, Told]:
+    """What processes have told; of one that is gone once more, since it may have told its end.
+
+    Args:
+        read: reads what those of these keys have told.
+        keys: which of them.
+        is_gone: whether a process that should be there, for what it has told, has ended.
+    """
+    told = read(keys)
+    gone = [key for key, one in told.items() if is_gone(one)]
+    return told | read(gone) if gone else told
 
 
 class RecordStore(ABC):
@@ -294,3 +316,9 @@ def utc(time: str | datetime | None) -> datetime | None:
         time = datetime.fromisoformat(time)
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def _process_alive(run: Mapping[str, Any]) -> bool | None:
+    """Whether an experiment's process is there, None where nobody can know, or it has ended."""
+    process = (run.get("host") or {}).get("process") or ""
+    return is_alive(process) if run.get("status") == Status.RUNNING else None

@@ -12,23 +12,22 @@ from typing import Any, BinaryIO
 import pandas as pd
 
 from deep_bottleneck.errors import RecordError
+from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.disk_space import give_up_reserve
 from deep_bottleneck.machine.whole_file import in_place_of, write_whole
 from deep_bottleneck.storage.base import (
-    LOST,
     NOTES,
-    RUNNING,
     Entry,
     ExperimentId,
     MetricSummary,
     RecordStore,
     StoredFile,
     as_id,
+    is_gone,
     not_ended,
     notes_with,
-    process_alive,
+    read_to_the_end,
     sort_key,
-    utc,
 )
 from deep_bottleneck.storage.identity import identity_of
 from deep_bottleneck.storage.summaries import read_summaries
@@ -125,7 +124,7 @@ class FolderStore(RecordStore):
         """Add a copy of a file to the artifacts of an experiment that has ended."""
         entry = self.entry(experiment_id)
         target = self.folder_of(experiment_id) / artifact_file_name(name, path.suffix)
-        if entry.stored_status == RUNNING:
+        if entry.stored_status == Status.RUNNING:
             raise RecordError(not_ended(self, entry, "results can be attached"))
         if name in self.files(experiment_id) or target.exists():
             raise RecordError(f"{target.parent} has an artifact {name} already: choose a new name")
@@ -141,7 +140,7 @@ class FolderStore(RecordStore):
         """Replace the tags of an experiment that has ended."""
         entry = self.entry(experiment_id)
         path = self.folder_of(experiment_id) / RUN_FILE
-        if entry.stored_status == RUNNING:
+        if entry.stored_status == Status.RUNNING:
             raise RecordError(not_ended(self, entry, "tags can be changed"))
         stored = read_json(path)
         stored[NOTES] = (stored.get(NOTES) or {}) | notes_with(tags)
@@ -158,11 +157,12 @@ class FolderStore(RecordStore):
         """Store that an experiment is LOST, and ended when it last gave a sign."""
         entry = self.entry(experiment_id)
         path = self.folder_of(experiment_id) / RUN_FILE
-        if entry.status != LOST:
-            raise RecordError(f"{path.parent}: the experiment is {entry.status}, not {LOST}")
+        if entry.status != Status.LOST:
+            raise RecordError(f"{path.parent}: the experiment is {entry.status}, not LOST")
         give_up_reserve(path.parent)
         stored = read_json(path)
-        stored |= {"status": LOST, "stop_time": stored.get("heartbeat") or stored["start_time"]}
+        end = stored.get("heartbeat") or stored["start_time"]
+        stored |= {"status": Status.LOST, "stop_time": end}
         write_json(path, stored)
 
     def folder_of(self, experiment_id: ExperimentId) -> Path:
@@ -214,22 +214,10 @@ class FolderStore(RecordStore):
         Raises:
             RecordError: if it is not there, or cannot be read.
         """
-        stored = self.document(experiment_id)
         with reading(self.folder_of(experiment_id) / RUN_FILE):
-            if process_alive(stored) is False:
-                # the process may have stored its end since
-                stored = self.document(experiment_id)
-            return Entry(
-                experiment_id,
-                stored.get("status", ""),
-                utc(stored.get("start_time")),
-                utc(stored.get("stop_time")),
-                utc(stored.get("heartbeat")),
-                stored.get("result"),
-                tuple(stored.get("artifacts") or ()),
-                stored,
-                process_alive(stored),
-            )
+            documents = read_to_the_end(self._documents, [experiment_id], is_gone)
+            stored = documents[experiment_id]
+            return Entry.of(experiment_id, stored, stored.get("artifacts") or ())
 
     def config(self, experiment_id: ExperimentId) -> dict[str, Any]:
         """The hyperparameters of an experiment.
@@ -254,6 +242,9 @@ class FolderStore(RecordStore):
             RecordError: if it cannot be read.
         """
         return self._optional(experiment_id, INFO_FILE)
+
+    def _documents(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
+        return {id_: self.document(id_) for id_ in ids}
 
     def _optional(self, experiment_id: ExperimentId, file_name: str) -> dict[str, Any]:
         path = self.folder_of(experiment_id) / file_name

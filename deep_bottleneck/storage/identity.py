@@ -1,5 +1,6 @@
-"""What makes a stored experiment the same one in a folder and in a database."""
+"""What makes a stored experiment, or a file of one, the same in a folder and in a database."""
 
+import hashlib
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -29,3 +30,8 @@ def identity_of(document: Mapping[str, Any], experiment_id: ExperimentId) -> str
     name = (document.get("experiment") or {}).get("name", "")
     when = start.isoformat() if start else ""
     return str(uuid.uuid5(_NAMESPACE, f"{machine}/{when}/{name}/{experiment_id}"))
+
+
+def digest_of(content: bytes) -> str:
+    """The MD5 of a file, by which Sacred tells the versions of a source from each other."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

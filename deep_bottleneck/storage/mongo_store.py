@@ -1,12 +1,11 @@
 """Experiments in a MongoDB, in Sacred's collections: runs, metrics and files in GridFS."""
 
-import hashlib
 import mimetypes
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,22 +15,22 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from deep_bottleneck.errors import RecordError
+from deep_bottleneck.interfaces import Status
 from deep_bottleneck.storage.base import (
-    LOST,
     NOTES,
-    RUNNING,
     Entry,
     ExperimentId,
     MetricSummary,
     RecordStore,
     StoredFile,
+    is_gone,
     not_ended,
     notes_with,
-    process_alive,
+    read_to_the_end,
     sort_key,
     utc,
 )
-from deep_bottleneck.storage.identity import IDENTITY, OF_IDENTITY, identity_of
+from deep_bottleneck.storage.identity import IDENTITY, OF_IDENTITY, digest_of, identity_of
 from deep_bottleneck.storage.mongo import MongoSettings, refusal
 from deep_bottleneck.storage.mongo_files import (
     artifact_address,
@@ -98,12 +97,8 @@ class MongoStore(RecordStore):
 
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
         """What is known of experiments."""
-        fields = (*OF_TABLE, "experiment")
-        runs = self._runs(ids, fields)
-        gone = [id_ for id_, run in runs.items() if process_alive(run) is False]
-        if gone:
-            # their processes may have stored their end since
-            runs |= self._runs(gone, fields)
+        read = partial(self._runs, fields=(*OF_TABLE, "experiment"))
+        runs = read_to_the_end(read, ids, is_gone)
         return {id_: _entry(run) for id_, run in runs.items()}
 
     def configs(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
@@ -146,7 +141,7 @@ class MongoStore(RecordStore):
     def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:
         """Add a copy of a file to the artifacts of an experiment that has ended."""
         run = self.document(experiment_id)
-        if run.get("status") == RUNNING:
+        if run.get("status") == Status.RUNNING:
             raise RecordError(not_ended(self, _entry(run), "results can be attached"))
         if name in _entry(run).artifacts:
             raise RecordError(
@@ -210,13 +205,11 @@ class MongoStore(RecordStore):
 
     def put_source(self, name: str, path: Path) -> ObjectId:
         """Store a source file, unless one of this name and content is there."""
-        with path.open("rb") as file, self.errors():
-            digest = hashlib.file_digest(file, "md5").hexdigest()
-            same = self.fs.find_one({"filename": name, "metadata.md5": digest})
-            if same:
-                return same._id
-            file.seek(0)
-            return self.fs.put(file, filename=name, metadata={"md5": digest})
+        content = path.read_bytes()
+        metadata = {"md5": digest_of(content)}
+        with self.errors():
+            same = self.fs.find_one({"filename": name, "metadata.md5": metadata["md5"]})
+            return same._id if same else self.fs.put(content, filename=name, metadata=metadata)
 
     def put_metrics(
         self, experiment_id: ExperimentId, metrics: Mapping[str, Mapping[str, Any]]
@@ -264,7 +257,7 @@ class MongoStore(RecordStore):
     def tag(self, experiment_id: ExperimentId, tags: Sequence[str]) -> None:
         """Replace the tags of an experiment that has ended."""
         run = self.document(experiment_id)
-        if run.get("status") == RUNNING:
+        if run.get("status") == Status.RUNNING:
             raise RecordError(not_ended(self, _entry(run), "tags can be changed"))
         self.update(experiment_id, {f"{NOTES}.{k}": v for k, v in notes_with(tags).items()})
 
@@ -290,13 +283,13 @@ class MongoStore(RecordStore):
         """Store that an experiment is LOST, and ended when it last gave a sign."""
         run = self.document(experiment_id)
         status = _entry(run).status
-        if status != LOST:
-            raise RecordError(f"Experiment {experiment_id} in {self!r} is {status}, not {LOST}")
+        if status != Status.LOST:
+            raise RecordError(f"Experiment {experiment_id} in {self!r} is {status}, not LOST")
         end = run.get("heartbeat") or run["start_time"]
         with self.errors():
             self.database["runs"].update_one(
-                {"_id": experiment_id, "status": RUNNING},
-                {"$set": {"status": LOST, "stop_time": end}},
+                {"_id": experiment_id, "status": Status.RUNNING},
+                {"$set": {"status": Status.LOST, "stop_time": end}},
             )
 
     def document(self, experiment_id: ExperimentId) -> dict[str, Any]:
@@ -391,14 +384,4 @@ def _any_of(values: Sequence[Any]) -> Any:
 
 
 def _entry(run: Mapping[str, Any]) -> Entry:
-    return Entry(
-        run["_id"],
-        run.get("status", ""),
-        utc(run.get("start_time")),
-        utc(run.get("stop_time")),
-        utc(run.get("heartbeat")),
-        run.get("result"),
-        tuple(entry["name"] for entry in run.get("artifacts") or ()),
-        run,
-        process_alive(run),
-    )
+    return Entry.of(run["_id"], run, (entry["name"] for entry in run.get("artifacts") or ()))

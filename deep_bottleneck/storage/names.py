@@ -3,7 +3,9 @@
 from pathlib import Path
 
 STORE_NAME = "activations.h5"
-CHECKPOINT = "checkpoint.pickle"
+CHECKPOINT = "checkpoint.h5"
+# what an earlier version called it; it is never read
+FORMER_CHECKPOINT = "checkpoint.pickle"
 # what the names of the tables of an experiment start with
 INFORMATION = "information_measures_"
 TRUST = "trust_"

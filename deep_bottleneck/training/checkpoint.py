@@ -1,44 +1,48 @@
-"""Where training is, so that another process can go on from there as if nothing had happened."""
+"""Where training is, in one file, so that another process can go on as if nothing had happened.
 
-import logging
-import pickle
+The file is HDF5 behind a block of 512 bytes, which HDF5 leaves to its user: a line with the version
+of the format and the SHA-256 of all that follows. The dataset `state` holds the state as JSON; the
+other datasets hold its arrays, as `plain_values` describes. Nothing in it is code, no byte of it
+can change unseen, and what has changed is not given to HDF5.
+"""
+
+import hashlib
+import io
+import json
 import random
-import sys
-import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import FunctionType
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
+import h5py
 import keras
 import numpy as np
-import pandas as pd
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.interfaces import Record
 from deep_bottleneck.machine.whole_file import write_whole
-from deep_bottleneck.storage.folder_store import INFO_FILE, read_json
-from deep_bottleneck.storage.names import CHECKPOINT, CONTINUES
-from deep_bottleneck.training.preemption import Preemption
+from deep_bottleneck.training.plain_values import Packing, Unpacking
 
-logger = logging.getLogger(__name__)
-
-SECONDS_BETWEEN = 60.0
-_PLAIN = (bool, int, float, str, bytes, np.ndarray, np.generic, pd.DataFrame, type(None))
-_UNREADABLE = (
-    OSError,
-    EOFError,
+VERSION = 1
+_HEADER_BYTES = 512
+_HEADER = re.compile(rb"deep-bottleneck checkpoint (\d{1,9}), SHA-256 ")
+_STATE = "state"
+# what may come of content that was not written here, though its checksum is right
+_NOT_OURS = (
+    ArithmeticError,
     AttributeError,
-    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
     TypeError,
-    pickle.PickleError,
+    ValueError,
 )
 
-Gathered = dict[str, Any]
-"""What a callback has gathered so far."""
+Run = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -51,26 +55,40 @@ class Checkpoint:
         training: those runs that still train.
         waiting: runs that have not begun, where one trains after the other.
         models: for each run the values of its weights and of its optimizer's variables.
-        callbacks: what the callbacks of each run have gathered.
+        callbacks: what the callbacks of each run that still trains have gathered.
         recorders: what the recorders have gathered.
+        made_by: the classes of the recorders, and of the callbacks of all runs.
         logged: name, value and step of the metrics logged so far.
         random: the states of Python's, NumPy's and torch's global generators.
     """
 
-    epoch: int
-    rows: tuple[int, ...]
-    training: tuple[int, ...]
-    waiting: tuple[int, ...] = ()
-    models: tuple[list[Any], ...] = ()
-    callbacks: tuple[tuple[Gathered, ...], ...] = ()
-    recorders: tuple[Gathered, ...] = ()
-    logged: tuple[tuple[str, float, int], ...] = ()
-    random: tuple[Any, ...] = field(default_factory=lambda: _random_state())
+    __pydantic_config__: ClassVar = ConfigDict(
+        strict=True, arbitrary_types_allowed=True, revalidate_instances="always"
+    )
+
+    epoch: Annotated[int, Field(ge=0)]
+    rows: tuple[Run, ...]
+    training: tuple[Run, ...]
+    waiting: tuple[Run, ...] = ()
+    models: tuple[list[np.ndarray[Any, Any]], ...] = ()
+    callbacks: tuple[tuple[dict[str, Any], ...], ...] = ()
+    recorders: tuple[dict[str, Any], ...] = ()
+    made_by: tuple[str, ...] = ()
+    logged: tuple[tuple[str, Any, Any], ...] = ()
+    random: tuple[Any, Any, Any] = field(default_factory=lambda: _random_state())
 
     @property
     def is_complete(self) -> bool:
         """Whether all training has ended."""
         return not self.training and not self.waiting
+
+    def is_of(self, models: Sequence[keras.Model]) -> bool:
+        """Whether it is of such models: as many, with variables of the same shapes."""
+        runs = range(len(models))
+        shapes = [[value.shape for value in values] for values in self.models]
+        return shapes == [
+            [tuple(variable.shape) for variable in _variables(model)] for model in models
+        ] and all(run in runs for run in (*self.rows, *self.training, *self.waiting))
 
     def restore_models(self, models: Sequence[keras.Model]) -> None:
         """Give each model its weights and its optimizer's variables, and set the generators."""
@@ -83,106 +101,92 @@ class Checkpoint:
         torch.set_rng_state(torch_state)
 
 
-class Checkpoints:
-    """Stores checkpoints of one experiment, the last in place of the one before."""
-
-    def __init__(
-        self,
-        folder: Path,
-        preemption: Preemption,
-        before: Path | None = None,
-        seconds_between: float = SECONDS_BETWEEN,
-    ) -> None:
-        """Look for a checkpoint to go on from.
-
-        Args:
-            folder: the folder of the experiment.
-            preemption: says whether the time is up.
-            before: the folder of the experiment to go on from.
-            seconds_between: how long to train before the next is stored.
-        """
-        self.preemption = preemption
-        self.before = before
-        self.logged: list[tuple[str, float, int]] = []
-        self.last = _read(before) if before else None
-        self._path = folder / CHECKPOINT
-        self._seconds = seconds_between
-        self._stored_at = time.monotonic()
-
-    def noted(self, record: Record) -> Record:
-        """A record whose metrics checkpoints remember; those of the last are logged at once."""
-        noting = _NotingRecord(record, self.logged)
-        for name, value, step in self.last.logged if self.last else ():
-            noting.log_scalar(name, value, step)
-        return noting
-
-    def due(self, at_end: bool) -> bool:
-        """Whether to store one now: now and then, at the end of training, and at the last minute.
-
-        Args:
-            at_end: whether training has come to its end.
-        """
-        waited = time.monotonic() - self._stored_at
-        return at_end or self.preemption.requested or waited >= self._seconds
-
-    def store(self, checkpoint: Checkpoint) -> None:
-        """Store it, so that a kill leaves this one or the one before, and end if time is up.
-
-        Raises:
-            TimeIsUp: if it is.
-        """
-        write_whole(self._path, pickle.dumps(checkpoint))
-        self._stored_at = time.monotonic()
-        self.preemption.end_if_requested()
-
-    def predecessors(self) -> Iterator[Path]:
-        """The folders of the experiments that this one goes on from, the last first."""
-        folder = self.before
-        while folder is not None:
-            yield folder
-            try:
-                name = read_json(folder / INFO_FILE).get(CONTINUES)
-            except RecordError:
-                return
-            folder = folder.parent / name if name else None
-
-    def forget(self) -> None:
-        """Remove what a complete experiment needs no more."""
-        for folder in (self._path.parent, *self.predecessors()):
-            (folder / CHECKPOINT).unlink(missing_ok=True)
+_SCHEMA = TypeAdapter(Checkpoint)
 
 
-class _NotingRecord:
-    """A record as it is, that notes the metrics."""
+def write(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint in place of the one before, so that a kill leaves one of the two."""
+    packing = Packing()
+    # not `asdict`, which copies all arrays
+    values = {one.name: getattr(checkpoint, one.name) for one in fields(checkpoint)}
+    # of millions of epochs, perhaps
+    values["logged"] = [list(column) for column in zip(*checkpoint.logged, strict=True)]
+    state = {name: packing.node(value) for name, value in values.items()}
+    content = io.BytesIO()
+    with h5py.File(content, "w", userblock_size=_HEADER_BYTES) as file:
+        file[_STATE] = np.bytes_(json.dumps(state))
+        for name, array in packing.arrays.items():
+            file[name] = array
+    content.seek(0)
+    content.write(_header(content.getbuffer()))
+    write_whole(path, content.getvalue())
 
-    def __init__(self, record: Record, logged: list[tuple[str, float, int]]) -> None:
-        self._record = record
-        self._logged = logged
 
-    def log_scalar(self, name: str, value: float, step: int) -> None:
-        self._logged.append((name, value, step))
-        self._record.log_scalar(name, value, step)
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint.
 
-    def add_artifact(self, filename: str, name: str) -> None:
-        self._record.add_artifact(filename, name=name)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._record, name)
+    Raises:
+        RecordError: if it cannot be read, is damaged, or is something else than a checkpoint as
+            this version writes them.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read ({error.strerror})") from None
+    begins = _HEADER.match(content)
+    if begins is None:
+        raise RecordError(f"{path} is no checkpoint, or is damaged")
+    if int(begins[1]) != VERSION:
+        raise RecordError(f"{path} was written by another version of deep-bottleneck")
+    if content[:_HEADER_BYTES] != _header(content):
+        raise RecordError(f"{path} is damaged: its checksum is not that of its content")
+    try:
+        return _unpacked(content)
+    except _NOT_OURS as error:
+        reason = " ".join(str(error).split())
+        raise RecordError(f"{path} is no checkpoint of deep-bottleneck ({reason})") from None
 
 
 def state_of(model: keras.Model) -> list[Any]:
     """The values of a model's weights and of its optimizer's variables."""
-    return [keras.ops.convert_to_numpy(variable.value) for variable in _variables(model)]
+    values = [variable.value for variable in _variables(model)]
+    return [np.asarray(keras.ops.convert_to_numpy(value)) for value in values]
 
 
-def gathered(callback: keras.callbacks.Callback) -> Gathered:
-    """What a callback has gathered: attributes that are plain values, or functions with a name."""
-    return {name: value for name, value in vars(callback).items() if _is_plain(value)}
+def _header(content: bytes | memoryview) -> bytes:
+    digest = hashlib.sha256(memoryview(content)[_HEADER_BYTES:]).hexdigest()
+    line = f"deep-bottleneck checkpoint {VERSION}, SHA-256 {digest}"
+    return line.ljust(_HEADER_BYTES - 1).encode() + b"\n"
 
 
-def give_back(callback: keras.callbacks.Callback, values: Gathered) -> None:
-    """Let a callback have what it had gathered."""
-    vars(callback).update(values)
+def _unpacked(content: bytes) -> Checkpoint:
+    with h5py.File(io.BytesIO(content), "r") as file:
+        arrays = {name: _dataset(file, name) for name in file}
+    unpacking = Unpacking(arrays)
+    state = json.loads(bytes(arrays.pop(_STATE)))
+    values = {name: unpacking.value(state[name]) for name in state}
+    values["logged"] = tuple(zip(*values["logged"], strict=True))
+    checkpoint = _SCHEMA.validate_python(Checkpoint(**values))
+    # whether these are states of generators shows when one takes them
+    python, numpy_state, torch_state = checkpoint.random
+    random.Random().setstate(python)  # noqa: S311
+    np.random.RandomState().set_state(numpy_state)
+    torch.Generator().set_state(torch_state)
+    return checkpoint
+
+
+def _dataset(file: h5py.File, name: str) -> Any:
+    """The values of a dataset.
+
+    Raises:
+        ValueError: if they do not lie in the file itself, one after the other.
+    """
+    dataset, link = file[name], file.get(name, getlink=True)
+    layout = dataset.id.get_create_plist().get_layout()
+    is_here = isinstance(link, h5py.HardLink) and dataset.external is None
+    if not is_here or layout != h5py.h5d.CONTIGUOUS:
+        raise ValueError(f"{name} holds no values")
+    return dataset[()]
 
 
 def _variables(model: keras.Model) -> list[Any]:
@@ -191,32 +195,5 @@ def _variables(model: keras.Model) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(_is_plain(key) and _is_plain(held) for key, held in value.items())
-    if isinstance(value, list | tuple | set | frozenset | deque):
-        return all(map(_is_plain, value))
-    return isinstance(value, _PLAIN) or _has_a_name(value)
-
-
-def _has_a_name(value: object) -> bool:
-    """Whether a value is a function that can be found by its name, such as `keras.ops.less`."""
-    if not isinstance(value, FunctionType):
-        return False
-    return getattr(sys.modules.get(value.__module__), value.__qualname__, None) is value
-
-
-def _random_state() -> tuple[Any, ...]:
+def _random_state() -> tuple[Any, Any, Any]:
     return random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
-
-
-def _read(folder: Path) -> Checkpoint | None:
-    """The checkpoint in an experiment's folder, None if there is none that can be read."""
-    path = folder / CHECKPOINT
-    try:
-        # our own file, from the folder of our own records
-        checkpoint = pickle.loads(path.read_bytes())  # noqa: S301
-    except _UNREADABLE as error:
-        logger.warning("%s cannot be gone on from (%s): training starts anew", path, error)
-        return None
-    return checkpoint if isinstance(checkpoint, Checkpoint) else None

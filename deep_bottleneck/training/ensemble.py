@@ -9,20 +9,20 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray
+from deep_bottleneck.interfaces import Dataset, FloatArray
 from deep_bottleneck.machine import device
 from deep_bottleneck.machine.threads import threads_for
 from deep_bottleneck.training import memory
 from deep_bottleneck.training.batches import Batches
-from deep_bottleneck.training.checkpoint import Checkpoint, Checkpoints
+from deep_bottleneck.training.checkpoint import Checkpoint
+from deep_bottleneck.training.continuation import Checkpoints
 from deep_bottleneck.training.keeper import Keeper
 from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.members import Members
 from deep_bottleneck.training.recorder import Recorder
 from deep_bottleneck.training.sequential import EndOfEpoch, SequentialGroup
 
 logger = logging.getLogger(__name__)
-
-BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 
 
 class Ensemble:
@@ -62,6 +62,7 @@ class Ensemble:
         epochs: int,
         batch_size: int,
         steps_per_epoch: int | None = None,
+        *,
         callbacks: Sequence[Sequence[keras.callbacks.Callback]] = (),
         recorders: Sequence[Recorder] = (),
         checkpoints: Checkpoints | None = None,
@@ -86,14 +87,57 @@ class Ensemble:
         callbacks = list(callbacks) or [[] for _ in self.models]
         keeper = Keeper(checkpoints, self.models, callbacks, recorders)
         training = _Training(dataset, batches, callbacks, recorders, epochs, keeper)
-        last = keeper.last
         try:
-            if last is None or not last.is_complete:
+            if not keeper.is_complete:
                 with self._on_device():
-                    self._fit(training)
+                    obstacle = self._fit_together(training)
+                    if obstacle is not None:
+                        logger.info(
+                            "Training the runs one after the other with model.fit, since %s.",
+                            obstacle,
+                        )
+                        self._fit_one_by_one(training)
         finally:
             for recorder in recorders:
                 recorder.on_train_end()
+
+    def _fit_together(self, training: "_Training") -> str | None:
+        """Train the runs in lock-step, one group after the other; why not, if they cannot be."""
+        obstacle = lockstep.obstacle(self.models)
+        if obstacle is not None:
+            return obstacle
+        limit = memory.budget(self._where) if self.memory is None else self.memory
+        size = memory.runs_at_a_time(self.models, training.dataset, training.batches, limit)
+        for group in groups(training.keeper.last, len(self.models), size):
+            obstacle = self._fit_group(group, training)
+            if obstacle is not None:
+                return obstacle
+        return None
+
+    def _fit_group(self, group: "Group", training: "_Training") -> str | None:
+        """Train a group in lock-step; why not, if it cannot be."""
+        models = [self.models[run] for run in group.rows]
+        stacked = lockstep.LockstepGroup(
+            models, group.rows, training.dataset, training.batches, self._where
+        )
+        obstacle = stacked.obstacle()
+        if obstacle is None:
+            if group.waiting:
+                logger.info(
+                    "Training %d runs; %d others follow.", len(group.rows), len(group.waiting)
+                )
+            with threads_for(stacked.multiplications):
+                _train_together(stacked, group, training)
+        stacked.release()
+        return obstacle
+
+    def _fit_one_by_one(self, training: "_Training") -> None:
+        for group in single_runs(training.keeper.last, len(self.models)):
+            (run,) = group.rows
+            model = self.models[run]
+            with _moved(model, self.device):
+                alone = SequentialGroup(model, run, training.dataset, training.batches)
+                _train_alone(alone, group, training)
 
     @contextmanager
     def _on_device(self) -> Iterator[None]:
@@ -108,43 +152,47 @@ class Ensemble:
     def _where(self) -> torch.device:
         return self.device or device.of(self.models[0])
 
-    def _fit(self, training: "_Training") -> None:
-        dataset, batches, last = training.dataset, training.batches, training.keeper.last
-        begun = list(last.rows) if last is not None and last.training else []
-        waiting = list(last.waiting) if last is not None else list(range(len(self.models)))
-        reason = lockstep.obstacle(self.models)
-        size = len(self.models)
-        if reason is None:
-            limit = memory.budget(self._where) if self.memory is None else self.memory
-            size = memory.runs_at_a_time(self.models, dataset, batches, limit)
-        while reason is None and (begun or waiting):
-            rows, waiting = (begun, waiting) if begun else (waiting[:size], waiting[size:])
-            models = [self.models[run] for run in rows]
-            group = lockstep.LockstepGroup(models, rows, dataset, batches, self._where)
-            reason = group.obstacle()
-            if reason is None:
-                if waiting:
-                    logger.info("Training %d runs; %d others follow.", len(rows), len(waiting))
-                before = last if begun else None
-                with threads_for(group.multiplications):
-                    _fit_together(group, training, before, waiting)
-            group.release()
-            del group  # and its memory, which the next one may need
-            begun = []
-        if reason is not None:
-            logger.info("Training the runs one after the other with model.fit, since %s.", reason)
-            self._fit_each(training)
 
-    def _fit_each(self, training: "_Training") -> None:
-        waiting, last = list(range(len(self.models))), training.keeper.last
-        if last is not None:
-            waiting = [*last.training, *last.waiting]
-        while waiting:
-            run, *waiting = waiting
-            model = self.models[run]
-            with _moved(model, self.device):
-                single = SequentialGroup(model, run, training.dataset, training.batches)
-                _fit_alone(single, training, waiting)
+@dataclass(frozen=True)
+class Group:
+    """Runs that train together, and where they begin.
+
+    Attributes:
+        epoch: the first epoch to train.
+        rows: the runs that are stacked, also those that have stopped.
+        training: those that still train.
+        waiting: the runs whose turn comes later.
+    """
+
+    epoch: int
+    rows: Sequence[int]
+    training: Sequence[int]
+    waiting: Sequence[int]
+
+
+def groups(last: Checkpoint | None, n_runs: int, size: int) -> Iterator[Group]:
+    """The groups in which runs train, one after the other.
+
+    Args:
+        last: the checkpoint to go on from: first comes the group that had begun.
+        n_runs: how many runs there are.
+        size: how many may train together.
+    """
+    waiting: Sequence[int] = range(n_runs) if last is None else last.waiting
+    if last is not None and last.training:
+        yield Group(last.epoch, last.rows, last.training, waiting)
+    while waiting:
+        runs, waiting = waiting[:size], waiting[size:]
+        yield Group(0, runs, runs, waiting)
+
+
+def single_runs(last: Checkpoint | None, n_runs: int) -> Iterator[Group]:
+    """The same where each run trains by itself."""
+    begun = () if last is None else last.training
+    runs = range(n_runs) if last is None else (*begun, *last.waiting)
+    for position, run in enumerate(runs):
+        epoch = last.epoch if last is not None and run in begun else 0
+        yield Group(epoch, (run,), (run,), runs[position + 1 :])
 
 
 @dataclass(frozen=True)
@@ -173,105 +221,38 @@ def _moved(model: keras.Model, there: torch.device | None) -> Iterator[None]:
         device.place(model, home)
 
 
-def _fit_together(
-    group: lockstep.LockstepGroup,
-    training: _Training,
-    before: Checkpoint | None,
-    waiting: Sequence[int],
-) -> None:
-    """Train a group, from the checkpoint before, in which it had begun, or from the beginning."""
-    if before is not None:
-        group.stop(~np.isin(group.runs, before.training))
+def _train_together(stacked: lockstep.LockstepGroup, group: Group, training: _Training) -> None:
     keeper, epochs = training.keeper, training.epochs
-    own = [training.callbacks[run] for run in group.runs]
-    members = _Members(group, own, epochs, group.n_batches)
-    for run in group.runs if before is not None else ():
-        keeper.restore_callbacks(run)
-    for epoch in range(before.epoch if before is not None else 0, epochs):
+    stacked.stop(~np.isin(stacked.runs, group.training))
+    members = Members(stacked, [training.callbacks[run] for run in stacked.runs], epochs)
+    for run in stacked.runs:
+        keeper.begin(run)
+    for epoch in range(group.epoch, epochs):
         members.on_epoch_begin(epoch)
-        logs = group.train_epoch(epoch, members if members.want_batches else None)
+        logs = stacked.train_epoch(epoch, members if members.want_batches else None)
         members.on_epoch_end(epoch, logs)
         last = epoch + 1 == epochs
-        stopping = np.array([last or bool(model.stop_training) for model in group.models])
+        stopping = np.array([last or bool(model.stop_training) for model in stacked.models])
         for recorder in training.recorders:
-            recorder.on_group_epoch_end(epoch, group, logs, stopping)
+            recorder.on_group_epoch_end(epoch, stacked, logs, stopping)
         members.on_stop(stopping, logs)
-        group.stop(stopping)
-        keeper.keep(epoch + 1, group.rows, group.runs, waiting)
+        stacked.stop(stopping)
         if stopping.all():
             break
+        keeper.keep(epoch + 1, stacked.rows, stacked.runs, group.waiting)
+    keeper.keep_between(group.waiting)
 
 
-def _fit_alone(group: SequentialGroup, training: _Training, waiting: Sequence[int]) -> None:
-    (run,) = group.runs
+def _train_alone(alone: SequentialGroup, group: Group, training: _Training) -> None:
+    (run,) = group.rows
     keeper = training.keeper
-    goes_on = keeper.last is not None and run in keeper.last.training
-
-    def beginning() -> None:
-        if goes_on:
-            keeper.restore_callbacks(run)
 
     def end_of_epoch(epoch: int, logs: dict[str, FloatArray], stops: bool) -> None:
         for recorder in training.recorders:
-            recorder.on_group_epoch_end(epoch, group, logs, np.array([stops]))
+            recorder.on_group_epoch_end(epoch, alone, logs, np.array([stops]))
         if not stops:
-            keeper.keep(epoch + 1, group.runs, group.runs, waiting)
+            keeper.keep(epoch + 1, group.rows, group.rows, group.waiting)
 
-    first_epoch = keeper.last.epoch if keeper.last is not None and goes_on else 0
-    callbacks = [*training.callbacks[run], EndOfEpoch(end_of_epoch, beginning)]
-    group.fit(training.epochs, callbacks, first_epoch)
-    keeper.keep(0, waiting[:1], (), waiting)
-
-
-class _Members:
-    """The Keras callbacks of each run in a group, driven as `model.fit` would drive them."""
-
-    def __init__(
-        self,
-        group: lockstep.LockstepGroup,
-        callbacks: Sequence[Sequence[keras.callbacks.Callback]],
-        epochs: int,
-        n_batches: int,
-    ) -> None:
-        self._group = group
-        self._lists = {
-            run: keras.callbacks.CallbackList(
-                list(own), model=model, epochs=epochs, steps=n_batches, verbose=0
-            )
-            for run, model, own in zip(group.runs, group.models, callbacks, strict=True)
-        }
-        self.want_batches = any(
-            getattr(type(callback), hook) is not getattr(keras.callbacks.Callback, hook)
-            for own in callbacks
-            for callback in own
-            for hook in BATCH_HOOKS
-        )
-        for model in group.models:
-            model.stop_training = False
-        for callback_list in self._lists.values():
-            callback_list.on_train_begin()
-
-    def on_epoch_begin(self, epoch: int) -> None:
-        for run in self._group.runs:
-            self._lists[run].on_epoch_begin(epoch)
-
-    def on_train_batch_begin(self, index: int) -> None:
-        for run in self._group.runs:
-            self._lists[run].on_train_batch_begin(index)
-
-    def on_train_batch_end(self, index: int, logs: dict[str, FloatArray]) -> None:
-        for row, run in enumerate(self._group.runs):
-            self._lists[run].on_train_batch_end(index, _of_row(logs, row))
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, FloatArray]) -> None:
-        for row, run in enumerate(self._group.runs):
-            self._lists[run].on_epoch_end(epoch, _of_row(logs, row))
-
-    def on_stop(self, stopping: BoolArray, logs: dict[str, FloatArray]) -> None:
-        for row, run in enumerate(self._group.runs):
-            if stopping[row]:
-                self._lists[run].on_train_end(_of_row(logs, row))
-
-
-def _of_row(logs: dict[str, FloatArray], row: int) -> dict[str, float]:
-    return {name: float(values[row]) for name, values in logs.items()}
+    callbacks = [*training.callbacks[run], EndOfEpoch(end_of_epoch, lambda: keeper.begin(run))]
+    alone.fit(training.epochs, callbacks, group.epoch)
+    keeper.keep_between(group.waiting)

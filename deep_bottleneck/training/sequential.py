@@ -19,8 +19,7 @@ class SequentialGroup:
     Attributes:
         runs: the run.
         models: its model.
-        layer_names: names of the layers with a kernel.
-        layer_outputs: name and shape of the output of each of them.
+        layer_outputs: name and shape of the output of each layer with a kernel.
     """
 
     def __init__(self, model: keras.Model, run: int, dataset: Dataset, batches: Batches) -> None:
@@ -31,7 +30,6 @@ class SequentialGroup:
         self._extractor = feature_extractor(model)
         self.runs = [run]
         self.models = [model]
-        self.layer_names = [layer.name for layer in self._layers]
         self.layer_outputs = layer_outputs(model)
 
     def fit(
@@ -54,7 +52,7 @@ class SequentialGroup:
     def activations(self, examples: FloatArray) -> list[FloatArray]:
         """The output of each layer with a kernel, shape (1, n_examples, n_units)."""
         outputs = self._extractor.predict(examples, batch_size=PREDICTION_BATCH, verbose=0)
-        return [output.reshape(1, len(examples), -1) for output in outputs[: len(self.layer_names)]]
+        return [output.reshape(1, len(examples), -1) for output in outputs[: len(self._layers)]]
 
     def outputs(self, examples: FloatArray) -> list[FloatArray]:
         """The same: `predict` gives arrays."""

@@ -10,9 +10,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from stored_experiments import CONFIGS, measures
 
 from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.interfaces import Results
+from deep_bottleneck.interfaces import Results, Status, TableName
 from deep_bottleneck.plotter import interactive
-from deep_bottleneck.storage.base import RUNNING
 from deep_bottleneck.storage.folder_store import FolderStore
 
 WAIT_SECONDS = 30
@@ -162,7 +161,9 @@ def interactive_page(tmp_path):
         bounds="estimate", geometric=True, part="test", n_examples=20, ceiling=5.0
     )
     accuracy = table[["run", "epoch"]].drop_duplicates().assign(accuracy=0.5, val_accuracy=0.5)
-    ((name, page),) = interactive.load().plot(Results({"test": table}, accuracy, False)).items()
+    ((name, page),) = (
+        interactive.load().plot(Results({TableName("", "test"): table}, accuracy)).items()
+    )
     page.save(tmp_path / f"{name}.html")
     return tmp_path / f"{name}.html"
 
@@ -222,7 +223,7 @@ def running(loader):
     before = loader.store.document(2)
     running = Running(loader.store)
     running.log(4)
-    running.note(status=RUNNING, heartbeat=datetime.now(UTC).replace(tzinfo=None))
+    running.note(status=Status.RUNNING, heartbeat=datetime.now(UTC).replace(tzinfo=None))
     yield running
     running.log(10)
     running.note(status=before["status"], heartbeat=before["heartbeat"])
@@ -283,4 +284,4 @@ def test_a_running_experiment_is_not_deleted(editable, running, loader):
     editable.follow("#delete")
 
     assert "it can be deleted once it has ended" in editable.find("#problem").text
-    assert loader.find_by_id(2).status == RUNNING
+    assert loader.find_by_id(2).status == Status.RUNNING

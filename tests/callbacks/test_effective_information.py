@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -236,14 +238,36 @@ def test_a_layer_of_a_kind_that_cannot_be_measured_is_nan(caplog):
     assert "cannot be measured; layers that can are: Dense" in told
 
 
-def test_a_model_whose_data_cannot_be_followed_is_one_sentence():
+def test_an_activation_of_one_s_own_takes_part():
     def cubed(values):
         return values**3
 
     model = of_layers(keras.layers.Flatten(), keras.layers.Dense(3, activation=cubed))
+    plain = of_layers(keras.layers.Flatten(), keras.layers.Dense(3))
+    plain.set_weights(model.get_weights())
 
-    with pytest.raises(ConfigError, match="effective_information cannot measure this model: the a"):
-        train([model], images())
+    of_cube, of_line = (
+        train([each], images()).tables["effective_information"]["value"] for each in (model, plain)
+    )
+
+    assert of_cube.notna().sum() == of_line.notna().sum() > 0
+    assert not np.allclose(of_cube.dropna(), of_line.dropna())
+
+
+def test_a_model_whose_data_cannot_be_followed_is_one_sentence():
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.flat, self.dense = keras.layers.Flatten(), keras.layers.Dense(3)
+
+        def call(self, values):
+            return self.dense(self.flat(values))
+
+    recorder = effective_information.load(Notes(), Notes(), images(), lambda epoch: True, seed=0)
+    group = SimpleNamespace(models=[Subclassed()], runs=[0], layer_names=["dense"])
+
+    with pytest.raises(ConfigError, match="effective_information cannot measure this model: the K"):
+        recorder.record(0, group, np.array([0]))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from notes import Notes, diverge
 from deep_bottleneck.callbacks import efficiency
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
-from deep_bottleneck.training.checkpoint import gathered
 from deep_bottleneck.training.ensemble import Ensemble
 from deep_bottleneck.training.layers import feature_extractor
 from deep_bottleneck.training.lockstep import group as lockstep
@@ -183,7 +182,7 @@ def test_a_run_that_diverged_is_nan_with_its_reason_and_the_others_are_not(
 def test_a_checkpoint_does_not_hold_the_examples(tiny_dataset):
     recorder = efficiency.load(Notes(), Notes(), tiny_dataset, lambda epoch: True)
 
-    arrays = [value for value in gathered(recorder).values() if isinstance(value, np.ndarray)]
+    arrays = [value for value in recorder.state().values() if isinstance(value, np.ndarray)]
     assert not arrays
 
 

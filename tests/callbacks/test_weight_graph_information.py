@@ -60,12 +60,22 @@ def test_weights_that_are_not_finite_are_nan_with_their_reason(make_models, tiny
     assert "its weights are NaN or infinite" in told
 
 
+class Shifted(keras.layers.Layer):
+    """A layer with a kernel whose product it does not take alone."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 2), name="kernel")
+
+    def call(self, values):
+        return keras.ops.matmul(values, self.kernel + 1)
+
+
 def test_a_layer_without_a_weight_graph_is_nan(tiny_dataset, caplog):
     model = keras.Sequential(
         [
             keras.Input((4,)),
             keras.layers.Reshape((4, 1)),
-            keras.layers.Conv1DTranspose(2, 2),
+            Shifted(name="shifted"),
             keras.layers.Flatten(),
             keras.layers.Dense(2, activation="softmax"),
         ]
@@ -77,6 +87,7 @@ def test_a_layer_without_a_weight_graph_is_nan(tiny_dataset, caplog):
     assert table[table["layer"] == 0]["value"].isna().all()
     assert table[table["layer"] == 1]["value"].notna().all()
     assert any("it is of a kind with no weight graph" in text for text in caplog.messages)
+    assert any("left out of the weight graph: shifted (Shifted)" in m for m in caplog.messages)
 
 
 def test_an_unknown_norm_is_one_sentence():

@@ -44,10 +44,11 @@ def test_dynamic_input_range(network, topology):
         ei(network[0], topology, in_range="dynamic")
 
 
-@pytest.mark.parametrize("module", [nn.LSTM(3, 4), nn.Embedding(3, 4), nn.LayerNorm(3)])
+@pytest.mark.parametrize("module", [nn.LSTM(3, 4), nn.PixelShuffle(1), nn.CosineSimilarity()])
 def test_an_unsupported_module(module):
-    given = torch.zeros(1, 3, dtype=torch.long if isinstance(module, nn.Embedding) else None)
-    topology = topology_of(module, given)
+    given = torch.zeros(1, 3, 3) if isinstance(module, nn.PixelShuffle) else torch.zeros(1, 3)
+    both = isinstance(module, nn.CosineSimilarity)
+    topology = topology_of(module, (given, given) if both else given)
 
     with pytest.raises(TypeError, match=rf"{type(module).__name__}.*cannot be measured; modules"):
         ei(module, topology)
@@ -105,8 +106,8 @@ def test_an_unknown_range():
     layer = nn.Linear(2, 2)
     topology = topology_of(layer, torch.zeros(1, 2))
 
-    with pytest.raises(ValueError, match=r"range of the activation Hardshrink.*pass in_range or"):
-        ei(layer, topology, activation=nn.Hardshrink())
+    with pytest.raises(ValueError, match=r"range of the activation GLU.*pass in_range or"):
+        ei(layer, topology, activation=nn.GLU())
 
 
 @pytest.mark.parametrize(
@@ -125,12 +126,36 @@ def test_an_unknown_range():
         ({"in_range": (1, 0)}, r"in_range must be a pair \(lower, upper\) with lower < upper"),
         ({"out_range": 3}, r"out_range must be a pair"),
         ({"correction": "magic"}, r"correction must be None or one of miller-madow, grassberger"),
+        ({"samples": None, "threshold": -0.1}, r"threshold must be a number that is not negative"),
+        ({"samples": None, "threshold": float("nan")}, r"threshold must be .* negative, got nan"),
+        ({"batch_size": -1}, r"batch_size must be a positive integer, got -1"),
+        ({"seed": 2**70}, r"seed must be an integer of at most 64 bits, got 11805"),
         ({"samples": 100, "outside": "wrap"}, r'outside must be "drop" or "clip", got .wrap.'),
     ],
 )
 def test_arguments_out_of_range(options, message, network, topology):
     with pytest.raises(ValueError, match=message):
         ei_parts(network[0], topology, **{"samples": 100, **options})
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", nn.Sigmoid])
+def test_an_activation_that_is_no_function_of_values(activation, network, topology):
+    with pytest.raises(TypeError, match=r"activation must be a function such as nn.Sig"):
+        ei_parts(network[0], topology, activation=activation)
+
+
+@pytest.mark.parametrize("sizes", [(0, 3), (3, 0)])
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors:UserWarning")
+def test_a_layer_without_inputs_or_outputs(sizes):
+    layer = nn.Linear(*sizes)
+
+    with pytest.raises(ValueError, match=r"Linear.* has no inputs or no outputs: there is nothing"):
+        ei_parts(layer, topology_of(layer, torch.zeros(1, sizes[0])))
+
+
+def test_a_layer_without_weights_yet():
+    with pytest.raises(ValueError, match=r"LazyLinear.* has no weights yet: run the network once"):
+        topology_of(nn.Sequential(nn.LazyLinear(3)), torch.zeros(1, 2))
 
 
 def test_no_samples_are_not_the_default_number(network, topology):

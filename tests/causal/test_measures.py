@@ -140,7 +140,7 @@ def test_counting_by_rank_is_evaluating(activation, others, monkeypatch):
     }  # fmt: skip
 
     by_rank = sensitivity_matrix(layer, topology, **options)
-    monkeypatch.setattr("deep_bottleneck.causal.network.layers.AFFINE", ())
+    monkeypatch.setattr("deep_bottleneck.causal.network.stretches.AFFINE", ())
     by_evaluation = sensitivity_matrix(layer, topology, **options)
 
     assert by_rank == pytest.approx(by_evaluation, abs=3 * np.log2(4_000) / 4_000)

@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
-from deep_bottleneck.causal.connections import connections_of
+from deep_bottleneck.causal.connections import connections_of, parts_of
 from deep_bottleneck.causal.weight_graph import (
     H,
     degeneracy,
@@ -82,6 +83,14 @@ NETWORKS = [
     (nn.Conv3d(1, 2, 2), (1, 1, 3, 3, 3)),
     (nn.AvgPool2d(2), (1, 2, 5, 5)),
     (nn.AvgPool2d(3, stride=2, padding=1), (1, 2, 6, 6)),
+    (nn.AvgPool2d(2, ceil_mode=True), (1, 1, 5, 5)),
+    (nn.AvgPool2d(3, 2, 1, count_include_pad=False), (1, 2, 5, 6)),
+    (nn.AvgPool2d(3, 2, 1, ceil_mode=True), (1, 1, 6, 6)),
+    (nn.AvgPool2d(2, divisor_override=3), (1, 1, 4, 4)),
+    (nn.AvgPool1d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False), (1, 1, 6)),
+    (nn.ConvTranspose1d(2, 3, 4, stride=2, padding=1, output_padding=1), (1, 2, 5)),
+    (nn.ConvTranspose2d(2, 4, (3, 2), stride=3, groups=2, dilation=2), (1, 2, 3, 3)),
+    (weight_norm(nn.Linear(4, 3)), (1, 4)),
     (
         nn.Sequential(
             nn.Conv2d(1, 3, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 4)
@@ -106,6 +115,86 @@ def test_without_matrices_as_with_them(network, shape, norm):
     assert ei(network, shapes=shapes, norm=norm) == pytest.approx(found[1] - found[0])
     of_own = determinism(network, shapes=shapes, norm=lambda matrix: norm(matrix))
     assert of_own == pytest.approx(found[0])
+
+
+@pytest.mark.parametrize("network, shape", [pair for pair in NETWORKS if len(pair[1]) < 5])
+def test_no_norm_takes_the_weights_that_the_layers_have(network, shape):
+    shapes = get_shapes(network, torch.zeros(shape))
+
+    for layer, (in_shape, out_shape) in shapes.items():
+        found = connections_of(layer, in_shape, out_shape).matrix()
+        assert torch.allclose(found, matrix_of(layer, in_shape), atol=1e-6)
+
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(9, 4)
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.recurrent = nn.LSTM(4, 6, num_layers=2, bidirectional=True, batch_first=True)
+        self.cell = nn.GRUCell(12, 3)
+        self.norm = nn.LayerNorm(3)
+        self.last = nn.Linear(3, 9)
+
+    def forward(self, x):
+        words = self.words(x)
+        mixed, _ = self.attention(words, words, words)
+        return self.last(self.norm(self.cell(self.recurrent(mixed)[0][:, -1])))
+
+
+def test_words_attention_and_recurrence_have_connections():
+    model = Words()
+
+    shapes = get_shapes(model, torch.zeros(2, 5, dtype=torch.long))
+
+    attention = model.attention
+    assert list(shapes) == [
+        model.words, attention, attention.out_proj, model.recurrent, model.cell, model.last,
+    ]  # fmt: skip
+    parts = {layer: parts_of(layer, *shapes[layer]) for layer in shapes}
+    assert torch.equal(parts[model.words][0].matrix(), model.words.weight.double())
+    projections = torch.cat([part.matrix() for part in parts[attention]], dim=1)
+    assert torch.equal(projections.T, attention.in_proj_weight.double())
+    recurrent = [part.matrix().shape for part in parts[model.recurrent]]
+    assert recurrent == [(4 + 6, 24), (4 + 6, 24), (12 + 6, 24), (12 + 6, 24)]
+    cell = torch.cat([model.cell.weight_ih, model.cell.weight_hh], dim=1)
+    assert torch.equal(parts[model.cell][0].matrix().T, cell.double())
+    matrices = {id(part): part.matrix() for layer in parts for part in parts[layer]}
+    entropies = [H(lin_norm(matrix), dim=1) for matrix in matrices.values()]
+    assert determinism(model, shapes=shapes) == pytest.approx(float(torch.cat(entropies).mean()))
+
+
+def test_a_transformer_block_has_its_projections_although_it_has_a_fast_path():
+    block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+
+    shapes = get_shapes(block, torch.zeros(1, 3, 8))
+
+    assert set(shapes) == {
+        block.self_attn, block.self_attn.out_proj, block.linear1, block.linear2,
+    }  # fmt: skip
+    assert shapes[block.linear1] == ((1, 3, 8), (1, 3, 16))
+
+
+def test_layers_that_are_left_out_are_named():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.matrix = nn.Parameter(torch.ones(3, 2))
+
+        def forward(self, x):
+            return x @ self.matrix
+
+    network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.PReLU(), Own())
+
+    with pytest.warns(UserWarning, match=r"^left out of the weight graph: 3 \(Own\)$"):
+        assert list(get_shapes(network, torch.zeros(1, 3))) == [network[0]]
+
+
+def test_more_than_one_set_of_connections_is_no_single_one():
+    attention = nn.MultiheadAttention(4, 2)
+
+    with pytest.raises(TypeError, match=r"has 3 sets of connections: see parts_of"):
+        connections_of(attention, (1, 1, 4), (1, 1, 4))
 
 
 def test_rounding_up_a_pool_uses_the_cut_off_windows():

@@ -114,6 +114,7 @@ def test_names_stay_file_names_and_apart(write):
         ),
         ({"extends": 3}, '"extends" is 3 but should be the path'),
         ({"extends": "absent.json"}, "absent.json: there is no such file"),
+        ({"extends": "base\0.json"}, "base\0.json: cannot be read: embedded null"),
         ({"extends": "s.json"}, "circle: s.json -> s.json"),
     ],
 )
@@ -154,6 +155,18 @@ def test_a_file_that_says_an_object_replaces_what_the_other_says_of_its_elements
 def test_an_update_needs_a_key_and_a_value(update):
     with pytest.raises(ConfigError, match="should be KEY=VALUE"):
         sweep.parse_update(update)
+
+
+@pytest.mark.parametrize(
+    "update",
+    ["epochs={[]: 1}", "epochs={(1, 2): 3}", "architecture={10, 7}", "epochs=" + "-" * 5000 + "1"],
+    ids=["a key that is a list", "a key that is no text", "a set", "thousands of signs"],
+)
+def test_a_value_that_no_config_could_have_is_refused_in_short(update):
+    with pytest.raises(ConfigError, match="with a VALUE of JSON's types or text") as error:
+        sweep.parse_update(update)
+
+    assert len(str(error.value)) < 120
 
 
 def test_each_experiment_has_a_seed_of_its_own_that_stays(write):

@@ -117,7 +117,7 @@ RECORDS = """
 import sys
 from datetime import datetime
 from pathlib import Path
-from deep_bottleneck.storage import FolderRecord
+from deep_bottleneck.storage.observers.folder_record import FolderRecord
 info = {"base_dir": sys.argv[2], "sources": [["experiment.py", ""]]}
 sys.stdin.readline()
 record = FolderRecord(Path(sys.argv[1]))

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 
@@ -39,3 +40,19 @@ def tell(submission):
         of.report_path(number).write_text(json.dumps({**report, "status": status}))
 
     return tell
+
+
+@pytest.fixture
+def own_launcher(tmp_path, monkeypatch):
+    """Writes the module of a launcher of our own, that says this beside its `load`."""
+    (tmp_path / "our_lab").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def own_launcher(said):
+        text = f"def load(options):\n    raise AssertionError\n{said}\n"
+        (tmp_path / "our_lab" / "launcher.py").write_text(text)
+        return "our_lab.launcher"
+
+    yield own_launcher
+    for name in ("our_lab", "our_lab.launcher"):
+        sys.modules.pop(name, None)

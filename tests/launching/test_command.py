@@ -27,7 +27,10 @@ def test_what_cannot_be_estimated_again_is_one_sentence(
     ("arguments", "sentence"),
     [
         (["--submit-args=-l 'x"], "--submit-args=-l 'x cannot be read as a shell does: No closing"),
-        (["--launcher", "slurm", "--resource", "gpus={1}"], '"gpus" is "{1}": Input should be a'),
+        (
+            ["--launcher", "slurm", "--resource", "gpus=x"],
+            '"gpus" is "x" but should be a valid integer',
+        ),
     ],
 )
 def test_a_mistake_in_an_option_is_one_sentence(write, capsys, arguments, sentence):
@@ -43,3 +46,37 @@ def test_a_dry_run_refuses_a_config_that_cannot_be_launched(write, capsys):
         run_experiments.main(["-d", str(write("lr=0.1/small.json")), "--dry-run"])
 
     assert 'small.json has a "=" in its path' in capsys.readouterr().err
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A command in place of Slurm's that takes everything, and the file that it leaves then."""
+    taken = tmp_path / "taken"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "sbatch").write_text(f"#!/bin/sh\ntouch {taken}\necho 17\n")
+    (tmp_path / "bin" / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setenv("DEEP_BOTTLENECK_OUTPUT", str(tmp_path / "output"))
+    monkeypatch.setenv("DEEP_BOTTLENECK_RUNS", str(tmp_path / "runs"))
+    return taken
+
+
+@pytest.mark.parametrize(
+    "launcher", ["slurm", "launchers.slurm", "deep_bottleneck.launchers.slurm"]
+)
+def test_a_cluster_gets_all_experiments_or_none_whatever_its_launcher_is_called(
+    write, slurm, capsys, launcher
+):
+    right = write("configs/a.json", epochs=2)
+    wrong = write("configs/b.json", epochs=2, dataset="datasets.not_there")
+    command = ["-d", str(right.parent), "--launcher", launcher]
+
+    with pytest.raises(SystemExit) as end:
+        run_experiments.main(command)
+
+    assert end.value.code == 2
+    assert "no module 'datasets.not_there' can be imported" in capsys.readouterr().err
+    assert not slurm.exists()
+    wrong.unlink()
+    assert run_experiments.main(command) == 0
+    assert slurm.exists()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from deep_bottleneck.config import Config
-from deep_bottleneck.launching.completed import CompletedExperiments
+from deep_bottleneck.launching.completed import StoredExperiments
 from deep_bottleneck.pipeline import sources
 
 
@@ -53,14 +53,14 @@ def store(tmp_path, root):
 def test_a_completed_experiment_of_the_same_config_is_found(store, root, wanted, found):
     store(1, epochs=5)
 
-    assert CompletedExperiments(store.folder, root).find(wanted) == found
+    assert StoredExperiments(store.folder, root).completed(wanted) == found
 
 
 @pytest.mark.parametrize("status", ["FAILED", "INTERRUPTED", "RUNNING"])
 def test_one_that_did_not_end_well_is_not(store, root, status):
     store(1, status, epochs=5)
 
-    assert CompletedExperiments(store.folder, root).find({"epochs": 5}) is None
+    assert StoredExperiments(store.folder, root).completed({"epochs": 5}) is None
 
 
 def test_the_last_of_several_counts(store, root):
@@ -68,7 +68,7 @@ def test_the_last_of_several_counts(store, root):
         store(number, epochs=5)
     store(11, "FAILED", epochs=5)
 
-    assert CompletedExperiments(store.folder, root).find({"epochs": 5}) == "10"
+    assert StoredExperiments(store.folder, root).completed({"epochs": 5}) == "10"
 
 
 @pytest.mark.parametrize(
@@ -83,28 +83,28 @@ def test_the_last_of_several_counts(store, root):
 )
 def test_one_that_has_ended_early_goes_on_from_its_checkpoint(store, root, status, age, found):
     record = store(1, status, epochs=5)
-    for name in ("checkpoint.pickle", "activations.h5"):
+    for name in ("checkpoint.h5", "activations.h5"):
         (record / name).touch()
     store(2, "FAILED", epochs=5)
     heartbeat = datetime.now(UTC) - timedelta(seconds=age)
     run = json.loads((record / "run.json").read_text())
     (record / "run.json").write_text(json.dumps(run | {"heartbeat": heartbeat.isoformat()}))
 
-    unfinished = CompletedExperiments(store.folder, root).find_unfinished({"epochs": 5})
+    unfinished = StoredExperiments(store.folder, root).unfinished({"epochs": 5})
 
     assert unfinished == (record if found else None)
 
 
 def test_one_that_was_killed_on_this_machine_goes_on_at_once(store, root, ended_process):
     record = store(1, "RUNNING", epochs=5)
-    for name in ("checkpoint.pickle", "activations.h5"):
+    for name in ("checkpoint.h5", "activations.h5"):
         (record / name).touch()
     run = json.loads((record / "run.json").read_text())
     now = datetime.now(UTC).isoformat()
     host = {"process": ended_process}
     (record / "run.json").write_text(json.dumps(run | {"heartbeat": now, "host": host}))
 
-    assert CompletedExperiments(store.folder, root).find_unfinished({"epochs": 5}) == record
+    assert StoredExperiments(store.folder, root).unfinished({"epochs": 5}) == record
 
 
 @pytest.mark.parametrize("change", [lambda f: f.write_text("answer = 43"), lambda f: f.unlink()])
@@ -113,7 +113,7 @@ def test_changed_code_is_other_code(store, root, change):
 
     change(root / "code.py")
 
-    assert CompletedExperiments(store.folder, root).find({"epochs": 5}) is None
+    assert StoredExperiments(store.folder, root).completed({"epochs": 5}) is None
 
 
 def test_what_is_no_experiment_of_today_is_left_out(store, root):
@@ -122,8 +122,8 @@ def test_what_is_no_experiment_of_today_is_left_out(store, root):
     (store(3, epochs=5) / "config.json").write_text('{"epochs": 5, "seed": 7, "old_key": 1}')
     (store.folder / "_sources").mkdir()
 
-    assert CompletedExperiments(store.folder, root).find({"epochs": 5}) == "1"
-    assert CompletedExperiments(store.folder / "absent", root).find({"epochs": 5}) is None
+    assert StoredExperiments(store.folder, root).completed({"epochs": 5}) == "1"
+    assert StoredExperiments(store.folder / "absent", root).completed({"epochs": 5}) is None
 
 
 def test_plug_ins_outside_are_found_from_the_copy_that_was_run(tmp_path):
@@ -142,6 +142,6 @@ def test_plug_ins_outside_are_found_from_the_copy_that_was_run(tmp_path):
 
 def test_what_has_lost_its_recording_begins_anew(store, root):
     record = store(1, "TIMEOUT", epochs=5)
-    (record / "checkpoint.pickle").touch()
+    (record / "checkpoint.h5").touch()
 
-    assert CompletedExperiments(store.folder, root).find_unfinished({"epochs": 5}) is None
+    assert StoredExperiments(store.folder, root).unfinished({"epochs": 5}) is None

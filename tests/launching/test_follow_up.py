@@ -1,17 +1,23 @@
+import importlib
 import os
 import time
 from dataclasses import replace
 
 import pytest
 
+from deep_bottleneck.interfaces import Listed
 from deep_bottleneck.launching import follow_up
-from deep_bottleneck.launching.cluster.scheduler import Listed
 from deep_bottleneck.launching.submission import Submission
 from deep_bottleneck.machine.processes import this_process
 
 
 class FakeScheduler:
     """Lists and knows what a test says."""
+
+    name = "Slurm"
+
+    def __init__(self):
+        self.tasks, self.accounting, self.cancelled = {}, {}, []
 
     def listed(self):
         return {("8", 1): Listed("running"), **self.tasks}
@@ -26,8 +32,8 @@ class FakeScheduler:
 @pytest.fixture
 def scheduler(monkeypatch, submission):
     replace(submission, job="7").write()
-    fake = type("Fake", (FakeScheduler,), {"tasks": {}, "accounting": {}, "cancelled": []})
-    monkeypatch.setitem(follow_up.SCHEDULERS, "launchers.slurm", fake)
+    fake = FakeScheduler()
+    monkeypatch.setattr("deep_bottleneck.launchers.slurm.QUEUE", fake)
     return fake
 
 
@@ -289,6 +295,87 @@ def test_a_scheduler_that_is_not_on_this_machine_is_no_reason_to_stop(
     replace(submission, launcher="launchers.slurm", job="7").write()
     tell(1, "FAILED")
     tell(2, "COMPLETED")
+    fall_silent(submission)
 
-    assert [state for state, _ in states()[0]][:2] == ["failed", "completed"]
+    assert [state for state, _ in states()[0]] == ["failed", "completed", "unknown", "unknown"]
     assert "Slurm has of the launches is unknown here" in caplog.text
+
+
+@pytest.mark.parametrize("said", [None, ""], ids=["not there", "says nothing"])
+def test_where_nobody_can_be_asked_what_does_not_tell_is_unknown_and_never_lost(
+    submission, own_launcher, tell, states, ended_process, tmp_path, jobs, caplog, said
+):
+    launcher = "our_lab.nowhere" if said is None else own_launcher(said)
+    replace(submission, launcher=launcher, job="7", process=ended_process).write()
+    tell(1, "RUNNING", process="elsewhere")
+    fall_silent(submission)
+    tell(2, "RUNNING", process=ended_process)
+    tell(3, "RUNNING", epoch=4)
+
+    found = [(state, detail.partition(" for ")[0]) for state, detail in states()[0]]
+
+    assert found == [
+        ("unknown", "no sign of life"),
+        ("unknown", "its process has ended"),
+        ("running", "epoch 5 of 20 (25 %)"),
+        ("unknown", ""),
+    ]
+    assert follow_up.active_jobs(tmp_path / "output") == set(map(follow_up.key, jobs))
+    assert f"What {launcher} has of the launches is unknown here: " in caplog.text
+
+
+def test_what_has_told_its_end_is_known_whoever_launched_it(submission, tell, states, caplog):
+    replace(submission, launcher="our_lab.nowhere", job="7").write()
+    for number, status in enumerate(["COMPLETED", "FAILED", "COMPLETED", "FAILED"], 1):
+        tell(number, status)
+
+    assert [state for state, _ in states()[0]] == ["completed", "failed"] * 2
+    assert not caplog.text
+
+
+OWN_QUEUE = """
+from deep_bottleneck.interfaces import Listed
+
+class Lsf:
+    name = "LSF"
+    cancelled = []
+
+    def listed(self):
+        return {("7", 1): Listed("running"), ("7", 2): Listed("queued", "LSF: PSUSP")}
+
+    def ended(self, job):
+        return {3: "exit status 137"}
+
+    def cancel(self, job):
+        self.cancelled.append(job)
+
+QUEUE = Lsf()
+"""
+
+
+def test_the_queue_of_a_launcher_of_ones_own_is_asked(submission, own_launcher, states, tmp_path):
+    launcher = own_launcher(OWN_QUEUE)
+    replace(submission, launcher=launcher, job="7").write()
+
+    assert states() == [
+        [
+            ("running", ""),
+            ("queued", "LSF: PSUSP"),
+            ("lost", "exit status 137"),
+            ("unknown", ""),
+        ]
+    ]
+    (cancelled,) = follow_up.cancel(tmp_path / "output")
+    assert importlib.import_module(launcher).QUEUE.cancelled == [cancelled.job] == ["7"]
+
+
+def test_a_launcher_of_ones_own_that_waits_ends_with_its_process(
+    submission, own_launcher, tell, states, ended_process
+):
+    waits = replace(submission, launcher=own_launcher("WAITS = True"))
+    tell(1, "COMPLETED")
+
+    waits.write()
+    assert [state for state, _ in states()[0]] == ["completed", *["queued"] * 3]
+    replace(waits, process=ended_process).write()
+    assert states()[0][1:] == [("lost", "the launch has ended")] * 3

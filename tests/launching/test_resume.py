@@ -1,5 +1,6 @@
 import importlib
 import json
+import os
 import sys
 from dataclasses import replace
 
@@ -55,7 +56,7 @@ def store(tmp_path):
         (record / "run.json").write_text(json.dumps({"status": status}))
         config = Config.parse({"epochs": number, "seed": 0}).defaults()
         (record / "config.json").write_text(json.dumps(config))
-        for name in ("checkpoint.pickle", "activations.h5"):
+        for name in ("checkpoint.h5", "activations.h5"):
             (record / name).touch()
         return record
 
@@ -139,6 +140,24 @@ def test_another_launcher_takes_no_resources_of_the_first(launched, timed_out):
     ((options, names),) = launched
     assert names == ["s_2"]
     assert (options.profile, options.resources, options.at_a_time) == (None, (), None)
+
+
+def test_a_launcher_by_another_path_takes_the_resources_as_well(timed_out, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    asked = {"profile": "slurm", "resources": ["time=01:00:00"]}
+    replace(timed_out, launcher="launchers.slurm", asked=asked).write()
+
+    for launcher in ("slurm", "deep_bottleneck.launchers.slurm"):
+        assert run_experiments.main(["--resume", "--dry-run", "--launcher", launcher]) == 0
+        assert "#SBATCH --time=01:00:00" in capsys.readouterr().out
+
+
+def test_what_a_cluster_of_ones_own_may_still_have_is_not_launched_twice(launch, undone):
+    submission = replace(launch(None, "FAILED"), launcher="our_lab.lsf", job="17")
+    submission.write()
+    os.utime(submission.folder, (0, 0))
+
+    assert undone() == [[("s_2", None)]]
 
 
 def test_a_dry_run_only_says_it(launched, timed_out, capsys):

@@ -50,7 +50,7 @@ def test_a_task_runs_its_config_and_reports(options, tmp_path):
 def test_a_task_that_is_started_again_goes_on_with_the_same_seed(submission, tell, tmp_path):
     (tmp_path / "runs" / "12").mkdir(parents=True)
     (tmp_path / "runs" / "12" / "config.json").write_text(json.dumps({"seed": 5}))
-    for name in ("checkpoint.pickle", "activations.h5"):
+    for name in ("checkpoint.h5", "activations.h5"):
         (tmp_path / "runs" / "12" / name).touch()
     tell(2, "TIMEOUT")
 

@@ -13,6 +13,11 @@ import pytest
         ("cluster.submission", "launching.submission", "Submission"),
         ("settings", "machine.environment", "RUNS_VARIABLE"),
         ("settings", "storage.names", "CHECKPOINT"),
+        ("checkpoint", "training.checkpoint", "Checkpoint"),
+        ("checkpoint", "training.continuation", "Checkpoints"),
+        ("causal.vector_measures", "causal.measures", "vector_and_pairwise_ei"),
+        ("causal.parts_measures", "causal.measures", "ei_parts_matrix"),
+        ("causal.sensitivity_measures", "causal.measures", "sensitivity"),
         ("causal.topology", "causal.network.topology", "topology_of"),
     ],
 )

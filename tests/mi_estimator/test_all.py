@@ -19,9 +19,6 @@ MODULES = [
     if hasattr(module := importlib.import_module(f"{mi_estimator.__name__}.{info.name}"), "load")
 ]
 
-
-# What an estimator's free parameter is, where 0.1 is not a value of it.
-PARAMETERS = {"binning_global": 30, "binning_adaptive": 30, "edge": 1, "kraskov": 3}
 # Estimators that suppose a density, and refuse values that repeat.
 CONTINUOUS = {"kraskov"}
 
@@ -31,12 +28,9 @@ def name_of(module) -> str:
 
 
 def loaded(module) -> MutualInformationEstimator:
-    values = {
-        "discretization_range": PARAMETERS.get(name_of(module), 0.1),
-        "quantize_bits": 16,
-    }
-    wanted = [name for name in inspect.signature(module.load).parameters if name in values]
-    return module.load(**{name: values[name] for name in wanted})
+    """The estimator with the parameter that it says itself."""
+    quantised = "quantize_bits" in inspect.signature(module.load).parameters
+    return module.load(quantize_bits=16) if quantised else module.load()
 
 
 @pytest.fixture(params=MODULES, ids=name_of)

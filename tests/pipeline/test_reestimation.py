@@ -6,7 +6,7 @@ import pytest
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.machine.processes import this_process
-from deep_bottleneck.measuring import information_tables as measurement
+from deep_bottleneck.measuring import information_tables
 from deep_bottleneck.measuring.activation_store import METRICS, ActivationWriter
 from deep_bottleneck.pipeline.reestimation import reestimate
 from deep_bottleneck.storage.folder_store import FolderStore
@@ -54,12 +54,12 @@ def estimated(monkeypatch):
     """The parts of the data in the order in which tables of them are estimated."""
     parts = []
 
-    def estimate(estimator, recording, part, *arguments):
-        parts.append(part)
-        return original(estimator, recording, part, *arguments)
+    def store(table):
+        parts.append(table["part"].iloc[0])
+        return original(table)
 
-    original = measurement.estimate
-    monkeypatch.setattr(measurement, "estimate", estimate)
+    original = information_tables._say_if_saturated
+    monkeypatch.setattr(information_tables, "_say_if_saturated", store)
     return parts
 
 

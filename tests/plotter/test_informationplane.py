@@ -4,7 +4,7 @@ import pytest
 from matplotlib.collections import EllipseCollection, LineCollection, PathCollection
 from measured import table
 
-from deep_bottleneck.interfaces import Results
+from deep_bottleneck.interfaces import Results, TableName
 from deep_bottleneck.plotter import informationplane
 
 
@@ -13,7 +13,7 @@ def artists(figure, kind):
 
 
 def test_one_plane_for_each_part():
-    results = Results({"train": table(), "full": table()}, pd.DataFrame())
+    results = Results({TableName("", part): table() for part in ("train", "full")}, pd.DataFrame())
 
     assert list(informationplane.load().plot(results)) == ["infoplane_train", "infoplane_full"]
 

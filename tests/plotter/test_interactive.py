@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from chromium import chromium
 
-from deep_bottleneck.interfaces import Results
+from deep_bottleneck.interfaces import Results, TableName
 from deep_bottleneck.plotter import interactive
 
 EPOCHS = [0, 1, 5, 20, 300]
@@ -57,7 +57,10 @@ def values(page):
 
 @pytest.fixture
 def two_parts():
-    return {"train": table("train"), "test": table("test", seed=1)}
+    return {
+        TableName("", "train"): table("train"),
+        TableName("", "test"): table("test", seed=1),
+    }
 
 
 def test_one_page_with_all_values_by_epoch_run_and_layer(two_parts):
@@ -82,7 +85,9 @@ def test_one_page_with_all_values_by_epoch_run_and_layer(two_parts):
 
 
 def test_several_estimators_are_on_one_page_that_carries_their_names():
-    tables = {f"{name}_test": table("test", estimator=name) for name in ("binning", "kraskov")}
+    tables = {
+        TableName(name, "test"): table("test", estimator=name) for name in ("binning", "kraskov")
+    }
 
     name, page = written(tables)
 
@@ -94,7 +99,7 @@ def test_what_is_missing_is_null():
     data = table("test").query("run != 1 or epoch < 20")
     data.loc[0, "MI_XM"] = np.nan
 
-    found = values(written({"test": data}, measured=metrics(n_runs=2))[1])
+    found = values(written({TableName("", "test"): data}, measured=metrics(n_runs=2))[1])
 
     of_test = found["estimators"][0]["parts"]["test"]
     assert of_test["x"][0][0][0] is None
@@ -103,7 +108,7 @@ def test_what_is_missing_is_null():
 
 
 def test_names_cannot_end_the_script():
-    page = written({"test": table("test", estimator="</script><b>")})[1]
+    page = written({TableName("", "test"): table("test", estimator="</script><b>")})[1]
 
     assert "</script><b>" not in page.html
     assert values(page)["estimators"][0]["name"] == "</script><b>"
@@ -111,12 +116,18 @@ def test_names_cannot_end_the_script():
 
 def test_nothing_measured_is_no_page():
     assert interactive.load().plot(Results({}, metrics())) == {}
-    assert interactive.load().plot(Results({"test": table("test")[:0]}, metrics())) == {}
+    assert (
+        interactive.load().plot(Results({TableName("", "test"): table("test")[:0]}, metrics()))
+        == {}
+    )
 
 
 def test_a_long_experiment_is_a_small_file(tmp_path):
     epochs = range(250)
-    tables = {part: table(part, n_runs=5, epochs=epochs, n_layers=6) for part in ("train", "test")}
+    tables = {
+        TableName("", part): table(part, n_runs=5, epochs=epochs, n_layers=6)
+        for part in ("train", "test")
+    }
 
     written(tables)[1].save(tmp_path / "page.html")
 
@@ -263,7 +274,8 @@ def test_the_pointer_on_a_point_says_all_about_it(opened, two_parts):
 
 def test_estimators_can_be_chosen_and_medians_shown(browser, tmp_path):
     tables = {
-        f"{name}_test": table("test", seed, name) for seed, name in enumerate(["binning", "edge"])
+        TableName(name, "test"): table("test", seed, name)
+        for seed, name in enumerate(["binning", "edge"])
     }
     opened = Opened(browser, written(tables, plot_median=True)[1], tmp_path / "page.html")
 
@@ -276,7 +288,7 @@ def test_estimators_can_be_chosen_and_medians_shown(browser, tmp_path):
 
 def test_a_page_with_gaps_opens(browser, tmp_path):
     data = table("test", n_runs=1).assign(MI_XM=np.nan)
-    opened = Opened(browser, written({"test": data})[1], tmp_path / "page.html")
+    opened = Opened(browser, written({TableName("", "test"): data})[1], tmp_path / "page.html")
 
     assert opened.places == []
     assert opened.complaints == []

@@ -59,6 +59,16 @@ def test_rotation_shift_and_uniform_scaling_change_nothing(measure):
     assert measure(x, changed).item() == pytest.approx(measure(x, y).item(), abs=1e-9)
 
 
+@pytest.mark.parametrize("measure", ALL)
+@pytest.mark.parametrize("scale", [1e-300, 1e-100, 1e100, 1e150, 1e300])
+def test_no_scale_is_too_large_or_too_small(measure, scale):
+    x, y = related()
+
+    assert measure(x * scale, x).item() == pytest.approx(1, abs=1e-9)
+    assert measure(x * scale, y).item() == pytest.approx(measure(x, y).item(), abs=1e-9)
+    assert measure(y, x * scale).item() == pytest.approx(measure(y, x).item(), abs=1e-9)
+
+
 def test_any_invertible_transformation_leaves_canonical_correlations_alone():
     x, y = related()
     mixed = y @ gaussian(4, 4, seed=9)

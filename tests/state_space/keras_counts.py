@@ -108,9 +108,70 @@ def check_changed_width() -> None:
     assert capture.counts().tolist() == [4]
 
 
+class Subclassed(keras.Model):
+    """A model with a capture placed by hand, which Keras builds when it first sees inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.probe = keras.layers.Dense(4), ts.StateCapture("probe")
+
+    def call(self, inputs):
+        return self.probe(self.hidden(inputs))
+
+
+def check_unbuilt() -> None:
+    """A model that was never built counts its first batch once."""
+    inputs = np.random.default_rng(0).standard_normal((64, 3)).astype(np.float32)
+    network = Subclassed()
+    network.compile("sgd", "mse")
+
+    hidden = network.predict(inputs, batch_size=16, verbose=0)
+    assert captured(network.probe) == brute_force(hidden, -1)
+    network.predict(inputs, batch_size=16, verbose=0)
+    assert network.probe.state_count == 128
+
+    for run in (network.fit, network.evaluate):
+        network.probe.reset_states()
+        run(inputs, hidden, batch_size=16, verbose=0)
+        assert network.probe.state_count == 64
+
+
+def nested_network() -> keras.Model:
+    """A block that is used twice, with layers named as those around it."""
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(7, name="hidden"), keras.layers.ReLU(name="act")]
+    block = keras.Sequential([keras.Input((5,)), *layers], name="block")
+    inputs = keras.Input((5,))
+    hidden = keras.layers.Dense(5, name="hidden")(block(inputs))
+    return keras.Model(inputs, keras.layers.Dense(3, name="out")(block(hidden, training=False)))
+
+
+def check_nested() -> None:
+    """Layers of nested models are found, and each call is a place."""
+    network = nested_network()
+    inputs = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)
+    block, hidden = network.get_layer("block"), network.get_layer("hidden")
+    of_block = block.get_layer("hidden")
+    first = of_block(inputs)
+    between = hidden(keras.ops.relu(first))
+    tensors = [first, between, of_block(between), network(inputs)]
+    *outputs, last = map(keras.ops.convert_to_numpy, tensors)
+
+    probed = ts.build_efficiency_model(network, "Dense", exclude="out")
+    np.testing.assert_allclose(probed.predict(inputs, verbose=0), last, atol=1e-6)
+
+    found = {capture.name: captured(capture) for capture in probed.efficiency_layers}
+    names = ["block.hidden_states", "hidden_states", "block.hidden_states_2"]
+    assert found == {
+        name: brute_force(output, -1) for name, output in zip(names, outputs, strict=True)
+    }
+
+
 if __name__ == "__main__":
     check_counts()
     check_network()
     check_changed_width()
     check_nan()
+    check_unbuilt()
+    check_nested()
     print("counts agree on", keras.backend.backend())  # noqa: T201, for the test that runs this

@@ -8,7 +8,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from keras_counts import check_changed_width, check_counts, check_nan, check_network
+from keras_counts import (
+    check_changed_width,
+    check_counts,
+    check_nan,
+    check_nested,
+    check_network,
+    check_unbuilt,
+)
 
 import deep_bottleneck.state_space as ts
 
@@ -35,6 +42,14 @@ def test_a_changed_number_of_neurons_is_an_error_that_keeps_the_counts():
 
 def test_activations_that_are_nan_are_noticed():
     check_nan()
+
+
+def test_a_model_that_was_never_built_counts_its_first_batch_once():
+    check_unbuilt()
+
+
+def test_layers_of_nested_models_are_found_and_told_apart_by_call():
+    check_nested()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +90,7 @@ def test_branches_and_shared_layers_are_kept():
         probed.predict(inputs, verbose=0)["out"], model.predict(inputs, verbose=0)["out"]
     )
     counts = {capture.name: capture.state_count for capture in probed.efficiency_layers}
-    assert counts == {"shared_states": 10, "add_states": 5}
+    assert counts == {"shared_states": 5, "shared_states_2": 5, "add_states": 5}
 
 
 def test_weights_are_shared_and_the_model_itself_is_left_alone():

@@ -146,12 +146,14 @@ def test_training_passes_go_unrecorded_when_asked():
     assert capture.state_count == 10 * 36
 
 
-def test_a_module_that_is_called_twice_is_recorded_twice():
+def test_a_module_that_is_called_twice_is_two_places():
     shared = nn.Linear(3, 3)
     network = ts.build_efficiency_model(nn.Sequential(shared, nn.ReLU(), shared), "Linear")
-    network(torch.randn(5, 3))
+    for inputs in (torch.randn(5, 3), torch.randn(2, 3)):
+        network(inputs)
 
-    assert [capture.state_count for capture in network.efficiency_layers] == [10]
+    counts = {capture.name: capture.state_count for capture in network.efficiency_layers}
+    assert counts == {"0_post_states": 7, "0_post_states_2": 7}
 
 
 def test_reset_forgets_the_states_of_all_layers():
@@ -173,11 +175,18 @@ def test_a_hook_can_be_placed_by_hand():
     assert capture.state_count == 5
 
 
-def test_a_layer_with_several_outputs_is_named_and_the_others_stay_usable():
-    network = nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 2))
-    ts.build_efficiency_model(network, ["Linear", "LSTM"])
+class Pyramid(nn.Module):
+    """Gives what a block of its own calls neither output nor tuple."""
 
-    with pytest.raises(TypeError, match="1_post_states can capture one tensor, got tuple"):
+    def forward(self, x):
+        return {"fine": x, "coarse": x[:, :1]}
+
+
+def test_a_layer_with_several_outputs_is_named_and_the_others_stay_usable():
+    network = nn.Sequential(nn.Linear(3, 3), Pyramid())
+    ts.build_efficiency_model(network, ["Linear", "Pyramid"])
+
+    with pytest.raises(TypeError, match="1_post_states can capture one tensor, got dict"):
         network(torch.randn(4, 3))
     assert network.efficiency_layers[0].efficiency() > 0
 

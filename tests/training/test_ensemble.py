@@ -4,7 +4,8 @@ import pytest
 
 from deep_bottleneck.callbacks import earlystopping_manual
 from deep_bottleneck.models import feedforward, feedforward_batchnorm
-from deep_bottleneck.training.ensemble import Ensemble
+from deep_bottleneck.training.checkpoint import Checkpoint
+from deep_bottleneck.training.ensemble import Ensemble, groups, single_runs
 from deep_bottleneck.training.lockstep import group as lockstep
 from deep_bottleneck.training.recorder import Recorder
 
@@ -226,3 +227,29 @@ def test_earlystopping_manual_stops_once_the_metric_passes(
     )
 
     assert len(notes.epochs) == epochs
+
+
+def test_runs_take_turns_in_groups_of_a_size():
+    turns = [(group.epoch, [*group.rows], [*group.waiting]) for group in groups(None, 5, 2)]
+
+    assert turns == [(0, [0, 1], [2, 3, 4]), (0, [2, 3], [4]), (0, [4], [])]
+
+
+@pytest.mark.parametrize(
+    ("last", "in_groups", "one_by_one"),
+    [
+        (
+            Checkpoint(7, (0, 1), (1,), (2, 3, 4)),
+            [(7, [0, 1], [1]), (0, [2, 3], [2, 3]), (0, [4], [4])],
+            [(7, [1]), (0, [2]), (0, [3]), (0, [4])],
+        ),
+        (Checkpoint(0, (), (), (4,)), [(0, [4], [4])], [(0, [4])]),
+        (Checkpoint(0, (), ()), [], []),
+    ],
+    ids=["in the middle of a group", "between two", "at the end"],
+)
+def test_the_group_that_had_begun_comes_first(last, in_groups, one_by_one):
+    turns = list(groups(last, 5, 2))
+
+    assert [(turn.epoch, [*turn.rows], [*turn.training]) for turn in turns] == in_groups
+    assert [(turn.epoch, [*turn.rows]) for turn in single_runs(last, 5)] == one_by_one

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import nn
@@ -21,7 +21,8 @@ class Channel:
     """What a layer does to injected noise, and how both of its ends are binned.
 
     Several layers of one shape, such as the same layer of many runs, can share a channel: they
-    all receive the same noise.
+    all receive the same noise. What `channel_of` cannot measure is a channel made by hand, which
+    `measures_of` takes: any function of a tensor.
 
     Attributes:
         name: how messages call the layer.
@@ -39,7 +40,20 @@ class Channel:
             them in the outermost bin.
         least_rows: at least so many samples go through the layer at once.
         device: where the layer lies.
-        dtype: the type of the noise.
+        dtype: the type of the noise, float32 or float64.
+
+    Raises:
+        ValueError: if `outside` or `dtype` is none of these.
+
+    Example:
+        >>> both = nn.Bilinear(2, 3, 4)
+        >>> channel = Channel(
+        ...     name="both",
+        ...     function=lambda x: both(x[:, :2], x[:, 2:]).unsqueeze(0),
+        ...     in_shape=(5,),
+        ...     in_range=(-1.0, 1.0),
+        ...     out_range=(-10.0, 10.0),
+        ... )
     """
 
     name: str
@@ -56,6 +70,12 @@ class Channel:
     least_rows: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        if self.outside not in get_args(Outside):
+            raise ValueError(f'outside must be "drop" or "clip", got {self.outside!r}')
+        if self.dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"noise is drawn in float32 or float64, not in {self.dtype}")
 
     @property
     def n_inputs(self) -> int:
@@ -100,7 +120,7 @@ class Channel:
         return outputs.clamp(lower, -negative_upper)
 
 
-def warn_outside(channel: Channel, share: float) -> None:
+def warn_outside(channel: Channel, share: float, stacklevel: int = 3) -> None:
     """Warn of the share of outputs outside their range, if there are any."""
     if share > 0:
         fate = "left out" if channel.outside == "drop" else "counted in the outermost bins"
@@ -109,7 +129,7 @@ def warn_outside(channel: Channel, share: float) -> None:
             f"out_range={channel.out_range} and were {fate}; pass a wider out_range, or "
             'out_range="dynamic"',
             OutOfRangeWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 

@@ -128,42 +128,52 @@ def _products(
     Returns:
         int32, shape (batch, n_inputs * n_in_edges + 1, n_outputs * n_out_edges + 1).
     """
+    if inputs.device.type == "cpu":
+        return _packed_products(inputs, outputs, in_edges, out_edges)
     batch, _, n_samples = inputs.shape
-    packed = inputs.device.type == "cpu"
-    rows = min(n_samples, _RADIX - 1 if packed else _ROWS_ON_GPU)
-    odd = packed and out_edges.shape[1] % 2
-    if odd:
-        out_edges = torch.cat([out_edges, torch.full_like(out_edges[:, :1], torch.inf)], dim=1)
-    columns = out_edges.numel() // 2 if packed else out_edges.numel()
-    left = inputs.new_ones((batch, in_edges.numel() + 1, rows), dtype=torch.float32)
-    right = inputs.new_ones((batch, columns + 1, rows), dtype=torch.float32)
-    scratch = inputs.new_empty((batch, *out_edges.shape, rows), dtype=torch.float32)
+    rows = min(n_samples, _ROWS_ON_GPU)
+    left, right = (_Indicators(edges, batch, rows) for edges in (in_edges, out_edges))
     total = torch.zeros((), dtype=torch.int32, device=inputs.device)
-    for start in range(0, n_samples, rows):
-        size = min(rows, n_samples - start)
-        _reached(inputs[..., start : start + size], in_edges, left[:, :-1, :size])
-        values = outputs[..., start : start + size]
-        if packed:
-            reached = scratch[..., :size]
-            _reached(values, out_edges, reached.flatten(1, 2))
-            pairs = right[:, :-1, :size].view(
-                batch, len(out_edges), columns // len(out_edges), size
-            )
-            torch.add(reached[:, :, 0::2], reached[:, :, 1::2], alpha=_RADIX, out=pairs)
-        else:
-            _reached(values, out_edges, right[:, :-1, :size])
-        products = torch.bmm(left[..., :size], right[..., :size].transpose(1, 2))
-        total = total + (_unpacked(products.to(torch.int32)) if packed else products.int())
-    if not odd:
-        return total
-    kept = total[..., :-1].reshape(*total.shape[:2], *out_edges.shape)[..., :-1].flatten(2)
+    for some_in, some_out in zip(inputs.split(rows, -1), outputs.split(rows, -1), strict=True):
+        total = total + torch.bmm(left.of(some_in), right.of(some_out).mT).int()
+    return total
+
+
+def _packed_products(
+    inputs: torch.Tensor, outputs: torch.Tensor, in_edges: torch.Tensor, out_edges: torch.Tensor
+) -> torch.Tensor:
+    """The same with the indicators of two output edges in each float: half the multiplications."""
+    n_out = out_edges.shape[1]
+    if n_out % 2:
+        beyond = torch.full_like(out_edges[:, :1], torch.inf)
+        out_edges = torch.cat([out_edges, beyond], dim=1)
+    batch, _, n_samples = inputs.shape
+    rows = min(n_samples, _RADIX - 1)
+    left, right = (_Indicators(edges, batch, rows) for edges in (in_edges, out_edges))
+    packed = inputs.new_ones((batch, out_edges.numel() // 2 + 1, rows), dtype=torch.float32)
+    total = torch.zeros((), dtype=torch.int32)
+    for some_in, some_out in zip(inputs.split(rows, -1), outputs.split(rows, -1), strict=True):
+        pairs = packed[..., : some_in.shape[-1]]
+        reached = right.of(some_out)[:, :-1]
+        torch.add(reached[:, 0::2], reached[:, 1::2], alpha=_RADIX, out=pairs[:, :-1])
+        total = total + _unpacked(torch.bmm(left.of(some_in), pairs.mT).to(torch.int32))
+    kept = total[..., :-1].unflatten(2, out_edges.shape)[..., :n_out].flatten(2)
     return torch.cat([kept, total[..., -1:]], dim=2)
 
 
-def _reached(values: torch.Tensor, edges: torch.Tensor, out: torch.Tensor) -> None:
-    """Write indicators of shape (batch, variables * edges, samples)."""
-    indicators = out.view(len(out), *edges.shape, out.shape[-1])
-    torch.ge(values.unsqueeze(2), edges.unsqueeze(-1), out=indicators)
+class _Indicators:
+    """Which values reach which edges, as floats, in memory that all pieces of the samples share."""
+
+    def __init__(self, edges: torch.Tensor, batch: int, rows: int) -> None:
+        self._edges = edges
+        self._memory = edges.new_ones((batch, edges.numel() + 1, rows), dtype=torch.float32)
+
+    def of(self, values: torch.Tensor) -> torch.Tensor:
+        """Shape (batch, variables * edges + 1, samples), ones in the last row."""
+        indicators = self._memory[..., : values.shape[-1]]
+        reached = indicators[:, :-1].view(len(values), *self._edges.shape, values.shape[-1])
+        torch.ge(values.unsqueeze(2), self._edges.unsqueeze(-1), out=reached)
+        return indicators
 
 
 def _unpacked(products: torch.Tensor) -> torch.Tensor:

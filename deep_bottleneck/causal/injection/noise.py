@@ -14,8 +14,16 @@ _VALUES_AT_ONCE = 2**26
 
 
 def fresh_seed(seed: int | None) -> int:
-    """The seed itself, or else one drawn from PyTorch's global generator."""
-    return int(torch.randint(2**62, ())) if seed is None else int(seed)
+    """The seed itself, or else one drawn from PyTorch's global generator.
+
+    Raises:
+        ValueError: if it has more than 64 bits, less what a measure adds to it.
+    """
+    if seed is None:
+        return int(torch.randint(2**62, ()))
+    if not -(2**63) <= seed < 2**64 - 16:
+        raise ValueError(f"seed must be an integer of at most 64 bits, got {seed}")
+    return int(seed)
 
 
 def checked_samples(samples: Any, groups: int = 1) -> int:
@@ -66,7 +74,7 @@ class Injection:
         """The number of scalars that come out, of all runs together."""
         if self._n_outputs is None:
             probe = torch.zeros((1, self.channel.n_inputs), dtype=self.channel.dtype)
-            outputs = self.channel.before_activation(probe.to(self.channel.device))
+            outputs = self.channel(probe.to(self.channel.device))
             self._n_outputs = outputs.shape[0] * outputs.shape[2]
         return self._n_outputs
 
@@ -109,5 +117,5 @@ def check_finite(outputs: torch.Tensor, name: str) -> None:
     if not bool(outputs.sum().isfinite()) and not bool(outputs.isfinite().all()):
         raise EstimationError(
             f"{name} puts out values that are NaN or infinite for noise in its input range: check "
-            "its weights"
+            "its weights and its activation"
         )

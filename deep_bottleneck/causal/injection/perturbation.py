@@ -71,7 +71,7 @@ def perturbation_information(
         generator = torch.Generator(channel.device).manual_seed(seed)
         held = uniform(1, channel.n_inputs, channel, generator)
     by_rank = channel.is_affine and is_non_decreasing(channel.activation)
-    n_outputs = channel.before_activation(held).numel()
+    n_outputs = channel(held).numel()
     out_bins = channel.in_bins if channel.out_bins == "dynamic" else channel.out_bins
     cells = n_outputs * channel.in_bins * (out_bins + 2) * groups
     per_input = samples if by_rank else samples * (channel.n_inputs + n_outputs)
@@ -191,7 +191,7 @@ def responses(
 
 
 def _edges_of_responses(channel: Channel, held: torch.Tensor, noise: _Noise) -> torch.Tensor:
-    n_outputs = channel.before_activation(held).numel()
+    n_outputs = channel(held).numel()
     lowest = torch.full((n_outputs,), torch.inf, device=channel.device)
     highest = -lowest
     if channel.out_range == "dynamic":

@@ -1,5 +1,6 @@
 """Which values a layer can take, and the edges of the bins that divide them."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -13,12 +14,16 @@ OutRange = Range | Literal["dynamic"]
 OutBins = int | Literal["dynamic"]
 
 NO_ACTIVATION_RANGE: Range = (-10.0, 10.0)
+_EVALUATED = 100_001
 
 # What a unit with this activation is taken to output, as in Marrow et al. 2020
 _RANGES: dict[type[nn.Module], Range] = {
     nn.Sigmoid: (0.0, 1.0),
     nn.Hardsigmoid: (0.0, 1.0),
     nn.Softmax: (0.0, 1.0),
+    nn.Softmax2d: (0.0, 1.0),
+    nn.Softmin: (0.0, 1.0),
+    nn.LogSoftmax: (-20.0, 0.0),
     nn.Tanh: (-1.0, 1.0),
     nn.Softsign: (-1.0, 1.0),
     nn.ReLU: (0.0, 10.0),
@@ -29,24 +34,31 @@ _RANGES: dict[type[nn.Module], Range] = {
     nn.SiLU: (-1.0, 10.0),
     nn.Identity: NO_ACTIVATION_RANGE,
 }
-ACTIVATIONS = (*_RANGES, nn.Hardtanh, nn.ELU)
+ACTIVATIONS = (
+    *_RANGES, nn.Hardtanh, nn.ELU, nn.CELU, nn.PReLU, nn.RReLU, nn.Mish, nn.Hardswish,
+    nn.LogSigmoid, nn.Hardshrink, nn.Softshrink, nn.Tanhshrink, nn.Threshold,
+)  # fmt: skip
 _NON_DECREASING = (
     nn.Sigmoid, nn.Tanh, nn.Softsign, nn.ReLU, nn.Softplus, nn.LeakyReLU, nn.ELU,
-    nn.SELU, nn.Identity, nn.Hardsigmoid, nn.Hardtanh,
+    nn.SELU, nn.CELU, nn.Identity, nn.Hardsigmoid, nn.Hardtanh, nn.LogSigmoid, nn.Hardshrink,
+    nn.Softshrink,
 )  # fmt: skip
 
 
-def range_of(activation: object | None) -> Range:
+def range_of(activation: Activation | None, device: torch.device | str = "cpu") -> Range:
     """The range of values a unit with this activation is taken to have.
 
     Args:
-        activation: an activation module, or None for a unit without one.
+        activation: a function such as an activation module, or None for a unit without one.
+        device: where the activation can be tried out.
 
     Returns:
-        The lower and upper bound, (-10, 10) without an activation.
+        The lower and upper bound, (-10, 10) without an activation; of one that is in no table what
+        it makes of values between -10 and 10, rounded outwards to hundredths.
 
     Raises:
-        ValueError: if the range of this activation is not known.
+        ValueError: if the range of this activation is not known, since it is not elementwise or
+            puts out NaN or infinite values.
     """
     if activation is None:
         return NO_ACTIVATION_RANGE
@@ -57,9 +69,24 @@ def range_of(activation: object | None) -> Range:
     for kind, limits in _RANGES.items():
         if isinstance(activation, kind):
             return limits
-    raise ValueError(
-        f"the range of the activation {activation} is not known: pass in_range or out_range"
-    )
+    if isinstance(activation, nn.PReLU):
+        ends = activation.weight.detach().double() * NO_ACTIVATION_RANGE[0]
+        return _outwards(min(0.0, float(ends.min())), max(10.0, float(ends.max())))
+    values = torch.linspace(*NO_ACTIVATION_RANGE, _EVALUATED, device=device)
+    unknown = f"the range of the activation {activation} is not known: pass in_range or out_range"
+    try:
+        with torch.no_grad():
+            found, alone = activation(values.clone()), activation(values.clone().unsqueeze(1))
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(unknown) from error
+    is_elementwise = found.shape == values.shape and torch.allclose(found, alone.flatten())
+    if not is_elementwise or not bool(found.isfinite().all()):
+        raise ValueError(unknown)
+    return _outwards(float(found.min()), float(found.max()))
+
+
+def _outwards(lower: float, upper: float) -> Range:
+    return math.floor(lower * 100) / 100, math.ceil(upper * 100) / 100
 
 
 def is_non_decreasing(activation: object | None) -> bool:

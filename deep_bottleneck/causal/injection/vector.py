@@ -103,7 +103,7 @@ def vector_information(
     return VectorInformation(everything, torch.stack(without), share)
 
 
-def warn_unresolved(channel: Channel, samples: int) -> None:
+def warn_unresolved(channel: Channel, samples: int, stacklevel: int = 3) -> None:
     """Warn if there are more states of the input than samples to tell them apart."""
     bits = channel.n_inputs * math.log2(channel.in_bins)
     if bits > math.log2(samples):
@@ -112,7 +112,7 @@ def warn_unresolved(channel: Channel, samples: int) -> None:
             f"{channel.n_inputs} inputs of {channel.in_bins} bins have 2^{bits:.0f} states: expect "
             "a biased estimate, or choose fewer bins or more samples",
             UnresolvedWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 

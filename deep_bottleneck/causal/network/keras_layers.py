@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from deep_bottleneck.causal.network.topology import TopologyBuilder, Trace, merged
+from deep_bottleneck.causal.network.applied import Applied
+from deep_bottleneck.causal.network.traces import TopologyBuilder, Trace, merged
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -21,6 +22,7 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU, "selu": nn.SELU, "gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus,
     "softsign": nn.Softsign, "relu6": nn.ReLU6, "hard_sigmoid": nn.Hardsigmoid,
     "leaky_relu": lambda: nn.LeakyReLU(0.2),  # the slope of Keras' function
+    "log_softmax": lambda: nn.LogSoftmax(dim=-1),
 }  # fmt: skip
 _POOLING: dict[type[Any], type[nn.Module]] = {
     keras.layers.MaxPooling1D: nn.MaxPool1d, keras.layers.MaxPooling2D: nn.MaxPool2d,
@@ -35,7 +37,8 @@ _ACTIVATION_LAYERS = (
     keras.layers.ELU, keras.layers.PReLU,
 )  # fmt: skip
 RANGE_KEEPING = (*_POOLING, keras.layers.Flatten, keras.layers.Dropout)
-_PASSING = (keras.layers.InputLayer, keras.layers.Identity)
+# what they apply inside a step is none of what comes out
+_STEPPING = (keras.layers.RNN, keras.layers.Bidirectional)
 
 
 class ChannelsLast(nn.Module):
@@ -66,8 +69,8 @@ def as_module(layer: Any) -> nn.Module:
     """A module that computes the same as a Keras layer, without its activation.
 
     Args:
-        layer: Dense, Conv, MaxPooling, AveragePooling (each 1D to 3D), Flatten, BatchNormalization
-            or Dropout, built.
+        layer: Dense, Conv, MaxPooling, AveragePooling (each 1D to 3D), Flatten, BatchNormalization,
+            LayerNormalization of the last axis, Embedding or Dropout, built.
 
     Returns:
         A module in evaluation mode with a copy of the layer's weights as they are now.
@@ -87,6 +90,10 @@ def as_module(layer: Any) -> nn.Module:
         module = _placed(module, layer, pads=layer.padding == "same")
     elif isinstance(layer, keras.layers.BatchNormalization):
         module = _normalisation(layer)
+    elif isinstance(layer, keras.layers.LayerNormalization) and not _sees_places(layer):
+        module = _layer_normalisation(layer)
+    elif isinstance(layer, keras.layers.Embedding):
+        module = nn.Embedding.from_pretrained(tensor_of(layer.embeddings))
     elif isinstance(layer, keras.layers.Flatten):
         module = nn.Flatten()
     elif isinstance(layer, keras.layers.Dropout):
@@ -95,7 +102,7 @@ def as_module(layer: Any) -> nn.Module:
         raise TypeError(
             f"the Keras layer {layer.name} ({type(layer).__name__}) cannot be measured; layers "
             "that can are: Dense, Conv, MaxPooling and AveragePooling of one to three dimensions, "
-            "Flatten, BatchNormalization, Dropout"
+            "Flatten, BatchNormalization, LayerNormalization of the last axis, Embedding, Dropout"
         )
     return module.eval().requires_grad_(False)
 
@@ -103,73 +110,80 @@ def as_module(layer: Any) -> nn.Module:
 def keras_topology(model: Any) -> "nx.DiGraph[Any]":
     """The graph of a Sequential or Functional model, or of a single built layer; see `topology_of`.
 
+    Models inside the model are followed as well.
+
     Raises:
-        TypeError: if an activation is not known.
         ValueError: if the model has no graph, as a subclass of `keras.Model` has none.
     """
     builder = TopologyBuilder()
-    traces: dict[int, Trace] = {}
-    for operation, node in _calls(model):
-        outcome = _traced(operation, node, traces, builder)
-        traces |= {id(tensor): outcome for tensor in node.output_tensors}
-    return builder.graph
+    function = function_of(model)
+    _follow(function, [Trace() for _ in function.inputs], builder)
+    return builder.graph()
 
 
-def connecting_shapes(model: Any) -> dict[Any, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The shapes of the inputs and outputs of the layers of a model that have connections.
+def _follow(function: Any, given: list[Trace], builder: TopologyBuilder) -> list[Trace]:
+    traces = {id(tensor): trace for tensor, trace in zip(function.inputs, given, strict=True)}
+    for operation, node in calls(function):
+        inputs = [traces[id(tensor)] for tensor in node.input_tensors]
+        if has_graph(operation):
+            outcomes = _follow(function_of(operation), inputs, builder)
+        else:
+            outcomes = [_traced(operation, node, inputs, builder)] * len(node.output_tensors)
+        of_tensors = zip(node.output_tensors, outcomes, strict=True)
+        traces |= {id(tensor): outcome for tensor, outcome in of_tensors}
+    return [traces[id(tensor)] for tensor in function.outputs]
 
-    Those of the first call, of a layer that is called again.
+
+def function_of(model: Any) -> Any:
+    """The graph of a model or a built layer, as a function from its inputs to its outputs.
 
     Raises:
         ValueError: if the model has no graph.
     """
-    kinds = (
-        keras.layers.Dense, *_CONVOLUTIONS, keras.layers.AveragePooling1D,
-        keras.layers.AveragePooling2D, keras.layers.AveragePooling3D,
-    )  # fmt: skip
-    shapes: dict[Any, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-    for layer, node in _calls(model):
-        if isinstance(layer, kinds):
-            in_and_out = _shape(node.input_tensors[0]), _shape(node.output_tensors[0])
-            shapes.setdefault(layer, in_and_out)
-    return shapes
-
-
-def _calls(model: Any) -> Iterator[tuple[Any, Any]]:
-    """The operations of a model, and the node of each of their calls, as the data flows."""
-    symbolic = getattr(model, "inputs", None)
-    if symbolic:
-        function = keras.Function(symbolic, model.outputs)
-    elif isinstance(model, keras.Model):
-        raise ValueError(
-            f"the Keras model {model.name} has no graph: build it, or make it Sequential or "
-            "Functional"
-        )
-    else:
+    if has_graph(model):
+        return keras.Function(model.inputs, model.outputs)
+    if not isinstance(model, keras.Model):
         given = keras.Input(batch_shape=(1, *model.get_build_config()["input_shape"][1:]))
-        function = keras.Function(given, model(given))
-    known: set[int] = set()
-    for operation in function.operations:
-        for node in operation._inbound_nodes:
-            if all(id(tensor) in known for tensor in node.input_tensors):
-                known |= {id(tensor) for tensor in node.output_tensors}
-                yield operation, node
+        return keras.Function(given, model(given))
+    raise ValueError(
+        f"the Keras model {model.name} has no graph: build it, or make it Sequential or Functional"
+    )
 
 
-def _traced(operation: Any, node: Any, traces: dict[int, Trace], builder: TopologyBuilder) -> Trace:
-    inputs = [traces[id(tensor)] for tensor in node.input_tensors]
-    if isinstance(operation, _PASSING):
-        return inputs[0] if inputs else Trace()
+def has_graph(operation: Any) -> bool:
+    """Whether this is a model of which it is known which layer feeds which."""
+    return isinstance(operation, keras.Model) and bool(getattr(operation, "inputs", None))
+
+
+def calls(function: Any) -> Iterator[tuple[Any, Any]]:
+    """The calls of operations as the data flows: the operation, and the node of the graph."""
+    for depth in sorted(function._nodes_by_depth, reverse=True):
+        for node in function._nodes_by_depth[depth]:
+            if node.input_tensors:
+                yield node.operation, node
+
+
+def shape_of(tensor: Any) -> tuple[int, ...]:
+    """The shape of a tensor of the graph, with a batch of one."""
+    return (1, *tensor.shape[1:])
+
+
+def _traced(operation: Any, node: Any, inputs: list[Trace], builder: TopologyBuilder) -> Trace:
     together = merged(inputs)
+    if isinstance(operation, keras.layers.Identity):
+        return together
     if isinstance(operation, keras.layers.Concatenate):
+        builder.use(inputs)
         return together.selected()
     if isinstance(operation, _ACTIVATION_LAYERS):
-        return builder.activate(together, _activation_of(operation))
+        activation = _activation_of(operation)
+        return together if activation is None else builder.activate(together, activation)
     if isinstance(operation, keras.layers.Reshape):
         return together
     if not isinstance(operation, keras.Layer) or not _is_node(operation):
+        builder.use(inputs)
         return together.changed()
-    shapes = _shape(node.input_tensors[0]), _shape(node.output_tensors[0])
+    shapes = shape_of(node.input_tensors[0]), shape_of(node.output_tensors[0])
     keeps_range = isinstance(operation, RANGE_KEEPING)
     trace = builder.add(operation, inputs, *shapes, keeps_range=keeps_range)
     activation = _activation_of(operation)
@@ -184,10 +198,6 @@ def _is_node(layer: Any) -> bool:
     return not isinstance(layer, merging)
 
 
-def _shape(tensor: Any) -> tuple[int, ...]:
-    return (1, *tensor.shape[1:])
-
-
 def _activation_of(layer: Any) -> nn.Module | None:
     if isinstance(layer, keras.layers.ReLU):
         return _rectifier(layer)
@@ -196,39 +206,53 @@ def _activation_of(layer: Any) -> nn.Module | None:
     if isinstance(layer, keras.layers.ELU):
         return nn.ELU(float(layer.alpha))
     if isinstance(layer, keras.layers.Softmax):
-        return nn.Softmax(dim=-1)
+        return nn.Softmax(dim=layer.axis) if isinstance(layer.axis, int) else _by_keras(layer)
     if isinstance(layer, keras.layers.PReLU):
-        raise _unknown("PReLU", layer)
+        return _slopes(layer)
+    if isinstance(layer, _STEPPING):
+        return None
     function = getattr(layer, "activation", None)
     if function is None or function is keras.activations.linear:
         return None
-    name = getattr(function, "__name__", type(function).__name__)
-    if name not in _ACTIVATIONS:
-        raise _unknown(name, layer)
-    return _ACTIVATIONS[name]()
+    known = _ACTIVATIONS.get(getattr(function, "__name__", ""))
+    return known() if known is not None and _is_of_keras(function) else _by_keras(function)
 
 
-def _unknown(activation: str, layer: Any) -> TypeError:
-    return TypeError(
-        f"the activation {activation} of the Keras layer {layer.name} is not known; those that "
-        f"are: {', '.join(_ACTIVATIONS)}"
-    )
+def _is_of_keras(function: Any) -> bool:
+    return getattr(keras.activations, function.__name__, None) is function
+
+
+def _by_keras(function: Any) -> Applied:
+    """A function of Keras, of whatever backend, as an activation."""
+
+    def apply(values: torch.Tensor) -> torch.Tensor:
+        given = keras.ops.convert_to_tensor(values.cpu().numpy())
+        found = np.array(keras.ops.convert_to_numpy(function(given)))
+        return torch.from_numpy(found).to(values)
+
+    return Applied(getattr(function, "__name__", type(function).__name__), apply)
 
 
 def _rectifier(layer: Any) -> nn.Module:
     slope = float(layer.negative_slope)
     if layer.threshold or (slope and layer.max_value is not None):
-        raise TypeError(
-            f"the Keras layer {layer.name} is a ReLU with a threshold, or with a max_value and a "
-            "negative_slope together, which is not known: give it at most one of the latter two"
-        )
+        return _by_keras(layer)
     if layer.max_value is not None:
         return nn.Hardtanh(0.0, float(layer.max_value))
     return nn.LeakyReLU(slope) if slope else nn.ReLU()
 
 
-def _tensor(variable: Any) -> torch.Tensor:
-    """A copy of a variable's value."""
+def _slopes(layer: Any) -> nn.Module:
+    slopes = tensor_of(layer.alpha)
+    module: Any = nn.PReLU(slopes.numel())
+    module.weight = nn.Parameter(slopes.flatten(), requires_grad=False)
+    places = slopes.shape[:-1].numel()
+    module.neurons = -1 if places == 1 else 1  # a slope for each place is for none of them alone
+    return module
+
+
+def tensor_of(variable: Any) -> torch.Tensor:
+    """A copy of a variable's value, of any backend."""
     value = getattr(variable, "value", variable)
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().clone()
@@ -236,10 +260,10 @@ def _tensor(variable: Any) -> torch.Tensor:
 
 
 def _with_weights(module: Any, layer: Any, order: tuple[int, ...]) -> nn.Module:
-    kernel = _tensor(layer.kernel)
+    kernel = tensor_of(layer.kernel)
     bias = torch.zeros(module.bias.shape, dtype=kernel.dtype)
     if layer.use_bias:
-        bias = _tensor(layer.bias)
+        bias = tensor_of(layer.bias)
     module.weight = nn.Parameter(kernel.permute(order).contiguous())
     module.bias = nn.Parameter(bias)
     return module
@@ -269,14 +293,31 @@ def _placed(module: nn.Module, layer: Any, *, pads: bool) -> nn.Module:
 
 
 def _normalisation(layer: Any) -> nn.Module:
-    mean = _tensor(layer.moving_mean)
-    variance = _tensor(layer.moving_variance)
+    mean = tensor_of(layer.moving_mean)
+    variance = tensor_of(layer.moving_variance)
     n_axes = len(layer.get_build_config()["input_shape"]) - 2
     kinds = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     module = kinds[n_axes](len(mean), eps=layer.epsilon)
     module.running_mean, module.running_var = mean, variance
     if layer.scale:
-        module.weight = nn.Parameter(_tensor(layer.gamma))
+        module.weight = nn.Parameter(tensor_of(layer.gamma))
     if layer.center:
-        module.bias = nn.Parameter(_tensor(layer.beta))
+        module.bias = nn.Parameter(tensor_of(layer.beta))
     return ChannelsLast(module) if n_axes and layer.axis in (-1, n_axes + 1) else module
+
+
+def _sees_places(layer: Any) -> bool:
+    """Whether layer normalisation goes along more than the last axis."""
+    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    last = len(layer.get_build_config()["input_shape"]) - 1
+    return {axis % (last + 1) for axis in axes} != {last}
+
+
+def _layer_normalisation(layer: Any) -> nn.Module:
+    size = layer.get_build_config()["input_shape"][-1]
+    module = nn.LayerNorm(size, eps=layer.epsilon)
+    if layer.scale:
+        module.weight = nn.Parameter(tensor_of(layer.gamma))
+    if layer.center:
+        module.bias = nn.Parameter(tensor_of(layer.beta))
+    return module

@@ -1,26 +1,30 @@
 """Which module feeds which: the graph of a network, traced by running it once."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from deep_bottleneck.causal.injection.ranges import ACTIVATIONS
+from deep_bottleneck.causal.network.applied import acts_on_each_value, as_activation
 from deep_bottleneck.causal.network.kinds import RANGE_PRESERVING, is_keras
+from deep_bottleneck.causal.network.modules import (
+    PARTS,
+    Projection,
+    evaluating,
+    modules_of,
+    tensors_in,
+)
+from deep_bottleneck.causal.network.traces import TopologyBuilder, Trace, merged
 
-_ACTIVATION_CALLS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu6": nn.ReLU6, "elu": nn.ELU,
-    "selu": nn.SELU, "gelu": nn.GELU, "silu": nn.SiLU, "leaky_relu": nn.LeakyReLU,
-    "softplus": nn.Softplus, "hardtanh": nn.Hardtanh, "softsign": nn.Softsign,
-}  # fmt: skip
+if TYPE_CHECKING:
+    import networkx as nx
+
 _RESHAPING_CALLS = frozenset({
     "view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "contiguous", "clone",
-    "detach", "to", "float", "double",
+    "detach", "to", "float", "double", "half", "bfloat16", "cpu", "cuda",
 })  # fmt: skip
 _REORDERING_CALLS = frozenset({"permute", "transpose", "movedim", "t", "__get__"})  # tensor.T
 _SELECTING_CALLS = frozenset({
@@ -29,93 +33,6 @@ _SELECTING_CALLS = frozenset({
     "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
     "adaptive_avg_pool3d", "boolean_dispatch",
 })  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Trace:
-    """Where the values of a tensor come from.
-
-    Attributes:
-        sources: the nodes whose outputs they were computed from.
-        activation: the activation all of them have passed since.
-        pending: the node whose output they are, if they are nothing else and no activation
-            has been applied yet.
-        is_plain: whether they are the output of a single node, activated and reshaped at most.
-    """
-
-    sources: frozenset[Any] = frozenset()
-    activation: Any = None
-    pending: Any = None
-    is_plain: bool = True
-
-    def changed(self) -> "Trace":
-        """The trace after an operation that keeps none of the values."""
-        return Trace(self.sources, is_plain=False)
-
-    def selected(self) -> "Trace":
-        """The trace after an operation that keeps some of the values, or means of them."""
-        return replace(self, pending=None, is_plain=False)
-
-
-def merged(traces: list[Trace]) -> Trace:
-    """The trace of what is computed from several tensors."""
-    if len(traces) == 1:
-        return traces[0]
-    kinds = {type(trace.activation) for trace in traces}
-    return Trace(
-        frozenset().union(*(trace.sources for trace in traces)),
-        traces[0].activation if len(kinds) == 1 else None,
-        is_plain=False,
-    )
-
-
-@dataclass
-class TopologyBuilder:
-    """Collects nodes and edges while the data flows.
-
-    Attributes:
-        graph: what has been collected.
-    """
-
-    graph: "nx.DiGraph[Any]" = field(default_factory=nx.DiGraph)
-
-    def add(
-        self,
-        module: Any,
-        inputs: list[Trace],
-        in_shape: tuple[int, ...],
-        out_shape: tuple[int, ...],
-        *,
-        keeps_range: bool,
-    ) -> Trace:
-        """Record that a module has turned its inputs into one output, and trace the output.
-
-        A module that is used again keeps the shapes of its first use, and gets the edges of all.
-        """
-        trace = merged(inputs)
-        if module not in self.graph:
-            self.graph.add_node(
-                module,
-                input={"activation": trace.activation, "shape": in_shape},
-                output={"activation": None, "shape": out_shape},
-            )
-        for source in trace.sources:
-            is_plain = trace.is_plain and self.graph.get_edge_data(source, module, {}).get(
-                "is_plain", True
-            )
-            self.graph.add_edge(source, module, is_plain=is_plain)
-        return Trace(frozenset([module]), trace.activation if keeps_range else None, pending=module)
-
-    def activate(self, trace: Trace, activation: Any) -> Trace:
-        """Record that an activation has been applied, and trace what comes out."""
-        if trace.pending is not None:
-            output = self.graph.nodes[trace.pending]["output"]
-            if output["activation"] is None:
-                output["activation"] = activation
-            is_plain = output["activation"] is activation
-        else:
-            is_plain = False
-        return Trace(trace.sources, activation, is_plain=is_plain)
 
 
 def topology_of(model: Any, input: Any) -> "nx.DiGraph[Any]":  # noqa: A002 - the name deep-ei uses
@@ -130,11 +47,12 @@ def topology_of(model: Any, input: Any) -> "nx.DiGraph[Any]":  # noqa: A002 - th
             knows its input's shape, and this may be None.
 
     Returns:
-        A graph whose nodes are the modules without children, other than activations, with the
-        data `{"input": {"activation", "shape"}, "output": {"activation", "shape"}}`: the
-        activation that the module's inputs have passed and that its outputs pass, or None, and
-        shapes with the batch axis. Edges carry `is_plain`: whether nothing but an activation and a
-        change of shape happens on the way.
+        A graph whose nodes are the modules without children, other than activations, and the
+        projections of attention, with the data `{"input": {"activation", "shape"}, "output":
+        {"activation", "shape"}}`: the activation that the module's inputs have passed and that its
+        outputs pass, or None, and shapes with the batch axis. An output that is used more than
+        once before any activation has none of its own. Edges carry `is_plain`: whether nothing but
+        an activation and a change of shape happens on the way.
 
     Raises:
         TypeError: if the model is neither.
@@ -160,19 +78,6 @@ def topology_of(model: Any, input: Any) -> "nx.DiGraph[Any]":  # noqa: A002 - th
     return graph
 
 
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients, and afterwards each module's own mode again."""
-    training = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode
-
-
 class _Tracer(TorchFunctionMode):
     """Follows tensors through modules by hooks, and between them by intercepting functions."""
 
@@ -183,12 +88,12 @@ class _Tracer(TorchFunctionMode):
         self._depth = 0
 
     def run(self, model: nn.Module, inputs: tuple[Any, ...]) -> "nx.DiGraph[Any]":
-        leaves = [module for module in model.modules() if not any(module.children())]
-        handles = [module.register_forward_pre_hook(self._enter) for module in leaves]
-        handles += [
-            module.register_forward_hook(self._leave, with_kwargs=True) for module in leaves
-        ]
-        for tensor in _tensors(inputs):
+        handles = []
+        for module in modules_of(model):
+            leave = self._attended if isinstance(module, nn.MultiheadAttention) else self._leave
+            handles.append(module.register_forward_pre_hook(self._enter))
+            handles.append(module.register_forward_hook(leave, with_kwargs=True))
+        for tensor in tensors_in(inputs):
             self._set(tensor, Trace())
         try:
             with self:
@@ -196,21 +101,21 @@ class _Tracer(TorchFunctionMode):
         finally:
             for handle in handles:
                 handle.remove()
-        return self._builder.graph
+        return self._builder.graph()
 
     def _enter(self, _module: nn.Module, _args: Any) -> None:
         self._depth += 1
 
     def _leave(self, module: nn.Module, args: Any, kwargs: dict[str, Any], result: Any) -> None:
         self._depth -= 1
-        tensors = _tensors((args, kwargs))
+        tensors = tensors_in((args, kwargs))
         traces = self._get(tensors)
-        outputs = _tensors(result)
+        outputs = tensors_in(result)
         if not tensors or not outputs:
             return
         if isinstance(module, nn.Identity):
             trace = merged(traces)
-        elif isinstance(module, ACTIVATIONS):
+        elif isinstance(module, ACTIVATIONS) or _is_own_activation(module, tensors):
             trace = self._builder.activate(merged(traces), module)
         else:
             shapes = tuple(tensors[0].shape), tuple(outputs[0].shape)
@@ -219,32 +124,64 @@ class _Tracer(TorchFunctionMode):
         for tensor in outputs:
             self._set(tensor, trace)
 
+    def _attended(
+        self, module: nn.MultiheadAttention, args: Any, kwargs: dict[str, Any], result: Any
+    ) -> None:
+        """Attention: three projections, something that is no layer, and one more projection."""
+        self._depth -= 1
+        given = dict(zip(PARTS, args, strict=False)) | kwargs
+        projected = []
+        for part in PARTS:
+            values = given[part]
+            shapes = tuple(values.shape), (*values.shape[:-1], module.embed_dim)
+            layer, traces = Projection(module, part), self._get([values])
+            projected.append(self._builder.add(layer, traces, *shapes, keeps_range=False))
+        self._builder.use(projected)
+        output, weights = result
+        shape = tuple(output.shape)
+        mixed = merged(projected).changed()
+        self._set(
+            output, self._builder.add(module.out_proj, [mixed], shape, shape, keeps_range=False)
+        )
+        for tensor in tensors_in(weights):
+            self._set(tensor, merged(projected[:2]).changed())
+
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         if self._depth:
             return func(*args, **kwargs)
-        traces = self._get(_tensors((args, kwargs)))  # before an in-place operation
+        followed = [given for given in tensors_in((args, kwargs)) if id(given) in self._traces]
+        traces = self._get(followed)  # before an in-place operation
         result = func(*args, **kwargs)
-        if traces:
-            trace = self._after(func.__name__, merged(traces), args, kwargs)
-            for tensor in _tensors(result):
+        outputs = tensors_in(result)
+        if traces and outputs:
+            trace = self._after(func, args, kwargs, followed, traces)
+            for tensor in outputs:
                 self._set(tensor, trace)
         return result
 
     def _after(
-        self, name: str, trace: Trace, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        followed: list[torch.Tensor],
+        traces: list[Trace],
     ) -> Trace:
+        name, trace = func.__name__, merged(traces)
         if not name.endswith("__"):
             name = name.removesuffix("_")  # in place
-        if name in _ACTIVATION_CALLS:
-            options = {key: value for key, value in kwargs.items() if key not in ("input", "out")}
-            return self._builder.activate(trace, _ACTIVATION_CALLS[name](*args[1:], **options))
         if name in _RESHAPING_CALLS:
             return trace
         if name in _REORDERING_CALLS:
             return replace(trace, is_plain=False)
+        if name not in _SELECTING_CALLS and len(followed) == 1:
+            activation = as_activation(func, args, kwargs, followed[0])
+            if activation is not None:
+                return self._builder.activate(trace, activation)
+        self._builder.use(traces)
         return trace.selected() if name in _SELECTING_CALLS else trace.changed()
 
     def _get(self, tensors: list[torch.Tensor]) -> list[Trace]:
@@ -254,12 +191,7 @@ class _Tracer(TorchFunctionMode):
         self._traces[id(tensor)] = (tensor, trace)
 
 
-def _tensors(values: Any) -> list[torch.Tensor]:
-    """The tensors in nested tuples, lists and dictionaries."""
-    if isinstance(values, torch.Tensor):
-        return [values]
-    if isinstance(values, dict):
-        values = values.values()
-    elif not isinstance(values, tuple | list):
-        return []
-    return [tensor for value in values for tensor in _tensors(value)]
+def _is_own_activation(module: nn.Module, inputs: list[torch.Tensor]) -> bool:
+    """Whether a module without weights is an activation that torch does not have."""
+    has_weights = any(True for _ in (*module.parameters(), *module.buffers()))
+    return not has_weights and len(inputs) == 1 and acts_on_each_value(module.forward, inputs[0])

@@ -6,13 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from deep_bottleneck.errors import SchedulerError
-from deep_bottleneck.launching.cluster.scheduler import (
-    ArrayJob,
-    Listed,
-    Listing,
-    called,
-    called_or_nothing,
-)
+from deep_bottleneck.interfaces import Listed, Listing, State
+from deep_bottleneck.launching.cluster.scheduler import ArrayJob, called, called_or_nothing
 
 
 class GridEngine:
@@ -89,7 +84,7 @@ class GridEngine:
 def _listed(job: ElementTree.Element) -> Listed:
     state = job.findtext("state", "")
     remark = f"Grid Engine: {state}" if set(state) & set("EshuSt") else ""
-    return Listed("running" if job.get("state") == "running" else "queued", remark)
+    return Listed(State.RUNNING if job.get("state") == "running" else State.QUEUED, remark)
 
 
 def _said(failed: str, exit_status: str) -> str:

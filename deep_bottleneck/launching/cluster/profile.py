@@ -1,20 +1,32 @@
 """What an experiment needs of a cluster: time, memory, processors, and what to set up."""
 
-import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
-from deep_bottleneck.config.hyperparameters import read
+from deep_bottleneck.config.messages import checked
+from deep_bottleneck.config.reading import read
 from deep_bottleneck.config.sweep import parse_update
 from deep_bottleneck.errors import ConfigError
 
-Time = Annotated[str, Field(pattern=r"^\d+:[0-5]\d:[0-5]\d$")]
+
+def _like(example: str, pattern: str) -> BeforeValidator:
+    """Takes text of a form, and shows an example of it to who wrote another."""
+
+    def check(value: Any) -> str:
+        if isinstance(value, str) and re.fullmatch(pattern, value):
+            return value
+        raise ValueError(f'should be something like "{example}"')
+
+    return BeforeValidator(check)
+
+
+Time = Annotated[str, _like("04:00:00", r"\d+:[0-5]\d:[0-5]\d")]
 Name = Annotated[str, Field(coerce_numbers_to_str=True)]
-Memory = Annotated[str, Field(pattern=r"^\d+[KMGT]$")]
+Memory = Annotated[str, _like("4G", r"\d+[KMGT]")]
 
 
 class Profile(BaseModel):
@@ -79,18 +91,4 @@ def load_profile(folder: Path, name: str, changes: Sequence[str] = ()) -> Profil
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
         raise ConfigError(f"there is no profile {path}; there are {known}")
     values = {**read(path), **dict(map(parse_update, changes))}
-    try:
-        return Profile.model_validate(values)
-    except ValidationError as error:
-        sentences = [_sentence(path, one) for one in error.errors()]
-        raise ConfigError("; ".join(sentences)) from None
-
-
-def _sentence(path: Path, error: ErrorDetails) -> str:
-    key = error["loc"][0]
-    if error["type"] == "extra_forbidden":
-        return f'{path}: unknown key "{key}"; the keys are {", ".join(Profile.model_fields)}'
-    wanted = error["msg"]
-    if error["type"] == "string_pattern_mismatch":
-        wanted = 'expected something like "04:00:00"' if key == "time" else 'expected one like "4G"'
-    return f'{path}: "{key}" is {json.dumps(error["input"], default=str)}: {wanted}'
+    return checked(Profile, values, str(path))

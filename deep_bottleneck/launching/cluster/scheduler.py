@@ -3,33 +3,18 @@
 import logging
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from deep_bottleneck.errors import ConfigError, SchedulerError
+from deep_bottleneck.interfaces import Queue
 from deep_bottleneck.launching.cluster.profile import Profile
 
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 60
-
-Listing = Mapping[tuple[str, int], "Listed"]
-"""What a scheduler lists, by the number of the job and of the task in its array."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A task in a scheduler's list.
-
-    Attributes:
-        state: whether it waits or runs.
-        remark: the scheduler's own word where something is wrong, or "".
-    """
-
-    state: Literal["queued", "running"]
-    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,16 +36,14 @@ class ArrayJob:
     profile: Profile
 
 
-class Scheduler(Protocol):
+class Scheduler(Queue, Protocol):
     """Grid Engine, Slurm, ...
 
     Attributes:
-        name: what people call it.
         template: the file name of its job script.
         default_profile: the profile used where none is named.
     """
 
-    name: str
     template: str
     default_profile: str
 
@@ -74,26 +57,6 @@ class Scheduler(Protocol):
 
     def job_number(self, printed: str) -> str:
         """The job's number out of what the submit command printed."""
-        ...
-
-    def listed(self) -> Listing:
-        """The tasks that wait or run; those of other people may be among them.
-
-        Raises:
-            SchedulerError: if the scheduler does not answer.
-        """
-        ...
-
-    def ended(self, job: str) -> dict[int, str]:
-        """What the accounting knows of a job's ended tasks: how each ended, "" where well."""
-        ...
-
-    def cancel(self, job: str) -> None:
-        """End all tasks of a job.
-
-        Raises:
-            SchedulerError: if the scheduler refuses.
-        """
         ...
 
 

@@ -1,4 +1,8 @@
-"""Job scripts: templates that a user can read and edit, with `{{name}}` where values go."""
+"""Job scripts: templates that a user can read and edit, with `{{name}}` where values go.
+
+They are no templates of Jinja, which would take much of a shell's own text for its syntax, such as
+`${#name}` for the beginning of a comment.
+"""
 
 import re
 import shlex

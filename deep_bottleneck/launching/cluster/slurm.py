@@ -4,13 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from deep_bottleneck.launching.cluster.scheduler import (
-    ArrayJob,
-    Listed,
-    Listing,
-    called,
-    called_or_nothing,
-)
+from deep_bottleneck.interfaces import Listed, Listing, State
+from deep_bottleneck.launching.cluster.scheduler import ArrayJob, called, called_or_nothing
 
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 USUAL_REASONS = ("None", "Priority", "Resources", "JobArrayTaskLimit", "Dependency")
@@ -63,7 +58,7 @@ class Slurm:
                 waits = state in WAITING
                 remark = reason if waits and reason not in USUAL_REASONS else ""
                 found[job, int(task)] = Listed(
-                    "queued" if waits else "running", f"Slurm: {remark}" if remark else ""
+                    State.QUEUED if waits else State.RUNNING, f"Slurm: {remark}" if remark else ""
                 )
         return found
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.storage.base import LOST, RecordStore
+from deep_bottleneck.interfaces import Status
+from deep_bottleneck.storage.base import RecordStore
 from deep_bottleneck.storage.mongo_store import MongoStore
 
 
@@ -40,7 +41,7 @@ def examine(store: RecordStore, mend: bool) -> Iterator[Finding]:
             yield Finding(f"experiment {id_}", str(error))
             continue
         entry = store.entries([id_])[id_]
-        if entry.status == LOST and entry.stored_status != LOST:
+        if entry.status == Status.LOST and entry.stored_status != Status.LOST:
             if mend:
                 store.mark_lost(id_)
             last = entry.heartbeat or entry.start_time

@@ -1,6 +1,5 @@
 """Bring experiments of a database into a folder, as the local record would have left them."""
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.storage.base import RUNNING, ExperimentId
+from deep_bottleneck.interfaces import Status
+from deep_bottleneck.storage.base import ExperimentId
 from deep_bottleneck.storage.folder_store import (
     CONFIG_FILE,
     INFO_FILE,
@@ -21,7 +21,7 @@ from deep_bottleneck.storage.folder_store import (
     FolderStore,
     artifact_file_name,
 )
-from deep_bottleneck.storage.identity import IDENTITY, identity_of
+from deep_bottleneck.storage.identity import IDENTITY, digest_of, identity_of
 from deep_bottleneck.storage.mongo_store import MongoStore
 from deep_bottleneck.storage.moving.transfer import Transfer
 from deep_bottleneck.storage.summaries import write_summaries
@@ -47,7 +47,7 @@ def download(source: MongoStore, target: FolderStore) -> Iterator[Transfer]:
         identity = identity_of(run, id_)
         if identity in there:
             yield Transfer(id_, there[identity], "nothing")
-        elif source.entries([id_])[id_].status == RUNNING:
+        elif source.entries([id_])[id_].status == Status.RUNNING:
             yield Transfer(id_, None, "still running")
         else:
             try:
@@ -90,8 +90,8 @@ def _write(source: MongoStore, target: FolderStore, run: Mapping[str, Any]) -> E
 def _write_source(source: MongoStore, target: FolderStore, name: str, file_id: Any) -> str:
     """Store a source file where the local record keeps those of all experiments."""
     content = source.read(file_id)
-    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    relative = Path(SOURCES_FOLDER) / f"{Path(name).stem}_{digest}{Path(name).suffix}"
+    kept = f"{Path(name).stem}_{digest_of(content)}{Path(name).suffix}"
+    relative = Path(SOURCES_FOLDER) / kept
     path = target.folder / relative
     if not path.exists():
         path.parent.mkdir(exist_ok=True)

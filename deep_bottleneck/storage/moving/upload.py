@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.storage.base import NOTES, RUNNING, ExperimentId, has_later_tags, utc
+from deep_bottleneck.interfaces import Status
+from deep_bottleneck.storage.base import NOTES, ExperimentId, has_later_tags, utc
 from deep_bottleneck.storage.folder_store import (
     METRICS_FILE,
     OUTPUT_FILE,
@@ -42,7 +43,7 @@ def upload(source: FolderStore, target: MongoStore) -> Iterator[Transfer]:
         try:
             document = source.document(id_)
             upload_one = _Upload(source, target, id_)
-            running = source.entry(id_).status == RUNNING
+            running = source.entry(id_).status == Status.RUNNING
         except RecordError as error:
             yield Transfer(id_, None, str(error), failed=True)
             continue

@@ -3,7 +3,6 @@
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
@@ -118,12 +117,7 @@ class FolderRecord(FileStorageObserver):
         path = Path(self.dir) / METRICS_FILE
         write_summaries(path, read_json(path))
 
-    @as_far_as_it_goes
-    def heartbeat_event(
-        self, info: dict[str, Any], captured_out: str, beat_time: datetime, result: Any
-    ) -> None:
-        """Store that the experiment is alive."""
-        super().heartbeat_event(info, captured_out, beat_time, result)
+    heartbeat_event = as_far_as_it_goes(FileStorageObserver.heartbeat_event)
 
     @as_far_as_it_goes
     def artifact_event(
@@ -142,17 +136,6 @@ class FolderRecord(FileStorageObserver):
         """Where the file of an artifact is kept."""
         return Path(self.dir) / artifact_file_name(name, Path(filename).suffix)
 
-    @at_the_end
-    def completed_event(self, stop_time: datetime, result: Any) -> None:
-        """Store the end."""
-        super().completed_event(stop_time, result)
-
-    @at_the_end
-    def interrupted_event(self, interrupt_time: datetime, status: str) -> None:
-        """Store the end."""
-        super().interrupted_event(interrupt_time, status)
-
-    @at_the_end
-    def failed_event(self, fail_time: datetime, fail_trace: Any) -> None:
-        """Store the end."""
-        super().failed_event(fail_time, fail_trace)
+    completed_event = at_the_end(FileStorageObserver.completed_event)
+    interrupted_event = at_the_end(FileStorageObserver.interrupted_event)
+    failed_event = at_the_end(FileStorageObserver.failed_event)

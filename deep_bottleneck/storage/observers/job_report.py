@@ -7,6 +7,7 @@ from typing import Any
 
 from sacred.observers import RunObserver
 
+from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.machine.whole_file import write_whole
 
@@ -37,7 +38,7 @@ class JobReport(RunObserver):
             "epoch": None,
             "error": "",
         }
-        self._write("RUNNING")
+        self._write(Status.RUNNING)
         return _id
 
     def log_metrics(self, metrics_by_name: Mapping[str, Any], info: Any) -> None:
@@ -47,11 +48,11 @@ class JobReport(RunObserver):
 
     def heartbeat_event(self, **event: Any) -> None:
         """The experiment is alive."""
-        self._write("RUNNING")
+        self._write(Status.RUNNING)
 
     def completed_event(self, **event: Any) -> None:
         """The experiment is complete."""
-        self._write("COMPLETED")
+        self._write(Status.COMPLETED)
 
     def interrupted_event(self, status: str, **event: Any) -> None:
         """The experiment was interrupted."""
@@ -61,7 +62,7 @@ class JobReport(RunObserver):
         """The experiment has failed."""
         lines = "".join(fail_trace).split("\n")
         self._told["error"] = next((line for line in reversed(lines) if line.strip()), "")
-        self._write("FAILED")
+        self._write(Status.FAILED)
 
     def _write(self, status: str) -> None:
         write_whole(self._path, json.dumps({**self._told, "status": status}))

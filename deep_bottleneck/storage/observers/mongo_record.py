@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -141,25 +141,10 @@ class MongoRecord(MongoObserver):
             stored = self.store.put_artifact(self.run_entry["_id"], file, name, path.suffix)
         self.run_entry["artifacts"].append(stored)
 
-    @while_it_lasts
-    def resource_event(self, filename: str) -> None:
-        """Store that a file was read."""
-        super().resource_event(filename)
-
-    @while_it_lasts
-    def completed_event(self, stop_time: datetime, result: Any) -> None:
-        """Store the end and leave the database."""
-        super().completed_event(stop_time, result)
-
-    @while_it_lasts
-    def interrupted_event(self, interrupt_time: datetime, status: str) -> None:
-        """Store the end and leave the database."""
-        super().interrupted_event(interrupt_time, status)
-
-    @while_it_lasts
-    def failed_event(self, fail_time: datetime, fail_trace: Sequence[str]) -> None:
-        """Store the end and leave the database."""
-        super().failed_event(fail_time, fail_trace)
+    resource_event = while_it_lasts(MongoObserver.resource_event)
+    completed_event = while_it_lasts(MongoObserver.completed_event)
+    interrupted_event = while_it_lasts(MongoObserver.interrupted_event)
+    failed_event = while_it_lasts(MongoObserver.failed_event)
 
     def save(self) -> None:
         """Store what is known of the experiment now."""

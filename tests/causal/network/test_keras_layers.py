@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,7 @@ from deep_bottleneck.causal import (  # noqa: E402
     topology_of,
     weight_graph,
 )
-from deep_bottleneck.causal.connections import connections_of  # noqa: E402
+from deep_bottleneck.causal.connections import connections_of, parts_of  # noqa: E402
 from deep_bottleneck.causal.network.keras_layers import as_module  # noqa: E402
 
 layers = keras.layers
@@ -55,6 +56,8 @@ def with_random_weights(layer, shape):
         (layers.BatchNormalization(), (3,)),
         (layers.BatchNormalization(), (4, 4, 3)),
         (layers.BatchNormalization(scale=False, center=False), (4, 3)),
+        (layers.LayerNormalization(), (4, 3)),
+        (layers.LayerNormalization(scale=False, center=False), (3,)),
         (layers.Flatten(), (2, 3)),
         (layers.Dropout(0.5), (3,)),
     ],
@@ -126,23 +129,128 @@ def test_activations_that_are_layers_are_activations(layer, activation, limits):
 
 
 @pytest.mark.parametrize(
-    "layer, sentence",
+    "activation",
     [
-        (layers.PReLU(), "the activation PReLU of the Keras layer .* is not known; those that"),
-        (layers.ReLU(threshold=1), "is a ReLU with a threshold, or with a max_value and a neg"),
-        (layers.ReLU(6, negative_slope=0.1), "not known: give it at most one of the latter two"),
-        (layers.Dense(2, activation=Halved()), "the activation Halved of the Keras layer dense"),
+        Halved(), "mish", "celu", "hard_silu", "log_sigmoid", "tanh_shrink", "exponential",
+        "squareplus", "log_softmax", lambda x: keras.ops.sin(x),
+    ],
+)  # fmt: skip
+def test_any_activation_of_keras_is_that_of_the_layer(activation):
+    dense = layers.Dense(4, activation=activation)
+    model = keras.Sequential([keras.Input((3,)), dense])
+    noise = torch.rand(6, 3)
+
+    channel = channel_of(dense, topology_of(model, None), out_range="dynamic")
+
+    expected = torch.as_tensor(keras.ops.convert_to_numpy(model(noise)))
+    assert torch.allclose(channel(noise)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.ReLU(threshold=1),
+        layers.ReLU(6, negative_slope=0.1),
+        layers.PReLU(alpha_initializer=keras.initializers.RandomUniform(-1, 1, seed=0)),
     ],
 )
-def test_an_activation_that_is_not_known_is_named_and_needed_by_no_weight_graph(layer, sentence):
-    dense = layers.Dense(4, kernel_initializer="identity")
-    model = keras.Sequential([keras.Input((4,)), dense, layer])
+def test_any_activation_layer_of_keras_is_that_of_the_layer_before(layer):
+    dense = layers.Dense(4)
+    model = keras.Sequential([keras.Input((3,)), dense, layer])
+    noise = 4 * torch.rand(6, 3) - 2
 
-    with pytest.raises(TypeError, match=sentence):
-        topology_of(model, None)
-    shapes = weight_graph.get_shapes(model)
-    assert shapes[dense] == ((1, 4), (1, 4))
-    assert weight_graph.ei(model, shapes={dense: shapes[dense]}) == pytest.approx(2)
+    channel = channel_of(dense, topology_of(model, None))
+
+    expected = torch.as_tensor(keras.ops.convert_to_numpy(model(noise)))
+    assert torch.allclose(channel(noise)[0], expected, atol=1e-5)
+
+
+def test_slopes_of_channels_and_of_places():
+    slopes = keras.initializers.RandomUniform(-1, 1, seed=0)
+    shared = layers.PReLU(slopes, shared_axes=[1, 2])
+    convolution, noise = layers.Conv2D(3, 2), 4 * torch.rand(6, 2, 2, 1) - 2
+    model = keras.Sequential([keras.Input((2, 2, 1)), convolution, shared])
+
+    found = channel_of(convolution, topology_of(model, None))(noise.flatten(1))[0]
+
+    expected = torch.as_tensor(keras.ops.convert_to_numpy(model(noise))).flatten(1)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+    of_places = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.Conv2D(3, 2), layers.PReLU(slopes)]
+    )
+    with pytest.raises(ValueError, match="which is not that of the neurons"):
+        channel_of(of_places.layers[0], topology_of(of_places, None))
+
+
+def test_a_softmax_of_channels_between_convolutions():
+    model = keras.Sequential(
+        [keras.Input((2, 2, 1)), layers.Conv2D(3, 1, activation="softmax"), layers.Conv2D(2, 2)]
+    )
+    first, last = model.layers
+    noise = torch.rand(6, 2, 2, 1)
+
+    channel = channel_of(last, topology_of(model, None), in_layer=first)
+
+    found = channel(noise.flatten(1))[0]
+    expected = torch.as_tensor(keras.ops.convert_to_numpy(model(noise))).flatten(1)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_an_activation_that_mixes_outputs_has_no_range_but_can_be_given_one():
+    dense = layers.Dense(4, activation="sparsemax")
+    topology = topology_of(keras.Sequential([keras.Input((3,)), dense]), None)
+
+    with pytest.raises(ValueError, match=r"activation Applied\(sparsemax\) is not known: pass"):
+        channel_of(dense, topology)
+    assert channel_of(dense, topology, out_range=(0, 1)).out_range == (0, 1)
+
+
+def test_a_gate_has_no_activation_of_its_own():
+    given = keras.Input((3,))
+    gate = layers.Dense(3)
+    hidden = gate(given)
+    gated = layers.Multiply()([hidden, layers.Activation("sigmoid")(hidden)])
+
+    topology = topology_of(keras.Model(given, layers.Dense(2)(gated)), None)
+
+    assert topology.nodes[gate]["output"]["activation"] is None
+
+
+def named_edges(topology):
+    return {(source.name, target.name) for source, target in topology.edges}
+
+
+def test_what_comes_after_a_layer_that_is_called_again_is_followed():
+    given = keras.Input((4,))
+    shared, last = layers.Dense(4, name="shared"), layers.Dense(2, name="last")
+    model = keras.Model(given, last(layers.ReLU()(shared(layers.ReLU()(shared(given))))))
+
+    topology = topology_of(model, None)
+
+    assert named_edges(topology) == {("shared", "shared"), ("shared", "last")}
+    assert isinstance(topology.nodes[last]["input"]["activation"], torch.nn.ReLU)
+    assert list(weight_graph.get_shapes(model)) == [shared, last]
+
+
+def test_models_inside_a_model_are_followed():
+    innermost = keras.Sequential([layers.Dense(3, "tanh", name="third")])
+    given = keras.Input((3,))
+    twice = keras.Model(given, innermost(layers.Dense(3, "relu", name="second")(given)))
+    outer = keras.Input((4,))
+    hidden = layers.Dense(3, name="first")(outer)
+    model = keras.Model(outer, layers.Dense(2, name="last")(twice(twice(hidden))))
+
+    topology = topology_of(model, None)
+
+    assert named_edges(topology) == {
+        ("first", "second"), ("second", "third"), ("third", "second"), ("third", "last"),
+    }  # fmt: skip
+    last = model.layers[-1]
+    assert isinstance(topology.nodes[last]["input"]["activation"], torch.nn.Tanh)
+    assert [layer.name for layer in weight_graph.get_shapes(model)] == [
+        "first", "second", "third", "last",
+    ]  # fmt: skip
 
 
 def test_topology_of_a_functional_model_with_a_skip_connection():
@@ -222,6 +330,15 @@ def test_the_weight_graph_of_a_model_is_that_of_its_modules():
         (layers.Conv1D(2, 2, padding="causal", strides=3), (9, 1)),
         (layers.Conv2D(2, 3, padding="same", strides=2), (5, 6, 1)),
         (layers.Conv2D(2, (3, 2), padding="valid", strides=2), (6, 6, 2)),
+        (layers.DepthwiseConv2D(3, depth_multiplier=2), (5, 4, 2)),
+        (layers.DepthwiseConv1D(2, padding="same", dilation_rate=2), (5, 3)),
+        (layers.DepthwiseConv2D(3, strides=2, padding="same"), (5, 6, 2)),
+        (layers.Conv2DTranspose(2, 3), (3, 2, 2)),
+        (layers.Conv2DTranspose(2, 3, strides=2, padding="same"), (3, 4, 1)),
+        (layers.Conv2DTranspose(1, 2, strides=3), (3, 2, 2)),
+        (layers.Conv1DTranspose(2, 4, strides=2), (3, 2)),
+        (layers.Conv1DTranspose(2, 5, strides=2, padding="same"), (4, 2)),
+        (layers.Conv1DTranspose(2, 3, dilation_rate=2), (4, 1)),
     ],
 )
 def test_connections_are_those_that_each_input_alone_shows(layer, shape):
@@ -239,6 +356,74 @@ def test_connections_are_those_that_each_input_alone_shows(layer, shape):
     channels_last = by_channel.permute(1, 0, 3, 2).reshape(n_inputs, -1)
 
     assert channels_last.numpy() == pytest.approx(expected.numpy(), abs=1e-6)
+
+
+def test_a_separable_convolution_is_two_sets_of_connections():
+    layer = with_random_weights(layers.SeparableConv2D(3, 2, depth_multiplier=2), (4, 5, 2))
+    units = torch.eye(40).view(-1, 4, 5, 2)
+
+    first, second = parts_of(layer, (1, 4, 5, 2), layer.compute_output_shape((1, 4, 5, 2)))
+
+    matrix = (first.matrix() @ second.matrix()).view(2, 20, 3, 12)
+    channels_last = matrix.permute(1, 0, 3, 2).reshape(40, 36)
+    outputs = keras.ops.convert_to_numpy(layer(units) - layer(0 * units))
+    assert channels_last.numpy() == pytest.approx(outputs.reshape(40, 36), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind, n_gates", [("LSTM", 4), ("GRU", 3), ("SimpleRNN", 1)])
+def test_a_recurrent_layer_leads_from_features_and_state_to_gates(kind, n_gates):
+    layer = with_random_weights(getattr(layers, kind)(3), (5, 2))
+    kernel, of_states, *_ = layer.get_weights()
+    both = layers.Bidirectional(getattr(layers, kind)(3))
+    both.build((None, 5, 2))
+
+    found = connections_of(layer, (1, 5, 2), (1, 3)).matrix()
+
+    assert found.shape == (5, 3 * n_gates)
+    assert found.numpy() == pytest.approx(np.concatenate([kernel, of_states]))
+    assert len(parts_of(both, (1, 5, 2), (1, 6))) == 2
+
+
+def test_attention_words_and_layers_of_each_step_have_connections():
+    given = keras.Input((None,), dtype="int32")
+    words = layers.Embedding(9, 4)(given)
+    attended = layers.MultiHeadAttention(2, 3)(words, words)
+    model = keras.Model(given, layers.TimeDistributed(layers.Dense(5))(attended))
+    embedding, attention, each_step = model.layers[1:]
+
+    shapes = weight_graph.get_shapes(model)
+
+    assert list(shapes) == [embedding, attention, each_step]
+    sizes = [part.matrix().shape for part in parts_of(attention, *shapes[attention])]
+    assert sizes == [(4, 6), (4, 6), (4, 6), (6, 4)]
+    (dense,) = parts_of(each_step, *shapes[each_step])
+    assert torch.equal(dense.matrix().float(), torch.as_tensor(each_step.get_weights()[0]))
+    assert weight_graph.ei(model, shapes={embedding: shapes[embedding]}) > 0
+
+
+def test_the_average_of_keras_leaves_its_padding_out():
+    layer = layers.AveragePooling1D(3, strides=2, padding="same")
+
+    matrix = connections_of(layer, (1, 4, 1), (1, 2, 1)).matrix()
+
+    assert matrix.T.tolist() == [pytest.approx([1 / 3, 1 / 3, 1 / 3, 0]), [0, 0, 0.5, 0.5]]
+
+
+def test_layers_that_are_left_out_are_named():
+    @keras.saving.register_keras_serializable("tests")
+    class Own(layers.Layer):
+        def build(self, shape):
+            self.matrix = self.add_weight(shape=(shape[-1], 2), name="matrix")
+
+        def call(self, values):
+            return values @ self.matrix
+
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(3), layers.BatchNormalization(), Own(name="of_mine")]
+    )
+
+    with pytest.warns(UserWarning, match=r"^left out of the weight graph: of_mine \(Own\)$"):
+        assert list(weight_graph.get_shapes(model)) == [model.layers[0]]
 
 
 def test_bad_input():

@@ -33,14 +33,15 @@ def test_names_may_be_numbers(write):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("ram=8G", r'unknown key "ram"; the keys are time, notice, memory'),
-        ("time=90", '"time" is 90: Input should be a valid string'),
-        ("time=1h", '"time" is "1h": expected something like "04:00:00"'),
-        ("memory=lots", '"memory" is "lots": expected one like "4G"'),
-        ("cpus=0", '"cpus" is 0: Input should be greater than 0'),
+        ("ram=8G", r'unknown key "ram" \(value "8G"\); the keys are time, notice, memory'),
+        ("time=90", '"time" is 90 but should be something like "04:00:00"'),
+        ("time=1h", '"time" is "1h" but should be something like "04:00:00"'),
+        ("memory=lots", '"memory" is "lots" but should be something like "4G"'),
+        ("cpus=0", '"cpus" is 0 but should be greater than 0'),
         ("cpus", "should be KEY=VALUE"),
-        ("gpus={1}", r'"gpus" is "\{1\}": Input should be a valid integer'),
-        ("queue=[1]", r'"queue" is \[1\]: Input should be a valid string'),
+        ("gpus=1.5", '"gpus" is 1.5 but should be a valid integer'),
+        ("gpus={1}", r"'gpus=\{1\}' should be KEY=VALUE, with a VALUE of JSON's types"),
+        ("queue=[1]", r'"queue" is \[1\] but should be a valid string'),
     ],
 )
 def test_a_mistake_is_one_sentence(change, sentence):

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.interfaces import Listed
 from deep_bottleneck.launching.cluster.grid_engine import GridEngine
 from deep_bottleneck.launching.cluster.launcher import ClusterLauncher
 from deep_bottleneck.launching.cluster.profile import Profile
-from deep_bottleneck.launching.cluster.scheduler import ArrayJob, Listed
+from deep_bottleneck.launching.cluster.scheduler import ArrayJob
 from deep_bottleneck.launching.cluster.script import fill_in, set_up
 from deep_bottleneck.launching.cluster.slurm import Slurm
 

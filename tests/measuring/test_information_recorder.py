@@ -6,9 +6,9 @@ import pytest
 
 from deep_bottleneck.config import Config
 from deep_bottleneck.measuring.activation_store import ActivationStore
-from deep_bottleneck.measuring.streaming import can_stream
+from deep_bottleneck.measuring.estimators import can_stream
+from deep_bottleneck.measuring.information_tables import InformationTables
 from deep_bottleneck.mi_estimator import binning, binning_global, edge, kraskov, upper
-from deep_bottleneck.pipeline import run as pipeline
 from deep_bottleneck.pipeline.plan import make_plan
 from deep_bottleneck.pipeline.run import run_experiment
 from deep_bottleneck.training import memory
@@ -103,7 +103,7 @@ def test_rows_are_written_while_networks_train(run, monkeypatch, tmp_path):
     def killed(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline.InformationStream, "store", killed)
+    monkeypatch.setattr(InformationTables, "store", killed)
     with pytest.raises(KeyboardInterrupt):
         run("killed")
 
@@ -120,7 +120,7 @@ def test_nothing_but_metrics_is_stored_meanwhile(run, monkeypatch, tmp_path):
         assert len(metrics) == 15
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline.InformationStream, "store", look)
+    monkeypatch.setattr(InformationTables, "store", look)
     with pytest.raises(KeyboardInterrupt):
         run("looked")
 
@@ -134,17 +134,17 @@ def test_nothing_but_metrics_is_stored_meanwhile(run, monkeypatch, tmp_path):
     ids=["a plotter", "an estimator"],
 )
 def test_whoever_needs_a_recording_gets_one(run, monkeypatch, changes):
-    measured = []
-    measure = pipeline.measure
+    replayed = []
+    replay = InformationTables.replay
 
-    def noted(named, values, store, *arguments):
-        measured.append(list(store.part("train").epochs))
-        return measure(named, values, store, *arguments)
+    def noted(tables, recording):
+        replayed.append((tables.part, list(recording.epochs)))
+        replay(tables, recording)
 
-    monkeypatch.setattr(pipeline, "measure", noted)
+    monkeypatch.setattr(InformationTables, "replay", noted)
     run("recorded", **changes)
 
-    assert measured == [[0, 1, 2, 3, 4]]
+    assert replayed == [(part, [0, 1, 2, 3, 4]) for part in ("train", "test")]
 
 
 def test_an_estimator_that_looks_at_all_epochs_cannot_stream():

@@ -1,0 +1,116 @@
+"""How a config names plug-ins: an import path, with or without what its `load` is given."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_serializer
+
+PositiveFinite = Annotated[FiniteFloat, Field(strict=True, gt=0)]
+
+
+class EstimatorEntry(BaseModel):
+    """An estimator: `"path"` or `["path", discretization_range, {"name": option}]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    discretization_range: PositiveFinite | None = None
+    keywords: dict[str, Any] = Field(default_factory=dict)
+
+    @model_serializer
+    def as_written(self) -> str | list[Any]:
+        """The shortest form a user would write."""
+        if self.keywords:
+            return [self.path, self.discretization_range, dict(self.keywords)]
+        own = self.discretization_range
+        return self.path if own is None else [self.path, own]
+
+    def resolved(self, default: float) -> "ChosenEstimator":
+        """The estimator, with this parameter if it has none of its own."""
+        own = self.discretization_range
+        return ChosenEstimator(self.path, default if own is None else own, self.keywords)
+
+
+class ChosenEstimator(NamedTuple):
+    """An estimator's import path, its free parameter and its options."""
+
+    path: str
+    discretization_range: float
+    keywords: Mapping[str, Any]
+
+    @property
+    def module(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition(".")[2]
+
+    @property
+    def full_name(self) -> str:
+        """The module with the parameter and the options."""
+        options = [f"{name}_{value}" for name, value in self.keywords.items()]
+        return "_".join([self.module, f"{self.discretization_range:g}", *options])
+
+
+def estimator_names(chosen: Sequence[ChosenEstimator]) -> list[str]:
+    """The module of each estimator, its full name where a module is named more than once."""
+    modules = [estimator.module for estimator in chosen]
+    return [
+        estimator.full_name if modules.count(estimator.module) > 1 else estimator.module
+        for estimator in chosen
+    ]
+
+
+class Entry(BaseModel):
+    """A plug-in in a list of them: `"path"` or `["path", [arguments], {"name": argument}]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    arguments: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = Field(default_factory=dict)
+
+    @model_serializer
+    def as_written(self) -> str | list[Any]:
+        """The shortest form a user would write."""
+        extras = [extra for extra in (list(self.arguments), dict(self.keywords)) if extra]
+        return [self.path, *extras] if extras else self.path
+
+
+def _as_entry(value: Any) -> Any:
+    """A config entry as {"path", "arguments", "keywords"}, from any of the forms users write."""
+    if isinstance(value, str):
+        return {"path": value}
+    if isinstance(value, list | tuple) and value:
+        path, *rest = value
+        arguments = [item for item in rest if not isinstance(item, dict)]
+        keywords = [item for item in rest if isinstance(item, dict)]
+        if len(arguments) <= 1 and len(keywords) <= 1:
+            positional = arguments[0] if arguments else []
+            return {
+                "path": path,
+                "arguments": positional if isinstance(positional, list | tuple) else [positional],
+                "keywords": keywords[0] if keywords else {},
+            }
+    if isinstance(value, dict | Entry):
+        return value
+    raise ValueError('should be "path" or ["path", [arguments], {"name": argument}]')
+
+
+def _as_estimator(value: Any) -> Any:
+    """An estimator as {"path", "discretization_range", "keywords"}, from any form users write."""
+    if isinstance(value, str):
+        return {"path": value}
+    if isinstance(value, list | tuple) and 2 <= len(value) <= 3:
+        return dict(zip(("path", "discretization_range", "keywords"), value, strict=False))
+    if isinstance(value, dict | EstimatorEntry):
+        return value
+    raise ValueError('should be "path" or ["path", discretization_range, {"name": option}]')
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+PlugIns = tuple[Annotated[Entry, BeforeValidator(_as_entry)], ...]
+Estimators = Annotated[
+    tuple[Annotated[EstimatorEntry, BeforeValidator(_as_estimator)], ...], BeforeValidator(_listed)
+]

@@ -1,0 +1,305 @@
+"""The command line: which experiments to launch, resume, follow or measure again, and its answer.
+
+The script `run_experiments.py` is its door.
+"""
+
+import argparse
+import logging
+import os
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from deep_bottleneck.errors import EXIT_MISTAKE, ConfigError, RecordError, SchedulerError, exit_on
+from deep_bottleneck.interfaces import LaunchOptions, Outcome, Status
+from deep_bottleneck.launching import follow_up
+from deep_bottleneck.launching.completed import unfinished
+from deep_bottleneck.launching.plan import LaunchPlan
+from deep_bottleneck.launching.plug_in import LauncherPlugIn
+from deep_bottleneck.machine.environment import output_folder, runs_folder
+
+EXPERIMENT_SCRIPT = "experiment.py"
+
+logger = logging.getLogger("deep_bottleneck")
+
+
+class Command(argparse.Namespace):
+    """What a command line says; each attribute is an option of `parser`."""
+
+    configs: Path | None
+    updates: list[str]
+    only: list[str]
+    resume: bool
+    dry_run: bool
+    status: bool
+    cancel: bool
+    reestimate: str | None
+    estimator: list[str]
+    launcher: str | None
+    jobs: int | None
+    profile: str | None
+    resource: list[str]
+    submit_args: str
+    snapshot: bool
+
+
+def run(arguments: Sequence[str] | None, root: Path) -> int:
+    """Launch experiments and show how each of them ended, or what else a command line says.
+
+    Args:
+        arguments: the words of the command line, None for those of this process.
+        root: the folder with the framework's script and package.
+
+    Returns:
+        The exit status: 0 if all went well, 1 if an experiment did not, 2 for a mistake in the
+        command or in the config of an experiment.
+    """
+    command = parser().parse_intermixed_args(arguments, Command())
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(name)s - %(message)s")
+    with exit_on(ConfigError, RecordError, SchedulerError):
+        if command.reestimate:
+            return _reestimate(command.reestimate, command.estimator)
+        if command.status:
+            return _status()
+        if command.cancel:
+            return _cancel()
+        if command.configs:
+            return _launch(command, command.configs, root)
+        if command.resume:
+            return _resume(command, root)
+        raise ConfigError("say what to do: -d PATH, --resume, --status, --cancel, --reestimate ID")
+
+
+def _launch(command: Command, configs: Path, root: Path) -> int:
+    """Launch what a path describes, or only say what would be launched."""
+    runs, output = runs_folder(os.environ), output_folder(os.environ)
+    name = re.sub(r"[^\w.-]+", "-", configs.resolve().stem)
+    options = LaunchOptions(root / EXPERIMENT_SCRIPT, name, output, runs)
+    plug_in = LauncherPlugIn.find(command.launcher or "local")
+    launcher = plug_in.load(_said(command, options))
+    # what is not waited for is checked as a whole before any of it is launched
+    thorough = not plug_in.waits
+    plan = LaunchPlan.make(configs, command.updates, command.only, command.dry_run or thorough)
+    if command.resume:
+        plan = plan.without_completed(runs, root)
+    if command.dry_run:
+        planned = replace(plan, thorough=thorough)
+        preview = "" if plan.has_mistakes else launcher.preview(planned.jobs(runs, write=False))
+        sys.stdout.write("\n\n".join(filter(None, [plan.table(), preview])) + "\n")
+        return EXIT_MISTAKE if plan.has_mistakes else 0
+    jobs = plan.jobs(runs)
+    done = len(plan.experiments) - len(jobs)
+    if done:
+        logger.info("%d of %d experiments are stored as completed.", done, len(plan.experiments))
+    if command.resume:
+        active = follow_up.active_jobs(output)
+        waiting = [job for job in jobs if follow_up.key(job) not in active]
+        if len(waiting) < len(jobs):
+            logger.info("%d experiments wait or run already.", len(jobs) - len(waiting))
+        jobs = waiting
+    return _shown(launcher.launch(jobs))
+
+
+def _resume(command: Command, root: Path) -> int:
+    """Launch what all launches have left undone, the way it was launched."""
+    if command.updates or command.only:
+        raise ConfigError("--resume without -d launches what was launched: KEY=VALUE needs -d")
+    statuses = []
+    for submission, jobs in list(unfinished(output_folder(os.environ), root)):
+        plug_in = LauncherPlugIn.find(command.launcher or submission.launcher)
+        again = submission.options(root / EXPERIMENT_SCRIPT)
+        if not plug_in.is_called(submission.launcher):
+            # resources are of one scheduler
+            again = LaunchOptions(again.experiment_script, again.name, again.output, again.runs)
+        launcher = plug_in.load(_said(command, again))
+        if command.dry_run:
+            names = "\n".join(job.name for job in jobs)
+            preview = launcher.preview(jobs)
+            sys.stdout.write("\n\n".join(filter(None, [names, preview])) + "\n\n")
+        else:
+            statuses.append(_shown(launcher.launch(jobs)))
+    if not statuses and not command.dry_run:
+        logger.info("No launch has left anything undone.")
+    return max(statuses, default=0)
+
+
+def _shown(outcomes: Sequence[Outcome]) -> int:
+    """Show how experiments ended, and return the exit status."""
+    if outcomes:
+        sys.stdout.write("\n" + outcome_table(outcomes) + "\n")
+    statuses = {outcome.status for outcome in outcomes}
+    if Status.INVALID in statuses:
+        return EXIT_MISTAKE
+    return int(bool(statuses - {Status.COMPLETED}))
+
+
+def outcome_table(outcomes: Sequence[Outcome]) -> str:
+    """How each experiment ended, as text."""
+    rows = [(o.job.name, o.experiment_id or "-", o.status, f"{o.seconds:.0f} s") for o in outcomes]
+    return pd.DataFrame(rows, columns=["config", "id", "status", "time"]).to_string(index=False)
+
+
+def _said(command: Command, options: LaunchOptions) -> LaunchOptions:
+    """These options with what the command says of them."""
+    return replace(
+        options,
+        at_a_time=command.jobs or options.at_a_time,
+        profile=command.profile or options.profile,
+        resources=(*options.resources, *command.resource),
+        submit_args=(*options.submit_args, *_words(command.submit_args)),
+        snapshot=command.snapshot or options.snapshot,
+    )
+
+
+def _words(submit_args: str) -> list[str]:
+    try:
+        return shlex.split(submit_args)
+    except ValueError as error:
+        raise ConfigError(
+            f"--submit-args={submit_args} cannot be read as a shell does: {error}"
+        ) from None
+
+
+def _status() -> int:
+    """Show how every launch is doing."""
+    found = [follow_up.table(*one) for one in follow_up.states(output_folder(os.environ))]
+    sys.stdout.write("\n\n".join(found or ["nothing was launched"]) + "\n")
+    return 0
+
+
+def _cancel() -> int:
+    """End what waits or runs on a cluster."""
+    for submission in follow_up.cancel(output_folder(os.environ)):
+        logger.info("Cancelled %s (job %s)", submission.folder.name, submission.job)
+    return 0
+
+
+def _reestimate(experiment_id: str, estimators: Sequence[str]) -> int:
+    """Measure a stored experiment with more estimators."""
+    # only here: torch takes seconds to import
+    from deep_bottleneck.pipeline.reestimation import reestimate
+
+    if not estimators:
+        raise ConfigError("--reestimate needs an estimator: --estimator PATH or PATH=RANGE")
+    folder = runs_folder(os.environ) / experiment_id
+    added = reestimate(folder, list(map(_estimator, estimators)))
+    logger.info("Added to %s: %s", folder, ", ".join(added))
+    return 0
+
+
+def _estimator(text: str) -> str | list[str | float]:
+    """An estimator of the command line as a config has it."""
+    path, equals, parameter = text.partition("=")
+    if not equals:
+        return path
+    try:
+        return [path, float(parameter)]
+    except ValueError:
+        raise ConfigError(f"--estimator {text}: {parameter!r} is no number") from None
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    parser = argparse.ArgumentParser(
+        description="Run one experiment or many: a config file, a sweep, or a folder of them."
+    )
+    _add_what_to_do(parser)
+    parser.add_argument(
+        "updates", nargs="*", metavar="KEY=VALUE", help="hyperparameters to change in each config"
+    )
+    parser.add_argument(
+        "--launcher",
+        metavar="NAME",
+        help="local, sge or slurm, or the import path of a launcher (default: local)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="how many experiments may run at a time (default: 1 here, no limit on a cluster)",
+    )
+    _add_cluster(parser)
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="leave out experiments with another value of this hyperparameter; may be repeated",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="leave out experiments that are stored as completed, with the same config and code; "
+        "without -d: launch what all launches have left undone",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only list the experiments, check their configs, and show what would be submitted",
+    )
+    return parser
+
+
+def _add_what_to_do(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "-d",
+        "-c",
+        "--configs",
+        type=Path,
+        metavar="PATH",
+        help="a JSON config or sweep, or a folder that is walked for them in a stable order",
+    )
+    what.add_argument(
+        "--reestimate",
+        metavar="ID",
+        help="measure a stored experiment that kept its activations with other estimators",
+    )
+    what.add_argument("--status", action="store_true", help="show how all launches are doing")
+    what.add_argument(
+        "--cancel", action="store_true", help="end all that waits or runs on a cluster"
+    )
+    parser.add_argument(
+        "--estimator",
+        action="append",
+        default=[],
+        metavar="PATH[=RANGE]",
+        help="estimator for --reestimate, with its discretization_range; may be repeated",
+    )
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    cluster = parser.add_argument_group("on a cluster")
+    cluster.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="resources: a file in infrastructure/grid/profiles, or the path of one",
+    )
+    cluster.add_argument(
+        "--resource",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a key of the profile, such as time=01:30:00; may be repeated",
+    )
+    cluster.add_argument(
+        "--submit-args",
+        default="",
+        metavar="TEXT",
+        help='further arguments of qsub or sbatch, such as --submit-args="-l h_vmem=8G"',
+    )
+    cluster.add_argument(
+        "--snapshot", action="store_true", help="run a copy of the code as it is now"
+    )
+
+
+def _positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"should be a whole number from 1, not {text!r}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Experiments moved between folders and databases, and mended."""
