@@ -15,7 +15,7 @@ from deep_bottleneck.machine.device import select, to_host
 from deep_bottleneck.training.batches import Batches
 from deep_bottleneck.training.layers import layer_outputs
 from deep_bottleneck.training.lockstep.convolutions import convolves
-from deep_bottleneck.training.lockstep.obstacles import ObstacleError
+from deep_bottleneck.training.lockstep.obstacles import UNTRACEABLE, ObstacleError
 from deep_bottleneck.training.lockstep.programs import Arrays, Data, Logs, Programs
 from deep_bottleneck.training.lockstep.stack import Stack
 from deep_bottleneck.training.targets import targets
@@ -24,16 +24,6 @@ from deep_bottleneck.training.targets import targets
 TEST_BATCH = 4096
 # About a second of a core's arithmetic: no launch takes longer, so that Ctrl-C is heard.
 MULTIPLICATIONS_PER_LAUNCH = 5_000_000_000
-
-_UNTRACEABLE = (
-    AttributeError,
-    KeyError,
-    IndexError,
-    NotImplementedError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 class Listener(Protocol):
@@ -118,7 +108,7 @@ class CompiledGroup:
             self._stack = Stack(models, runs, self._device)
             self._drawn = 0, batches.orders(runs, 0)
             self._trace()
-        except _UNTRACEABLE as error:
+        except UNTRACEABLE as error:
             raise ObstacleError(f"a step cannot be compiled ({_cause(error)})") from error
         self.layer_outputs = layer_outputs(template)
         self.layer_names = [layer.name for layer in self.layer_outputs]
@@ -219,6 +209,12 @@ class CompiledGroup:
         return [np.array(array)[self._alive].reshape(len(self._alive), -1) for array in arrays]
 
     @property
+    def multiplications(self) -> int:
+        """About how many one step takes forward: each weight meets each example of a batch."""
+        weights = sum(values.size for values in self._stack.state.trainable)
+        return weights * self._batches.batch_size
+
+    @property
     def _alive(self) -> IntArray:
         return np.flatnonzero(self._stack.trains)
 
@@ -230,8 +226,7 @@ class CompiledGroup:
     def _steps_per_launch(self) -> int:
         if self._one_by_one:
             return 1
-        weights = sum(values.size for values in self._stack.state.trainable)
-        return max(1, MULTIPLICATIONS_PER_LAUNCH // (weights * self._batches.batch_size))
+        return max(1, MULTIPLICATIONS_PER_LAUNCH // self.multiplications)
 
     def _trace(self) -> None:
         """Write the program of an epoch down, without compiling it."""

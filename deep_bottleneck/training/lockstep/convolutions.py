@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import keras
 
+from deep_bottleneck.training.lockstep.obstacles import UNTRACEABLE
+
 
 def convolves(model: keras.Model, example_shape: Sequence[int]) -> bool:
     """Whether any convolution is computed in a model.
@@ -25,3 +27,19 @@ def convolves(model: keras.Model, example_shape: Sequence[int]) -> bool:
         )
 
     return "conv_general_dilated" in str(jax.make_jaxpr(outputs)(examples))
+
+
+def slower_together(model: keras.Model, example_shape: Sequence[int]) -> bool:
+    """Whether runs of a model train faster one after the other, step by step.
+
+    Args:
+        model: a built model.
+        example_shape: the shape of one of its inputs.
+    """
+    if jax.devices()[0].platform != "cpu":
+        return False
+    try:
+        return convolves(model, example_shape)
+    except UNTRACEABLE:
+        # a group of such runs says why it cannot be made
+        return False

@@ -18,6 +18,17 @@ _LOOP = (
 _FREE = frozenset({"name", "stop_training"})
 
 
+# what Keras and JAX raise where code cannot be traced
+UNTRACEABLE = (
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
 class ObstacleError(Exception):
     """Models that cannot be trained together; its text says why, after "since"."""
 
@@ -83,17 +94,14 @@ def _settings(model: keras.Model) -> Any:
 
 
 def _config(part: Any) -> Any:
-    """The class and config of a layer, an optimizer or a loss; None for what has no config."""
+    """The class and config of a layer, an optimizer or a loss; the class of what has no config."""
     if isinstance(part, str):
         return part
     try:
-        config = _without_seeds(_free_of_names(part.get_config()))
+        config = _free_of_names(part.get_config())
     except (AttributeError, NotImplementedError, TypeError, ValueError):
         return type(part)
-    if isinstance(part, keras.Optimizer) and isinstance(config["learning_rate"], float):
-        # a variable, of which each run has its own
-        del config["learning_rate"]
-    return type(part), config
+    return type(part), _without_state(config, isinstance(part, keras.Optimizer))
 
 
 def _free_of_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,9 +112,16 @@ def _free_of_names(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _without_seeds(value: Any) -> Any:
+def _without_state(value: Any, of_optimizer: bool) -> Any:
+    """A config without what is a variable, of which each run has its own."""
     if isinstance(value, Mapping):
-        return {key: _without_seeds(held) for key, held in value.items() if key != "seed"}
+        return {
+            key: _without_state(held, of_optimizer)
+            for key, held in value.items()
+            if key != "seed"
+            and not (of_optimizer and key == "learning_rate" and isinstance(held, float))
+            and not (of_optimizer and key == "name")
+        }
     if isinstance(value, list | tuple):
-        return [_without_seeds(held) for held in value]
+        return [_without_state(held, of_optimizer) for held in value]
     return value

@@ -27,7 +27,7 @@ def softmax(kind=keras.Model, outputs=2, activation="softmax", between=(), **fir
     hidden = keras.layers.Dense(5, **{"activation": "tanh", **first})(inputs)
     for layer in between:
         hidden = layer(hidden)
-    return kind(inputs, keras.layers.Dense(outputs, activation=activation)(hidden))
+    return kind(inputs, keras.layers.Dense(outputs, activation, name="readout")(hidden))
 
 
 def compiled(model, loss="categorical_crossentropy", optimizer=None, **options):
@@ -73,13 +73,19 @@ def cross_entropy(targets, outputs):
     return -keras.ops.sum(targets * keras.ops.log(outputs), axis=-1)
 
 
+def two_optimizers():
+    by_layer = keras.optimizers.OptimizerMap(SGD(0.1))
+    by_layer["readout/.*"] = Adam(0.01)
+    return keras.optimizers.MultiOptimizer(by_layer)
+
+
 def with_optimizer(name):
     return compiled(softmax(), optimizer=getattr(keras.optimizers, name)(0.01))
 
 
 OPTIMIZERS = (
     *("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion"),
-    *("Muon", "Nadam", "RMSprop"),
+    *("Muon", "Nadam", "RMSprop", "ScheduleFreeAdamW"),
 )
 TRAINED = {
     "loss_weights": lambda: compiled(softmax(), loss_weights=[0.25]),
@@ -143,6 +149,7 @@ TRAINED = {
         softmax(), optimizer=SGD(0.1, gradient_accumulation_steps=2)
     ),
     "learning_rate a schedule": lambda: compiled(softmax(), optimizer=Adam(decay())),
+    "MultiOptimizer": lambda: compiled(softmax(), optimizer=two_optimizers()),
     **{name: partial(with_optimizer, name) for name in OPTIMIZERS},
 }
 
@@ -173,7 +180,7 @@ def test_an_option_trains_as_in_model_fit(name, group, model_fit, values):
     logs = [trained.train_epoch(epoch) for epoch in range(3)]
     trained.release()
     model = alone[1]
-    before = values(model)
+    before = model.get_weights()
     history = model_fit(model, 1, 3)
 
     # half precision has a thousandth of its own, of which the loss is scaled by 64
@@ -183,7 +190,9 @@ def test_an_option_trains_as_in_model_fit(name, group, model_fit, values):
     for metric, of_epochs in history.items():
         ours = [of_epoch[metric][1] for of_epoch in logs]
         np.testing.assert_allclose(ours, of_epochs, atol=max(tolerance, 1e-4), rtol=1e-4)
-    assert name in ("train_step", "loss_weights of 0") or (values(model) != before).any()
+    assert name in ("train_step", "loss_weights of 0") or any(
+        (weight != old).any() for weight, old in zip(model.get_weights(), before, strict=True)
+    )
 
 
 @pytest.mark.parametrize("name", HANDED_OVER)
