@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import torch
 
 from benchmarks.effective_information import UNIT
-from benchmarks.training import CONFIG, model_fit, models
+from benchmarks.training import BATCH_SIZE, classic, fastest, model_fit
 from deep_bottleneck import causal
 from deep_bottleneck.datasets import harmonics
 from deep_bottleneck.information.mixture import LOWER, UPPER, pairwise_bounds
@@ -70,8 +70,8 @@ def epoch(
     where: torch.device, dataset: Dataset, n_runs: int, with_graph: bool, repeats: int
 ) -> float:
     """Milliseconds of an epoch of all runs together, in lock-step."""
-    networks = models(dataset, n_runs)
-    batches = Batches(len(dataset.train), CONFIG.batch_size, None, seed=0)
+    networks, _, _ = classic(n_runs)
+    batches = Batches(len(dataset.train), BATCH_SIZE, None, seed=0)
     with device.chosen(where):
         group = LockstepGroup(
             networks,
@@ -87,7 +87,7 @@ def epoch(
 
 def drawing(dataset: Dataset, n_runs: int, repeats: int) -> float:
     """Milliseconds in which the host draws an epoch's order of examples, while the device works."""
-    batches = Batches(len(dataset.train), CONFIG.batch_size, None, seed=0)
+    batches = Batches(len(dataset.train), BATCH_SIZE, None, seed=0)
     return 1e3 * seconds(lambda: batches.orders(range(n_runs), 0), torch.device("cpu"), repeats)
 
 
@@ -122,7 +122,7 @@ def print_training(where: torch.device, n_runs: Sequence[int], repeats: int) -> 
     """A row for each number of runs: with and without a CUDA graph, against `model.fit`."""
     dataset = harmonics.load()
     with device.chosen(where):
-        alone = model_fit(dataset, repeats + 1)
+        alone = fastest({"fit": model_fit(*classic(1))}, repeats)["fit"]
     print(f"model.fit, 1 run: {alone:.2f} ms an epoch")
     print(f"{'runs':>6}{'with graph':>14}{'without':>12}{'orders':>12}{'over fit':>14}")
     for number in n_runs:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-os.environ["KERAS_BACKEND"] = "torch"
+os.environ.setdefault("KERAS_BACKEND", "torch")
 # also beside a GPU: a test that wants one says so
 os.environ["KERAS_TORCH_DEVICE"] = "cpu"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

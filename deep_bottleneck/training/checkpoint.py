@@ -149,6 +149,9 @@ def read(path: Path) -> Checkpoint:
 
 def state_of(model: keras.Model) -> list[Any]:
     """The values of a model's weights and of its optimizer's variables."""
+    if hasattr(model, "jax_state_sync"):
+        # whoever trains a model on JAX keeps its values until they are asked for
+        model.jax_state_sync()
     values = [variable.value for variable in _variables(model)]
     return [np.asarray(keras.ops.convert_to_numpy(value)) for value in values]
 

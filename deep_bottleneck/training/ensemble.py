@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -18,9 +19,13 @@ from deep_bottleneck.training.checkpoint import Checkpoint
 from deep_bottleneck.training.continuation import Checkpoints
 from deep_bottleneck.training.keeper import Keeper
 from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.lockstep import obstacles
 from deep_bottleneck.training.members import Members
 from deep_bottleneck.training.recorder import Recorder
 from deep_bottleneck.training.sequential import EndOfEpoch, SequentialGroup
+
+if TYPE_CHECKING:
+    from deep_bottleneck.training.lockstep.compiled import CompiledGroup
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +33,9 @@ logger = logging.getLogger(__name__)
 class Ensemble:
     """Trains several Keras models of one architecture.
 
-    On the torch backend all models take every step together, as rows of one computation; else
-    `model.fit` trains one after the other. Which of the two it was does not show in the results:
-    a run starts from its own weights and sees the same batches either way.
+    On the jax and the torch backend all models take every step together, as rows of one
+    computation; else `model.fit` trains one after the other. Which of the two it was does not show
+    in the results: a run starts from its own weights and sees the same batches either way.
     """
 
     def __init__(
@@ -103,11 +108,11 @@ class Ensemble:
 
     def _fit_together(self, training: "_Training") -> str | None:
         """Train the runs in lock-step, one group after the other; why not, if they cannot be."""
-        obstacle = lockstep.obstacle(self.models)
+        on_jax = keras.backend.backend() == "jax"
+        obstacle = (obstacles if on_jax else lockstep).obstacle(self.models)
         if obstacle is not None:
             return obstacle
-        limit = memory.budget(self._where) if self.memory is None else self.memory
-        size = memory.runs_at_a_time(self.models, training.dataset, training.batches, limit)
+        size = self._runs_at_a_time(training)
         for group in groups(training.keeper.last, len(self.models), size):
             obstacle = self._fit_group(group, training)
             if obstacle is not None:
@@ -117,19 +122,48 @@ class Ensemble:
     def _fit_group(self, group: "Group", training: "_Training") -> str | None:
         """Train a group in lock-step; why not, if it cannot be."""
         models = [self.models[run] for run in group.rows]
+        try:
+            stacked = self._stacked(models, group.rows, training)
+        except obstacles.ObstacleError as obstacle:
+            return str(obstacle)
+        if group.waiting:
+            logger.info("Training %d runs; %d others follow.", len(group.rows), len(group.waiting))
+        with threads_for(stacked.multiplications):
+            _train_together(stacked, group, training)
+        stacked.release()
+        return None
+
+    def _stacked(
+        self, models: Sequence[keras.Model], runs: Sequence[int], training: "_Training"
+    ) -> "lockstep.LockstepGroup | CompiledGroup":
+        """Runs that train together on the backend that there is.
+
+        Raises:
+            ObstacleError: if these cannot.
+        """
+        if keras.backend.backend() == "jax":
+            from deep_bottleneck.training.lockstep.compiled import CompiledGroup
+
+            return CompiledGroup(models, runs, training.dataset, training.batches)
         stacked = lockstep.LockstepGroup(
-            models, group.rows, training.dataset, training.batches, self._where
+            models, runs, training.dataset, training.batches, self._where
         )
         obstacle = stacked.obstacle()
-        if obstacle is None:
-            if group.waiting:
-                logger.info(
-                    "Training %d runs; %d others follow.", len(group.rows), len(group.waiting)
-                )
-            with threads_for(stacked.multiplications):
-                _train_together(stacked, group, training)
-        stacked.release()
-        return obstacle
+        if obstacle is not None:
+            stacked.release()
+            raise obstacles.ObstacleError(obstacle)
+        return stacked
+
+    def _runs_at_a_time(self, training: "_Training") -> int:
+        dataset, limit = training.dataset, self.memory
+        if keras.backend.backend() == "jax":
+            from deep_bottleneck.training.lockstep.convolutions import slower_together
+
+            if slower_together(self.models[0], dataset.input_shape):
+                return 1
+        elif limit is None:
+            limit = memory.budget(self._where)
+        return memory.runs_at_a_time(self.models, dataset, training.batches, limit)
 
     def _fit_one_by_one(self, training: "_Training") -> None:
         for group in single_runs(training.keeper.last, len(self.models)):
@@ -221,7 +255,9 @@ def _moved(model: keras.Model, there: torch.device | None) -> Iterator[None]:
         device.place(model, home)
 
 
-def _train_together(stacked: lockstep.LockstepGroup, group: Group, training: _Training) -> None:
+def _train_together(
+    stacked: "lockstep.LockstepGroup | CompiledGroup", group: Group, training: _Training
+) -> None:
     keeper, epochs = training.keeper, training.epochs
     stacked.stop(~np.isin(stacked.runs, group.training))
     members = Members(stacked, [training.callbacks[run] for run in stacked.runs], epochs)
@@ -229,14 +265,15 @@ def _train_together(stacked: lockstep.LockstepGroup, group: Group, training: _Tr
         keeper.begin(run)
     for epoch in range(group.epoch, epochs):
         members.on_epoch_begin(epoch)
-        logs = stacked.train_epoch(epoch, members if members.want_batches else None)
+        logs = stacked.train_epoch(epoch, members)
         members.on_epoch_end(epoch, logs)
         last = epoch + 1 == epochs
-        stopping = np.array([last or bool(model.stop_training) for model in stacked.models])
+        stopping = members.stops | last
         for recorder in training.recorders:
             recorder.on_group_epoch_end(epoch, stacked, logs, stopping)
-        members.on_stop(stopping, logs)
+        runs = stacked.runs
         stacked.stop(stopping)
+        members.on_stop(runs, stopping, logs)
         if stopping.all():
             break
         keeper.keep(epoch + 1, stacked.rows, stacked.runs, group.waiting)

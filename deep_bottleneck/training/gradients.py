@@ -5,13 +5,13 @@ from typing import Any
 
 import keras
 
-from deep_bottleneck.interfaces import FloatArray
+from deep_bottleneck.interfaces import FloatArray, IntArray
 
 Loss = Callable[[Sequence[Any]], Any]
 
 
 def kernel_gradients(
-    model: keras.Model, kernels: Sequence[Any], examples: FloatArray, targets: FloatArray
+    model: keras.Model, kernels: Sequence[Any], examples: FloatArray, targets: FloatArray | IntArray
 ) -> list[FloatArray]:
     """Gradients of the compiled loss with respect to some of a model's weights.
 
@@ -19,28 +19,37 @@ def kernel_gradients(
 
     Args:
         model: a compiled model.
-        kernels: the variables to differentiate for, among its trainable ones.
+        kernels: the variables to differentiate for, frozen ones among them.
         examples: float32, shape (n_examples, ...).
-        targets: float32, shape (n_examples, n_classes).
+        targets: the labels as the compiled loss takes them.
 
     Returns:
         The gradient for each kernel, flattened.
     """
     inputs, labels = (keras.ops.convert_to_tensor(array) for array in (examples, targets))
-    others = [variable.value for variable in model.non_trainable_variables]
+    chosen = {id(kernel): index for index, kernel in enumerate(kernels)}
     loss_function = keras.losses.get(model.loss)
 
-    def loss(weights: Sequence[Any]) -> Any:
+    def loss(values: Sequence[Any]) -> Any:
+        def of(variables: Sequence[Any]) -> list[Any]:
+            return [
+                values[chosen[id(variable)]]
+                if id(variable) in chosen
+                else keras.ops.stop_gradient(variable.value)
+                for variable in variables
+            ]
+
         predictions, _, penalties = model.stateless_call(
-            weights, others, inputs, training=True, return_losses=True
+            of(model.trainable_variables),
+            of(model.non_trainable_variables),
+            inputs,
+            training=True,
+            return_losses=True,
         )
         return keras.ops.mean(loss_function(labels, predictions)) + sum(penalties)
 
-    weights = [variable.value for variable in model.trainable_variables]
-    gradients = _GRADIENT[keras.backend.backend()](loss, weights)
-    positions = {id(variable): i for i, variable in enumerate(model.trainable_variables)}
-    chosen = [gradients[positions[id(kernel)]] for kernel in kernels]
-    return [keras.ops.convert_to_numpy(gradient).ravel() for gradient in chosen]
+    gradients = _GRADIENT[keras.backend.backend()](loss, [kernel.value for kernel in kernels])
+    return [keras.ops.convert_to_numpy(gradient).ravel() for gradient in gradients]
 
 
 def _torch(loss: Loss, weights: Sequence[Any]) -> Sequence[Any]:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 import keras
 import numpy as np
 
-from deep_bottleneck.interfaces import Dataset, FloatArray
+from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray
 from deep_bottleneck.training.batches import Batches
 from deep_bottleneck.training.gradients import kernel_gradients
 from deep_bottleneck.training.layers import feature_extractor, layer_outputs, layers_with_kernel
+from deep_bottleneck.training.targets import targets
 
 PREDICTION_BATCH = 4096
 
@@ -42,7 +43,7 @@ class SequentialGroup:
             initial_epoch=first_epoch,
             epochs=epochs,
             steps_per_epoch=len(self._batches.slices),
-            validation_data=(test.examples, test.one_hot_labels),
+            validation_data=(test.examples, targets(self._model, test)),
             validation_batch_size=PREDICTION_BATCH,
             callbacks=list(callbacks),
             shuffle=False,
@@ -65,23 +66,26 @@ class SequentialGroup:
             For each layer with a kernel the kernel's gradient, shape (1, n_weights).
         """
         kernels = [layer.kernel for layer in self._layers]
-        for examples, targets in self._epoch(epoch):
-            gradients = kernel_gradients(self._model, kernels, examples, targets)
+        for examples, labels in self._epoch(epoch):
+            gradients = kernel_gradients(self._model, kernels, examples, labels)
             yield [gradient[None] for gradient in gradients]
 
     def kernels(self) -> list[FloatArray]:
         """The kernel of each layer that has one, shape (1, n_weights)."""
         return [keras.ops.convert_to_numpy(layer.kernel).reshape(1, -1) for layer in self._layers]
 
-    def _stream(self, first: int, epochs: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+    def _stream(
+        self, first: int, epochs: int
+    ) -> Iterator[tuple[FloatArray, FloatArray | IntArray]]:
         for epoch in range(first, epochs):
             yield from self._epoch(epoch)
 
-    def _epoch(self, epoch: int) -> Iterator[tuple[FloatArray, FloatArray]]:
+    def _epoch(self, epoch: int) -> Iterator[tuple[FloatArray, FloatArray | IntArray]]:
         train = self._dataset.train
         order = self._batches.order(self.runs[0], epoch)
+        labels = targets(self._model, train)
         for batch in self._batches.slices:
-            yield train.examples[order[batch]], train.one_hot_labels[order[batch]]
+            yield train.examples[order[batch]], labels[order[batch]]
 
 
 class EndOfEpoch(keras.callbacks.Callback):

@@ -7,6 +7,7 @@ from deep_bottleneck.models import feedforward, feedforward_batchnorm
 from deep_bottleneck.training.checkpoint import Checkpoint
 from deep_bottleneck.training.ensemble import Ensemble, groups, single_runs
 from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.lockstep import obstacles
 from deep_bottleneck.training.recorder import Recorder
 
 # Adam divides by the size of the gradients, which magnifies rounding; mistakes are 100 times larger
@@ -54,6 +55,17 @@ def fit(tiny_dataset):
     return fit
 
 
+@pytest.fixture
+def train_one_by_one(monkeypatch):
+    """From when it is called, ensembles train with `model.fit`."""
+
+    def train_one_by_one():
+        for engine in (lockstep, obstacles):
+            monkeypatch.setattr(engine, "obstacle", lambda models: "the test wants it")
+
+    return train_one_by_one
+
+
 def weights(models):
     return np.concatenate([w.ravel() for model in models for w in model.get_weights()])
 
@@ -69,11 +81,11 @@ def weights(models):
         *((feedforward.load, {"activation_fn": name}) for name in ("relu6", "selu", "softsign")),
     ],
 )
-def test_lockstep_trains_what_model_fit_trains(fit, make_models, monkeypatch, load, changes):
+def test_lockstep_trains_what_model_fit_trains(fit, make_models, train_one_by_one, load, changes):
     together, alone = make_models(3, load, **changes), make_models(3, load, **changes)
 
     notes = fit(together)
-    monkeypatch.setattr(lockstep, "obstacle", lambda models: "the test wants it")
+    train_one_by_one()
     notes_alone = fit(alone)
 
     assert notes.runs() == [[0, 1, 2]] * 4
@@ -84,9 +96,9 @@ def test_lockstep_trains_what_model_fit_trains(fit, make_models, monkeypatch, lo
         np.testing.assert_allclose(values, last_of_each, atol=ROUNDING)
 
 
-def test_recorders_see_the_same_either_way(fit, make_models, monkeypatch):
+def test_recorders_see_the_same_either_way(fit, make_models, train_one_by_one):
     together = fit(make_models(1))
-    monkeypatch.setattr(lockstep, "obstacle", lambda models: "the test wants it")
+    train_one_by_one()
     alone = fit(make_models(1))
 
     for ours, theirs in zip(together.activations, alone.activations, strict=True):

@@ -62,7 +62,13 @@ def obstacle(models: Sequence[keras.Model]) -> str | None:
 
 
 class BatchListener(Protocol):
-    """Hears of every batch."""
+    """Hears of every batch.
+
+    Attributes:
+        hears_batches: whether it wants to.
+    """
+
+    hears_batches: bool
 
     def on_train_batch_begin(self, index: int) -> None:
         """A batch is about to be trained on."""
@@ -164,12 +170,14 @@ class LockstepGroup:
 
         Args:
             epoch: the epoch, which decides the order of examples.
-            listener: hears of each batch before and after it.
+            listener: hears of each batch before and after it, if it wants to.
 
         Returns:
             Mean "loss" and "accuracy" over the epoch's batches, and after it "val_loss" and
             "val_accuracy" on the test examples, each of shape (runs,).
         """
+        if listener is not None and not listener.hears_batches:
+            listener = None
         self._totals.zero_()
         seen, order = 0, self._order(epoch)
         slices = self._batches.slices
