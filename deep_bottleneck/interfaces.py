@@ -231,9 +231,20 @@ class MutualInformationEstimator(ABC):
             activations: what was recorded of one part of the data, all epochs and layers.
 
         Returns:
-            The estimator whose `for_layer(layer).estimate` is called for each epoch and layer.
+            The estimator whose `for_runs(runs).for_layer(layer).estimate` is called for each epoch
+            and layer.
         """
         del activations
+        return self
+
+    def for_runs(self, runs: IntArray) -> "MutualInformationEstimator":
+        """The estimator for some runs, for a method that treats runs differently.
+
+        Args:
+            runs: the numbers of the runs whose activations `for_layer(layer).estimate` gets, in
+                their order.
+        """
+        del runs
         return self
 
     def for_layer(self, layer: int) -> "MutualInformationEstimator":

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_labels, as_tensor
+from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_floats, as_labels, as_tensor
 
 _MULTIPLIER_SEED = 0x9E3779B9
 # Up to here looking terms up in a table is faster than computing their logarithms.
@@ -36,7 +36,7 @@ def bin_indices(values: Array, width: float) -> torch.Tensor:
     """The index of the fixed-width bin each value falls into, `floor(value / width)`.
 
     Args:
-        values: floats of any shape.
+        values: numbers of any shape.
         width: the width of a bin, positive.
 
     Returns:
@@ -47,7 +47,7 @@ def bin_indices(values: Array, width: float) -> torch.Tensor:
     """
     if not width > 0:
         raise ValueError(f"the bin width must be positive, got {width}")
-    scaled = as_tensor(values) / width
+    scaled = as_floats(values) / width
     lowest, highest = _limits(scaled)
     if not (lowest > -(2.0**62) and highest < 2.0**62):
         raise ValueError("cannot bin values that are NaN, infinite or above 2^62 bin widths")

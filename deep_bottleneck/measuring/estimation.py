@@ -1,7 +1,7 @@
 """From recorded activations to one tidy table of mutual information."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -84,17 +84,22 @@ class InformationTable:
         Returns:
             One row for each run, with the columns `NUMBERS`.
         """
-        of_layer = self.estimator.for_layer(layer)
         values = activations.taken_by(self.estimator)
         try:
-            information = of_layer.estimate(values, self._labels)
+            information = self._estimated(runs, layer, values)
         except EstimationError:
-            information = _run_by_run(of_layer, values, self._labels)
+            information = _run_by_run(
+                lambda row: self._estimated(runs[row], layer, values[row]), len(values)
+            )
         for reason in information.reasons:
             self._failures.setdefault(reason, []).append((epoch, layer))
         numbers = _frame(runs, epoch, layer, information)
         self._numbers.append(numbers)
         return numbers
+
+    def _estimated(self, runs: IntArray, layer: int, values: Any) -> LayerInformation:
+        estimator = self.estimator.for_runs(runs).for_layer(layer)
+        return estimator.estimate(values, self._labels)
 
     def table(self) -> pd.DataFrame:
         """All that was observed, as `estimate` describes it."""
@@ -263,16 +268,14 @@ def _violations(table: pd.DataFrame) -> BoolArray:
     return violated
 
 
-def _run_by_run(
-    estimator: MutualInformationEstimator, values: FloatArray, labels: IntArray
-) -> LayerInformation:
+def _run_by_run(estimated: Callable[[slice], LayerInformation], n_runs: int) -> LayerInformation:
     """What can be estimated where some run cannot, and why it cannot."""
-    found = np.full((4, len(values)), np.nan)
+    found = np.full((4, n_runs), np.nan)
     reasons: list[str] = []
     ceiling = np.nan
-    for row in range(len(values)):
+    for row in range(n_runs):
         try:
-            one_run = estimator.estimate(values[row : row + 1], labels)
+            one_run = estimated(slice(row, row + 1))
         except EstimationError as error:
             reasons.append(str(error))
         else:

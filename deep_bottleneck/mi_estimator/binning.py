@@ -1,7 +1,5 @@
 """MI by binning: activations fall into bins of fixed width and become discrete."""
 
-from deep_bottleneck.errors import EstimationError
-from deep_bottleneck.information.arrays import as_tensor
 from deep_bottleneck.information.discrete import bin_indices
 from deep_bottleneck.interfaces import (
     FloatArray,
@@ -10,17 +8,16 @@ from deep_bottleneck.interfaces import (
     Method,
     MutualInformationEstimator,
 )
-from deep_bottleneck.machine.threads import threads_for
-from deep_bottleneck.mi_estimator.discretized import information_of_bins
+from deep_bottleneck.mi_estimator.discretized import information_of_states
 
 
-def load(discretization_range: float) -> "BinningEstimator":
+def load(discretization_range: float = 0.07) -> "BinningEstimator":
     """An estimator with bins of width `discretization_range`."""
     return BinningEstimator(bin_width=discretization_range)
 
 
 class BinningEstimator(MutualInformationEstimator):
-    """Plug-in MI of the binned representation, see `information_of_bins`."""
+    """Plug-in MI of the binned representation, see `information_of_states`."""
 
     takes_tensors = True
 
@@ -34,10 +31,6 @@ class BinningEstimator(MutualInformationEstimator):
 
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         """See `MutualInformationEstimator.estimate`."""
-        values = as_tensor(activations)
-        with threads_for(values.numel()):
-            try:
-                bins = bin_indices(values, self.bin_width)
-            except ValueError as error:
-                raise EstimationError(str(error)) from error
-            return information_of_bins(bins, labels)
+        return information_of_states(
+            activations, labels, lambda values: bin_indices(values, self.bin_width)
+        )

@@ -5,8 +5,6 @@ neural networks", ICLR, section 3) let bins follow the activations, because bins
 an unbounded activation function grow out of them.
 """
 
-from deep_bottleneck.errors import EstimationError
-from deep_bottleneck.information.arrays import as_tensor
 from deep_bottleneck.information.bins import quantile_bins
 from deep_bottleneck.interfaces import (
     FloatArray,
@@ -15,11 +13,10 @@ from deep_bottleneck.interfaces import (
     Method,
     MutualInformationEstimator,
 )
-from deep_bottleneck.machine.threads import threads_for
-from deep_bottleneck.mi_estimator.discretized import information_of_bins, whole_number_of_bins
+from deep_bottleneck.mi_estimator.discretized import information_of_states, whole_number_of_bins
 
 
-def load(discretization_range: float) -> "AdaptiveBinningEstimator":
+def load(discretization_range: float = 30) -> "AdaptiveBinningEstimator":
     """An estimator with `discretization_range` bins.
 
     Raises:
@@ -47,10 +44,6 @@ class AdaptiveBinningEstimator(MutualInformationEstimator):
 
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         """See `MutualInformationEstimator.estimate`."""
-        values = as_tensor(activations)
-        with threads_for(values.numel()):
-            try:
-                bins = quantile_bins(values, self.n_bins)
-            except ValueError as error:
-                raise EstimationError(str(error)) from error
-            return information_of_bins(bins, labels)
+        return information_of_states(
+            activations, labels, lambda values: quantile_bins(values, self.n_bins)
+        )
