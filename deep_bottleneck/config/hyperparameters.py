@@ -110,10 +110,11 @@ class Config(BaseModel):
     dataset_options: DatasetOptions = Field(
         DatasetOptions(), description="size, classes, label noise and shape of the data"
     )
-    discretization_range: PositiveFinite = Field(
-        0.07,
+    discretization_range: PositiveFinite | None = Field(
+        None,
         description="the estimator's free parameter: width or number of bins, variance of the "
-        "noise, number of neighbours, width of the kernels or factor of the bandwidth",
+        "noise, number of neighbours, width of the kernels or factor of the bandwidth; null for "
+        "the estimator's own default",
     )
     estimator: Estimators = Field(
         ("mi_estimator.binning",),
@@ -156,7 +157,7 @@ class Config(BaseModel):
     ) -> tuple[EstimatorEntry, ...]:
         if not entries:
             raise ValueError("should name at least one estimator")
-        default = others.data.get("discretization_range", 1.0)
+        default = others.data.get("discretization_range")
         names = estimator_names([entry.resolved(default) for entry in entries])
         _check_named_once(names)
         return entries

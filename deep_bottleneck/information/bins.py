@@ -33,7 +33,9 @@ def equal_bins(values: Array, n_bins: int, low: Limit, high: Limit) -> torch.Ten
     values = _finite(values, n_bins).to(torch.float64)
     first, last = (_for_each_problem(limit, values) for limit in (low, high))
     width = last - first
-    for one_first, one_last, one_width in zip(*map(torch.flatten, (first, last, width)), strict=True):
+    for one_first, one_last, one_width in zip(
+        *map(torch.flatten, (first, last, width)), strict=True
+    ):
         if not 0 <= one_width < math.inf:
             raise ValueError(
                 f"bins need ascending and finite limits, got {one_first} and {one_last}"

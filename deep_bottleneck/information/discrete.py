@@ -5,6 +5,8 @@ once. Every function works on a batch of problems at a time: the leading axis is
 """
 
 import functools
+import hashlib
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -91,6 +93,28 @@ def count_keys(keys: Array) -> Counts:
         ValueError: if there are no samples.
     """
     return _count_ordered(_ordered(as_tensor(keys)))
+
+
+def count_rows(rows: Array) -> Counts:
+    """Count the occurrences of each distinct row of any numbers, such as inputs that repeat.
+
+    Rows are told apart by the bytes of their numbers, of which -0 has those of 0.
+
+    Args:
+        rows: numbers, shape (n_samples, n_columns), with at least one sample.
+
+    Returns:
+        The counts of one problem.
+
+    Raises:
+        ValueError: if there are no samples.
+    """
+    values = as_floats(rows).cpu().numpy() + 0
+    if len(values) == 0:
+        raise ValueError("cannot count the rows of no samples")
+    digests = (hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in values)
+    counts = torch.tensor(list(Counter(digests).values()))
+    return Counts(counts, torch.tensor([len(counts)]), len(values))
 
 
 def group_sizes(keys: Array) -> torch.Tensor:

@@ -7,6 +7,6 @@ from deep_bottleneck.information.hash_ensembles import PUBLISHED
 from deep_bottleneck.mi_estimator.hashed import EdgeEstimator
 
 
-def load(discretization_range: float) -> EdgeEstimator:
+def load(discretization_range: float = 1.0) -> EdgeEstimator:
     """EDGE with its published bandwidths times `discretization_range`, so 1 is as published."""
     return EdgeEstimator(discretization_range, PUBLISHED, "edge (published)")

@@ -41,7 +41,9 @@ def test_a_parameter_that_the_estimator_refuses_or_has_already_is_left_out():
     assert parameters(plug_in("mi_estimator.binning_adaptive", 2).varied({}, factors)) == {
         "doubled": "4 bins of equal mass"
     }
-    assert parameters(plug_in("mi_estimator.kraskov", 1).varied({}, factors)) == {"doubled": "k 2"}
+    assert parameters(plug_in("mi_estimator.kraskov", 1).varied({}, factors)) == {
+        "doubled": "k 2, standardised"
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,42 +1,16 @@
 """What every estimator must do, whatever its method."""
 
-import importlib
-import inspect
-import pkgutil
-
 import numpy as np
 import pytest
 import torch
+from known_estimators import MODULES, loaded, name_of
 from recordings import Recording, of_layer
 
-from deep_bottleneck import mi_estimator
 from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.interfaces import MutualInformationEstimator
 
-MODULES = [
-    module
-    for info in pkgutil.iter_modules(mi_estimator.__path__)
-    if hasattr(module := importlib.import_module(f"{mi_estimator.__name__}.{info.name}"), "load")
-]
-
-
-# What an estimator's free parameter is, where 0.1 is not a value of it.
-PARAMETERS = {"binning_global": 30, "binning_adaptive": 30, "edge": 1, "kraskov": 3}
 # Estimators that suppose a density, and refuse values that repeat.
 CONTINUOUS = {"kraskov"}
-
-
-def name_of(module) -> str:
-    return module.__name__.rpartition(".")[2]
-
-
-def loaded(module) -> MutualInformationEstimator:
-    values = {
-        "discretization_range": PARAMETERS.get(name_of(module), 0.1),
-        "quantize_bits": 16,
-    }
-    wanted = [name for name in inspect.signature(module.load).parameters if name in values]
-    return module.load(**{name: values[name] for name in wanted})
 
 
 @pytest.fixture(params=MODULES, ids=name_of)

@@ -31,7 +31,8 @@ def test_bins_span_a_layer_s_range_over_all_epochs():
 
 
 def test_the_table_of_a_recording_uses_the_range_of_each_layer():
-    recording = Recording({0: [ramp(0, 1), ramp(0, 8)], 5: [ramp(0, 4), ramp(0, 8)]}, LABELS)
+    layers = {0: [ramp(0, 1), ramp(0, 8)], 5: [ramp(0, 4), ramp(0, 8)]}
+    recording = Recording(layers, LABELS, ramp(0, 1)[0])
 
     table = estimate(binning_global.load(16), recording, "test", Silent())
 

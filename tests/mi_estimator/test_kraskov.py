@@ -171,7 +171,7 @@ def test_raw_distances_see_the_larger_unit_alone():
 
 
 def test_distances_are_standardised_or_raw():
-    with pytest.raises(ValueError, match="\"standardised\" or \"raw\", got 'scaled'"):
+    with pytest.raises(ValueError, match='"standardised" or "raw", got \'scaled\''):
         kraskov.load(3, distances="scaled")
 
 
@@ -191,7 +191,7 @@ def test_the_jitter_of_a_run_is_its_own():
 
 @pytest.mark.parametrize("jitter", [-1.0, np.nan, np.inf])
 def test_the_jitter_is_a_standard_deviation(jitter):
-    with pytest.raises(ConfigError, match='as "jitter", .* which should be 0 or more'):
+    with pytest.raises(ConfigError, match=r'as "jitter", .* which should be 0 or more'):
         kraskov.load(3, jitter=jitter)
 
 
