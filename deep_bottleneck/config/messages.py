@@ -50,7 +50,9 @@ def named(plug_in: object) -> str:
 
 def said(value: object) -> str:
     """A value that a plug-in gave instead of what it should, by its type."""
-    return "nothing (None)" if value is None else f"a {type(value).__name__}"
+    name = type(value).__name__
+    article = "an" if name[0] in "aeiouAEIOU" else "a"
+    return "nothing (None)" if value is None else f"{article} {name}"
 
 
 def checked(model: type[Model], values: Mapping[str, Any], source: str) -> Model:

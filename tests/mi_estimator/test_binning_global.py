@@ -50,6 +50,30 @@ def test_a_run_that_diverged_leaves_the_range_of_the_others():
         of_layer.estimate(diverged, LABELS)
 
 
+@pytest.mark.parametrize("scale", [1, 10, 1e6])
+def test_the_bins_of_a_run_are_its_own(scale):
+    """Thirty bins from 0 to the largest activation of the run, by NumPy."""
+    generator = np.random.default_rng(0)
+    run = np.maximum(generator.standard_normal((1000, 3)), 0).astype(np.float32)
+    layers = np.stack([run, scale * run[::-1]])
+    labels = (run[:, 0] > 0.5).astype(np.int64)
+
+    of_layer = binning_global.load(30).fitted(Recording({0: [layers]}, labels)).for_layer(0)
+    found = of_layer.estimate(layers, labels).mi_xm
+
+    bins = np.minimum((run / run.max() * 30).astype(int), 29)
+    share = np.unique(bins, axis=0, return_counts=True)[1] / 1000
+    assert found == pytest.approx(-np.sum(share * np.log2(share)), abs=0.01)
+
+
+def test_runs_that_are_not_those_of_the_recording_are_said():
+    recording = Recording({0: [ramp(0, 1, n_runs=3)]}, LABELS)
+    fitted = binning_global.load(30).fitted(recording)
+
+    with pytest.raises(EstimationError, match=r"2 runs and the range of 3: call for_runs\(runs\)"):
+        fitted.for_layer(0).estimate(ramp(0, 1, n_runs=2), LABELS)
+
+
 def test_for_tanh_thirty_bins_are_tishby_s_on_minus_one_to_one():
     activations = np.tanh(np.random.default_rng(0).standard_normal((2, 64, 3)), dtype=np.float32)
     edges = np.linspace(-1, 1, 31)
