@@ -12,7 +12,11 @@ from deep_bottleneck.mi_estimator.discretized import information_of_states
 
 
 def load(discretization_range: float = 0.07) -> "BinningEstimator":
-    """An estimator with bins of width `discretization_range`."""
+    """An estimator with bins of width `discretization_range`.
+
+    Args:
+        discretization_range: the width of a bin.
+    """
     return BinningEstimator(bin_width=discretization_range)
 
 

@@ -19,6 +19,9 @@ from deep_bottleneck.mi_estimator.discretized import information_of_states, whol
 def load(discretization_range: float = 30) -> "AdaptiveBinningEstimator":
     """An estimator with `discretization_range` bins.
 
+    Args:
+        discretization_range: the number of bins.
+
     Raises:
         ConfigError: if that is not a whole number of bins.
     """

@@ -33,6 +33,10 @@ _NOTHING_SEEN: Range = (math.inf, -math.inf)
 def load(discretization_range: float = 30, activation_fn: str = "") -> MutualInformationEstimator:
     """An estimator with `discretization_range` bins, on [-1, 1] if `activation_fn` is tanh.
 
+    Args:
+        discretization_range: the number of bins.
+        activation_fn: the activation of the hidden layers.
+
     Raises:
         ConfigError: if that is not a whole number of bins.
     """

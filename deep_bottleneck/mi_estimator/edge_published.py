@@ -7,6 +7,10 @@ from deep_bottleneck.information.hash_ensembles import PUBLISHED
 from deep_bottleneck.mi_estimator.hashed import EdgeEstimator
 
 
-def load(discretization_range: float = 1.0) -> EdgeEstimator:
-    """EDGE with its published bandwidths times `discretization_range`, so 1 is as published."""
+def load(discretization_range: float = 1) -> EdgeEstimator:
+    """EDGE with its published bandwidths times `discretization_range`.
+
+    Args:
+        discretization_range: the factor of the bandwidth; 1 is as published.
+    """
     return EdgeEstimator(discretization_range, PUBLISHED, "edge (published)")

@@ -42,7 +42,7 @@ def load(
     """An estimator that looks at the k-th neighbour, with `discretization_range` as k.
 
     Args:
-        discretization_range: k, from 1.
+        discretization_range: k, the number of nearest neighbours, from 1.
         algorithm: of Kraskov et al., 1 or 2.
         jitter: the standard deviation of Gaussian noise that is added to inputs and activations,
             which gives discrete values a density.

@@ -19,8 +19,12 @@ from deep_bottleneck.interfaces import (
 )
 
 
-def load(discretization_range: float = 0.07) -> "NoisyEstimator":
-    """An estimator with noise of variance `discretization_range`."""
+def load(discretization_range: float = 0.001) -> "NoisyEstimator":
+    """An estimator with noise of variance `discretization_range`.
+
+    Args:
+        discretization_range: the variance of the noise.
+    """
     return NoisyEstimator(discretization_range)
 
 

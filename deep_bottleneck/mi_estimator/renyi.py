@@ -27,12 +27,12 @@ Scaling = Literal["absolute", "silverman"]
 
 
 def load(
-    discretization_range: float = 1.0, alpha: float = 2.0, scaling: Scaling = "absolute"
+    discretization_range: float = 1, alpha: float = 2.0, scaling: Scaling = "absolute"
 ) -> "RenyiEstimator":
     """An estimator with Gaussian kernels of width `discretization_range`.
 
     Args:
-        discretization_range: the standard deviation of the kernels.
+        discretization_range: the width of the kernels, their standard deviation.
         alpha: the order of the entropy.
         scaling: "absolute" for a width in the units of inputs and activations alike, "silverman"
             for Silverman's rule of thumb with the width as its factor.
