@@ -22,7 +22,7 @@ from deep_bottleneck.interfaces import (
 )
 
 
-def load(discretization_range: float = 0.07) -> "NoisyEstimator":
+def load(discretization_range: float = 0.001) -> "NoisyEstimator":
     """An estimator with noise of variance `discretization_range`.
 
     Args:

@@ -8,7 +8,7 @@ from deep_bottleneck.information.mixture import UPPER
 from deep_bottleneck.mi_estimator.pairwise import PairwiseEstimator
 
 
-def load(discretization_range: float = 0.07) -> PairwiseEstimator:
+def load(discretization_range: float = 0.001) -> PairwiseEstimator:
     """An estimator with noise of variance `discretization_range`.
 
     Args:

@@ -86,7 +86,7 @@ def test_without_a_parameter_an_estimator_has_its_own_default():
         "binning": "bin width 0.07",
         "binning_global": "30 bins over each layer's range",
         "binning_adaptive": "30 bins of equal mass",
-        "upper": "noise variance 0.07",
+        "upper": "noise variance 0.001",
         "kraskov": "k 3, standardised",
         "edge": "bandwidth 1 x automatic",
     }
