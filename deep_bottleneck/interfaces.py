@@ -32,42 +32,90 @@ class LabelledDataset:
         examples: float32, shape (n_examples, ...).
         labels: int64, shape (n_examples,), from 0 to n_classes - 1.
         one_hot_labels: float32, shape (n_examples, n_classes).
+        class_names: what the classes are called, in their order; none where they are numbers from 0
+            without other names.
     """
 
     examples: FloatArray
     labels: IntArray
     one_hot_labels: FloatArray
+    class_names: tuple[str, ...] = ()
 
     @classmethod
     def from_labels(
-        cls, examples: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], n_classes: int
+        cls,
+        examples: np.ndarray[Any, Any],
+        labels: "np.ndarray[Any, Any] | pd.Series[Any] | pd.Categorical",
+        n_classes: int,
+        classes: Sequence[Any] | None = None,
     ) -> "LabelledDataset":
-        """Examples and integer labels of any dtype, with the one-hot labels derived.
+        """Examples and labels of any kind, with the one-hot labels derived.
+
+        Numbers from 0 to n_classes - 1 are the classes' own. Numbers in a row from elsewhere, words
+        and truth values are numbered in ascending order, and categories of pandas in theirs, if
+        each class is among the labels. Where it may be missing, as from a small test part, say all
+        of them as `classes`, so that all parts are numbered alike.
+
+        Args:
+            examples: numbers, shape (n_examples, ...).
+            labels: shape (n_examples,).
+            n_classes: the number of classes.
+            classes: what the labels of all classes are, in the order of the classes' numbers.
 
         Raises:
-            ValueError: if a label is not a whole number from 0 to n_classes - 1.
+            ValueError: if it cannot be known which class a label stands for.
         """
         given = np.asarray(labels)
-        labels = given.astype(np.int64)
-        wrong = given[(labels != given) | (labels < 0) | (labels >= n_classes)]
-        if wrong.size:
+        if given.dtype.kind == "S":
+            given = np.char.decode(given, "utf-8")
+        if given.ndim != 1:
+            raise ValueError(f"labels should be one for each example, got the shape {given.shape}")
+        known = list(_known_classes(labels, given, n_classes) if classes is None else classes)
+        if len(known) != n_classes:
             raise ValueError(
-                f"labels should be whole numbers from 0 to {n_classes - 1}, got {wrong.flat[0]}"
+                f"labels should be of {n_classes} classes, got {len(known)}: "
+                f"{', '.join(map(str, known[:10]))}; say all of them as classes"
             )
-        one_hot = np.eye(n_classes, dtype=np.float32)[labels]
-        return cls(np.ascontiguousarray(examples, dtype=np.float32), labels, one_hot)
+        numbers = pd.Index(known).get_indexer(pd.Index(given)).astype(np.int64)
+        if (numbers < 0).any():
+            raise ValueError(f"labels should be {_listed(known)}, got {given[numbers < 0][0]}")
+        names = () if known == list(range(n_classes)) else tuple(map(str, known))
+        one_hot = np.eye(n_classes, dtype=np.float32)[numbers]
+        return cls(np.ascontiguousarray(examples, dtype=np.float32), numbers, one_hot, names)
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def selected(self, chosen: IntArray) -> "LabelledDataset":
+        """Some of the examples, by their places or as flags of shape (n_examples,)."""
+        one_hot = self.one_hot_labels[chosen]
+        return LabelledDataset(
+            self.examples[chosen], self.labels[chosen], one_hot, self.class_names
+        )
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set, split for training and testing."""
+    """A data set, split for training and testing.
+
+    Attributes:
+        train: the training part.
+        test: the test part, with the same classes.
+        n_classes: the number of classes.
+    """
 
     train: LabelledDataset
     test: LabelledDataset
     n_classes: int
+
+    def __post_init__(self) -> None:
+        """Make a number of classes that NumPy counted one like any other."""
+        object.__setattr__(self, "n_classes", np.asarray(self.n_classes).tolist())
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called, in their order."""
+        return self.train.class_names or tuple(map(str, range(self.n_classes)))
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -78,6 +126,32 @@ class Dataset:
     def input_size(self) -> int:
         """How many numbers one example has."""
         return int(np.prod(self.input_shape))
+
+
+def _known_classes(labels: Any, given: np.ndarray[Any, Any], n_classes: int) -> Sequence[Any]:
+    """The labels of all classes in the order of their numbers, as far as labels tell."""
+    if isinstance(getattr(labels, "dtype", None), pd.CategoricalDtype):
+        return list(labels.dtype.categories)
+    kind = pd.api.types.infer_dtype(given, skipna=False)
+    if kind == "string":
+        return sorted(set(given))
+    if kind == "boolean":
+        return [False, True]
+    if kind not in ("integer", "floating", "mixed-integer-float", "integer-na", "empty"):
+        raise ValueError(
+            "labels should be numbers, words, truth values or categories, and none of them "
+            f"missing, got {kind} ones"
+        )
+    distinct = np.unique(given)
+    in_a_row = len(distinct) == n_classes and distinct[-1] - distinct[0] == n_classes - 1
+    first = int(distinct[0]) if in_a_row else 0
+    return range(first, first + n_classes)
+
+
+def _listed(classes: Sequence[Any]) -> str:
+    if classes == list(range(len(classes))):
+        return f"whole numbers from 0 to {len(classes) - 1}"
+    return f"one of {', '.join(map(str, classes[:10]))}"
 
 
 class LayerOutput(NamedTuple):
@@ -167,7 +241,8 @@ class LayerInformation:
     Attributes:
         mi_xm: I(X;M), shape (runs,).
         mi_ym: I(Y;M), shape (runs,).
-        ceiling: the largest I(X;M) that the method could have answered for so many examples.
+        ceiling: the largest I(X;M) that the method could have answered for so many examples, if
+            all of them were different; tables say H(X) where that is smaller.
         error_xm: the standard error of `mi_xm`, shape (runs,), where the method has one.
         error_ym: the standard error of `mi_ym`, shape (runs,), where the method has one.
         reasons: why values are NaN, one sentence each; a sentence is the same wherever the reason
@@ -214,10 +289,12 @@ class MutualInformationEstimator(ABC):
             labels, so that an epoch can be measured before the next is there.
         takes_tensors: whether activations and examples may be torch tensors as well, on any device,
             on which the estimator then works; one that does not gets arrays.
+        order: the order of Rényi's entropy in which it measures, 1 for Shannon's.
     """
 
     fitted_to_inputs: ClassVar[bool] = False
     takes_tensors: ClassVar[bool] = False
+    order: float = 1.0
 
     @property
     def method(self) -> Method:
@@ -231,9 +308,20 @@ class MutualInformationEstimator(ABC):
             activations: what was recorded of one part of the data, all epochs and layers.
 
         Returns:
-            The estimator whose `for_layer(layer).estimate` is called for each epoch and layer.
+            The estimator whose `for_runs(runs).for_layer(layer).estimate` is called for each epoch
+            and layer.
         """
         del activations
+        return self
+
+    def for_runs(self, runs: IntArray) -> "MutualInformationEstimator":
+        """The estimator for some runs, for a method that treats runs differently.
+
+        Args:
+            runs: the numbers of the runs whose activations `for_layer(layer).estimate` gets, in
+                their order.
+        """
+        del runs
         return self
 
     def for_layer(self, layer: int) -> "MutualInformationEstimator":

@@ -65,6 +65,12 @@ class Component:
         """Whether `load` asks for a value of this name."""
         return name in self._signature.parameters
 
+    def default(self, name: str) -> Any:
+        """What `load` takes for a value of this name that nobody gives; None if it needs one."""
+        parameter = self._signature.parameters.get(name)
+        has_one = parameter is not None and parameter.default is not parameter.empty
+        return parameter.default if parameter and has_one else None
+
     def load(self, values: Mapping[str, Any]) -> Any:
         """Call `load` with whatever its signature asks for out of these values."""
         bound = self._bind(values)

@@ -25,17 +25,17 @@ class EstimatorEntry(BaseModel):
         own = self.discretization_range
         return self.path if own is None else [self.path, own]
 
-    def resolved(self, default: float) -> "ChosenEstimator":
-        """The estimator, with this parameter if it has none of its own."""
+    def resolved(self, default: float | None) -> "ChosenEstimator":
+        """The estimator, with this parameter if the entry gives none."""
         own = self.discretization_range
         return ChosenEstimator(self.path, default if own is None else own, self.keywords)
 
 
 class ChosenEstimator(NamedTuple):
-    """An estimator's import path, its free parameter and its options."""
+    """An estimator's import path, its free parameter (None for its own default) and its options."""
 
     path: str
-    discretization_range: float
+    discretization_range: float | None
     keywords: Mapping[str, Any]
 
     @property
@@ -46,8 +46,10 @@ class ChosenEstimator(NamedTuple):
     @property
     def full_name(self) -> str:
         """The module with the parameter and the options."""
+        own = self.discretization_range
+        parameter = [] if own is None else [f"{own:g}"]
         options = [f"{name}_{value}" for name, value in self.keywords.items()]
-        return "_".join([self.module, f"{self.discretization_range:g}", *options])
+        return "_".join([self.module, *parameter, *options])
 
 
 def estimator_names(chosen: Sequence[ChosenEstimator]) -> list[str]:

@@ -114,11 +114,11 @@ class Config(BaseModel):
         description="how many examples to keep, of which classes, the share of training labels to "
         "replace by random ones, and whether images become vectors",
     )
-    discretization_range: PositiveFinite = Field(
-        0.07,
+    discretization_range: PositiveFinite | None = Field(
+        None,
         description="the estimator's free parameter: width or number of bins, variance of the "
-        "noise, number of neighbours, width of the kernels or factor of the bandwidth; the default "
-        "is a bin width, so set it with the estimator",
+        "noise, number of neighbours, width of the kernels or factor of the bandwidth; null for "
+        "the estimator's own default",
     )
     estimator: Estimators = Field(
         ("mi_estimator.binning",),
@@ -165,7 +165,7 @@ class Config(BaseModel):
     ) -> tuple[EstimatorEntry, ...]:
         if not entries:
             raise ValueError("should name at least one estimator")
-        default = others.data.get("discretization_range", 1.0)
+        default = others.data.get("discretization_range")
         names = estimator_names([entry.resolved(default) for entry in entries])
         _check_named_once(names)
         return entries

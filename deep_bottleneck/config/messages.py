@@ -43,6 +43,18 @@ _SHOULD = {
 }
 
 
+def named(plug_in: object) -> str:
+    """The class of what a plug-in gave, by its import path."""
+    return f"{type(plug_in).__module__}.{type(plug_in).__qualname__}"
+
+
+def said(value: object) -> str:
+    """A value that a plug-in gave instead of what it should, by its type."""
+    name = type(value).__name__
+    article = "an" if name[0] in "aeiouAEIOU" else "a"
+    return "nothing (None)" if value is None else f"{article} {name}"
+
+
 def checked(model: type[Model], values: Mapping[str, Any], source: str) -> Model:
     """The values as a model has them.
 

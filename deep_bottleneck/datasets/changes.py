@@ -1,10 +1,12 @@
 """Changes a data set as the config key "dataset_options" says: its size, classes, labels, shape."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from deep_bottleneck.config.dataset_options import DatasetOptions
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.interfaces import Dataset, IntArray, LabelledDataset
+from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray, LabelledDataset
 
 # the same examples and labels are drawn in every experiment, whatever its seed
 SEED = 0
@@ -25,11 +27,11 @@ def changed(dataset: Dataset, options: DatasetOptions) -> Dataset:
         train = _of_classes(train, options.classes, n_classes)
         test = _of_classes(test, options.classes, n_classes)
         n_classes = len(options.classes)
-    train = _some(train, options.n_train, "n_train", n_classes)
-    test = _some(test, options.n_test, "n_test", n_classes)
+    train = _some(train, options.n_train, "n_train")
+    test = _some(test, options.n_test, "n_test")
     if options.label_noise > 0:
         labels = _noisy(train.labels, options.label_noise, n_classes)
-        train = LabelledDataset.from_labels(train.examples, labels, n_classes)
+        train = replace(train, labels=labels, one_hot_labels=_one_hot(labels, n_classes))
     if options.flat:
         train, test = _flat(train), _flat(test)
     return Dataset(train, test, n_classes)
@@ -49,10 +51,12 @@ def _of_classes(part: LabelledDataset, classes: tuple[int, ...], n_classes: int)
         raise ConfigError(
             f'"dataset_options": no example is of the "classes" {", ".join(map(str, classes))}'
         )
-    return LabelledDataset.from_labels(part.examples[kept], labels[kept], len(classes))
+    names = tuple(part.class_names[number] for number in classes) if part.class_names else ()
+    one_hot = _one_hot(labels[kept], len(classes))
+    return LabelledDataset(part.examples[kept], labels[kept], one_hot, names)
 
 
-def _some(part: LabelledDataset, number: int | None, name: str, n_classes: int) -> LabelledDataset:
+def _some(part: LabelledDataset, number: int | None, name: str) -> LabelledDataset:
     if number is None:
         return part
     if number > len(part):
@@ -60,7 +64,11 @@ def _some(part: LabelledDataset, number: int | None, name: str, n_classes: int) 
             f'"dataset_options": "{name}" is {number}, but there are only {len(part)} examples'
         )
     kept = np.sort(np.random.default_rng(SEED).permutation(len(part))[:number])
-    return LabelledDataset.from_labels(part.examples[kept], part.labels[kept], n_classes)
+    return part.selected(kept)
+
+
+def _one_hot(labels: IntArray, n_classes: int) -> FloatArray:
+    return np.eye(n_classes, dtype=np.float32)[labels]
 
 
 def _noisy(labels: IntArray, share: float, n_classes: int) -> IntArray:
@@ -72,4 +80,4 @@ def _noisy(labels: IntArray, share: float, n_classes: int) -> IntArray:
 
 
 def _flat(part: LabelledDataset) -> LabelledDataset:
-    return LabelledDataset(part.examples.reshape(len(part), -1), part.labels, part.one_hot_labels)
+    return replace(part, examples=part.examples.reshape(len(part), -1))

@@ -14,9 +14,14 @@ def check(dataset: Dataset, name: str) -> None:
         name: what to call it in errors.
 
     Raises:
-        DataError: if a part is empty, its arrays differ in length, an example is not finite, a
-            label is no class, or the examples of the two parts differ in shape.
+        DataError: if a part is empty or no `LabelledDataset`, its arrays differ in length, an
+            example is not finite, a label is no class, or the examples of the two parts differ in
+            shape or in what their classes are called.
     """
+    if not isinstance(dataset.n_classes, int) or dataset.n_classes < 1:
+        raise DataError(
+            f"{name}: n_classes is {dataset.n_classes!r}, which should be a whole number from 1"
+        )
     for part, labelled in (("training", dataset.train), ("test", dataset.test)):
         mistake = _mistake(labelled, dataset.n_classes)
         if mistake:
@@ -28,8 +33,18 @@ def check(dataset: Dataset, name: str) -> None:
             "which should be the same"
         )
 
+    names = dataset.train.class_names, dataset.test.class_names
+    if names[0] != names[1]:
+        called = [", ".join(of_part) or "nothing but their numbers" for of_part in names]
+        raise DataError(
+            f"{name}: the classes of training labels are called {called[0]} and those of test "
+            f"labels {called[1]}; give all of them to from_labels of both parts as classes"
+        )
 
-def _mistake(part: LabelledDataset, n_classes: int) -> str:
+
+def _mistake(part: object, n_classes: int) -> str:
+    if not isinstance(part, LabelledDataset):
+        return f"is a {type(part).__name__}, which should be a LabelledDataset"
     n_examples = len(part.examples)
     if not n_examples:
         return "has no examples"

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from deep_bottleneck.interfaces import Dataset, IntArray, LabelledDataset
+from deep_bottleneck.interfaces import Dataset, LabelledDataset
 
 SPLIT_SEED = 0
 TRAIN_SHARE = 0.8
@@ -20,15 +20,11 @@ def train_test_split(
 
     Args:
         examples: shape (n_examples, ...).
-        labels: integers, shape (n_examples,).
+        labels: those of all classes, as `LabelledDataset.from_labels` takes them.
         n_classes: the number of classes.
     """
     n_examples = len(labels)
+    whole = LabelledDataset.from_labels(examples, labels, n_classes)
     shuffled = np.random.default_rng(SPLIT_SEED).permutation(n_examples)
     train, test = np.split(shuffled, [round(TRAIN_SHARE * n_examples)])
-
-    def part(chosen: IntArray) -> LabelledDataset:
-        chosen = np.sort(chosen)
-        return LabelledDataset.from_labels(examples[chosen], labels[chosen], n_classes)
-
-    return Dataset(part(train), part(test), n_classes)
+    return Dataset(whole.selected(np.sort(train)), whole.selected(np.sort(test)), n_classes)

@@ -7,18 +7,20 @@ import math
 
 import torch
 
-from deep_bottleneck.information.arrays import Array, as_tensor
+from deep_bottleneck.information.arrays import Array, as_floats
+
+Limit = float | torch.Tensor
 
 
-def equal_bins(values: Array, n_bins: int, low: float, high: float) -> torch.Tensor:
+def equal_bins(values: Array, n_bins: int, low: Limit, high: Limit) -> torch.Tensor:
     """The index of the bin each value falls into, of equal bins between two limits.
 
     Bins are closed below, the last one on both sides; values beyond a limit are in the bin at it.
 
     Args:
-        values: floats of any shape.
+        values: numbers of any shape, or of shape (n_problems, ...).
         n_bins: how many bins.
-        low: where the first begins.
+        low: where the first begins: a number, or for each problem one, shape (n_problems,).
         high: where the last ends; if it is `low`, all values there share a bin.
 
     Returns:
@@ -28,12 +30,18 @@ def equal_bins(values: Array, n_bins: int, low: float, high: float) -> torch.Ten
         ValueError: if there is no bin, the limits are not ascending and finite, or a value is not
             finite.
     """
-    values = _finite(values, n_bins)
-    if not -math.inf < low <= high < math.inf:
-        raise ValueError(f"bins need ascending and finite limits, got {low} and {high}")
-    if low == high:
-        return (values > low).to(torch.int64) * (n_bins - 1)
-    scaled = (values.to(torch.float64) - low) * (n_bins / (high - low))
+    values = _finite(values, n_bins).to(torch.float64)
+    first, last = (_for_each_problem(limit, values) for limit in (low, high))
+    width = last - first
+    for one_first, one_last, one_width in zip(
+        *map(torch.flatten, (first, last, width)), strict=True
+    ):
+        if not 0 <= one_width < math.inf:
+            raise ValueError(
+                f"bins need ascending and finite limits, got {one_first} and {one_last}"
+            )
+    # where the limits meet, 0 times infinity is the value between them
+    scaled = ((values - first) * (n_bins / width)).nan_to_num_(nan=0.0)
     return scaled.clamp_(0, n_bins - 1).to(torch.int64)
 
 
@@ -45,7 +53,7 @@ def quantile_bins(values: Array, n_bins: int) -> torch.Tensor:
     are fewer bins, and a problem with a single value has one.
 
     Args:
-        values: floats, shape (n_problems, ...); each problem has bins of its own.
+        values: numbers, shape (n_problems, ...); each problem has bins of its own.
         n_bins: how many bins.
 
     Returns:
@@ -68,7 +76,13 @@ def quantile_bins(values: Array, n_bins: int) -> torch.Tensor:
 def _finite(values: Array, n_bins: int) -> torch.Tensor:
     if n_bins < 1:
         raise ValueError(f"expected at least one bin, got {n_bins}")
-    found = as_tensor(values)
+    found = as_floats(values)
     if not bool(torch.isfinite(found).all()):
         raise ValueError("cannot bin values that are NaN or infinite")
     return found
+
+
+def _for_each_problem(limit: Limit, values: torch.Tensor) -> torch.Tensor:
+    """A limit in a shape that meets all values, or the values of each problem."""
+    limits = torch.as_tensor(limit, dtype=torch.float64, device=values.device)
+    return limits.reshape(-1, *[1] * (values.ndim - 1)) if limits.ndim else limits

@@ -5,12 +5,14 @@ once. Every function works on a batch of problems at a time: the leading axis is
 """
 
 import functools
+import hashlib
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_labels, as_tensor
+from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_floats, as_labels, as_tensor
 
 _MULTIPLIER_SEED = 0x9E3779B9
 # Up to here looking terms up in a table is faster than computing their logarithms.
@@ -36,7 +38,7 @@ def bin_indices(values: Array, width: float) -> torch.Tensor:
     """The index of the fixed-width bin each value falls into, `floor(value / width)`.
 
     Args:
-        values: floats of any shape.
+        values: numbers of any shape.
         width: the width of a bin, positive.
 
     Returns:
@@ -47,7 +49,7 @@ def bin_indices(values: Array, width: float) -> torch.Tensor:
     """
     if not width > 0:
         raise ValueError(f"the bin width must be positive, got {width}")
-    scaled = as_tensor(values) / width
+    scaled = as_floats(values) / width
     lowest, highest = _limits(scaled)
     if not (lowest > -(2.0**62) and highest < 2.0**62):
         raise ValueError("cannot bin values that are NaN, infinite or above 2^62 bin widths")
@@ -91,6 +93,28 @@ def count_keys(keys: Array) -> Counts:
         ValueError: if there are no samples.
     """
     return _count_ordered(_ordered(as_tensor(keys)))
+
+
+def count_rows(rows: Array) -> Counts:
+    """Count the occurrences of each distinct row of any numbers, such as inputs that repeat.
+
+    Rows are told apart by the bytes of their numbers, of which -0 has those of 0.
+
+    Args:
+        rows: numbers, shape (n_samples, n_columns), with at least one sample.
+
+    Returns:
+        The counts of one problem.
+
+    Raises:
+        ValueError: if there are no samples.
+    """
+    values = as_floats(rows).cpu().numpy() + 0
+    if len(values) == 0:
+        raise ValueError("cannot count the rows of no samples")
+    digests = (hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in values)
+    counts = torch.tensor(list(Counter(digests).values()))
+    return Counts(counts, torch.tensor([len(counts)]), len(values))
 
 
 def group_sizes(keys: Array) -> torch.Tensor:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import torch
 
-from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_labels, as_tensor
+from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_labels, as_layer
 
 UPPER = 2.0
 LOWER = 8.0
@@ -76,8 +76,9 @@ def pairwise_bounds(
         ValueError: if an activation is not finite or too large to be told from others at this
             variance, there are no examples, or the labels or the variance do not fit.
     """
-    points = as_tensor(activations)
-    _check(points, noise_variance)
+    points = as_layer(activations)
+    if not 0 < noise_variance < math.inf:
+        raise ValueError(f"the noise variance must be positive and finite, got {noise_variance}")
     classes = as_labels(labels, points.shape[1]).to(points.device)
     points = points.to(torch.float64)
     points = points - points.mean(dim=1, keepdim=True)
@@ -218,13 +219,3 @@ def _sums(rows: slice, columns: slice, kernel: torch.Tensor) -> list[tuple[slice
 def _add_sums(total: torch.Tensor, sums: list[tuple[slice, torch.Tensor]]) -> None:
     for examples, values in sums:
         total[:, examples] += values
-
-
-def _check(points: torch.Tensor, noise_variance: float) -> None:
-    if not 0 < noise_variance < math.inf:
-        raise ValueError(f"the noise variance must be positive and finite, got {noise_variance}")
-    if points.ndim != 3 or 0 in points.shape[:2]:
-        raise ValueError(
-            "expected activations of shape (runs, n_examples, n_units) with at least one run and "
-            f"example, got {tuple(points.shape)}"
-        )

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_labels, as_tensor
+from deep_bottleneck.information.arrays import BITS_PER_NAT, Array, as_floats, as_labels
 
 # Exponents below this change a sum by less than float32 can tell.
 _SMALLEST_EXPONENT = -80.0
@@ -55,7 +55,7 @@ def noisy_information(
         ValueError: if an activation is not finite or too large to be told from others at this
             variance, there are no examples, or the labels, the variance or the draws do not fit.
     """
-    points = as_tensor(activations)
+    points = as_floats(activations)
     if not noise_variance > 0:
         raise ValueError(f"the noise variance must be positive, got {noise_variance}")
     if draws < 2:

@@ -33,6 +33,32 @@ _GPU_TILE = 2**25
 # How many examples are searched for ties, and how many of them may have one.
 _EXAMINED = 256
 _LARGEST_TIED_FRACTION = 0.05
+# Distances on a lattice that was scaled differ by this much of the largest value.
+_ROUNDING = 8 * torch.finfo(torch.float64).eps
+
+
+def standardised(points: Array) -> torch.Tensor:
+    """Each unit in standard deviations from its mean, so that distances have no unit of measure.
+
+    Mutual information does not change with the units of measurement, but which neighbour is the
+    nearest does: Kraskov et al. (2004, section II) compare variables of like spread.
+
+    Args:
+        points: numbers, shape (..., n_examples, n_units); those of each problem are standardised by
+            themselves.
+
+    Returns:
+        float64 of the same shape; a unit that is constant is 0, and one that is not finite stays
+        so.
+    """
+    values = as_tensor(points).to(torch.float64)
+    centred = values - values.mean(dim=-2, keepdim=True)
+    constant = values.amax(dim=-2, keepdim=True) == values.amin(dim=-2, keepdim=True)
+    # first to values of about 1, whose squares are neither 0 nor infinite
+    largest = centred.abs().amax(dim=-2, keepdim=True).masked_fill_(constant, torch.inf)
+    scaled = centred / largest
+    spread = scaled.square().mean(dim=-2, keepdim=True).sqrt_().masked_fill_(constant, 1.0)
+    return scaled / spread
 
 
 def ksg(
@@ -262,7 +288,8 @@ def _check_continuous(points: torch.Tensor, k: int, name: str) -> None:
     n_examples = len(points)
     examined = points[:: -(-n_examples // _EXAMINED)]
     distances, _ = _nearest(examined, points, min(k + 1, n_examples - 1))
-    tied = float((distances.diff(dim=1) == 0).any(dim=1).to(torch.float64).mean())
+    smallest = _ROUNDING * points.abs().max()
+    tied = float((distances.diff(dim=1) <= smallest).any(dim=1).to(torch.float64).mean())
     if tied > _LARGEST_TIED_FRACTION:
         raise ValueError(
             f"{name} has no continuous values: more than {_LARGEST_TIED_FRACTION:.0%} of the "

@@ -1,7 +1,8 @@
 """From recorded activations to one tidy table of mutual information."""
 
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deep_bottleneck.errors import EstimationError
+from deep_bottleneck.config.messages import named, said
+from deep_bottleneck.errors import ConfigError, EstimationError, RecordError
+from deep_bottleneck.information.discrete import Counts, count_rows
+from deep_bottleneck.information.renyi import renyi_entropy
 from deep_bottleneck.interfaces import (
     Activations,
     BoolArray,
@@ -55,17 +59,27 @@ class InformationTable:
         estimator: how it is estimated.
     """
 
-    def __init__(self, estimator: MutualInformationEstimator, part: Part, labels: IntArray) -> None:
+    def __init__(
+        self,
+        estimator: MutualInformationEstimator,
+        part: Part,
+        labels: IntArray,
+        inputs: Counts | None = None,
+    ) -> None:
         """Begin an empty table.
 
         Args:
             estimator: as `fitted` gives it.
             part: which part of the data is observed.
             labels: the label of each example, shape (n_examples,).
+            inputs: how often each input occurs, None if that is not known.
         """
         self.estimator = estimator
         self._part = part
         self._labels = labels
+        self._input_entropy = (
+            math.inf if inputs is None else renyi_entropy(inputs, estimator.order).item()
+        )
         self._numbers: list[pd.DataFrame] = []
         # for each reason why a value is NaN the epochs and layers
         self._failures: dict[str, list[tuple[int, int]]] = {}
@@ -83,18 +97,30 @@ class InformationTable:
 
         Returns:
             One row for each run, with the columns `NUMBERS`.
+
+        Raises:
+            ConfigError: if the estimator gives something else than it should.
         """
-        of_layer = self.estimator.for_layer(layer)
         values = activations.taken_by(self.estimator)
         try:
-            information = of_layer.estimate(values, self._labels)
+            information = self._estimated(runs, layer, values)
         except EstimationError:
-            information = _run_by_run(of_layer, values, self._labels)
+            information = _run_by_run(
+                lambda row: self._estimated(runs[row], layer, values[row]), len(values)
+            )
         for reason in information.reasons:
             self._failures.setdefault(reason, []).append((epoch, layer))
         numbers = _frame(runs, epoch, layer, information)
+        numbers["ceiling"] = numbers["ceiling"].clip(upper=self._input_entropy)
         self._numbers.append(numbers)
         return numbers
+
+    def _estimated(self, runs: IntArray, layer: int, values: Any) -> LayerInformation:
+        of_runs = _given(self.estimator, "for_runs()", self.estimator.for_runs(runs))
+        of_layer = _given(of_runs, "for_layer()", of_runs.for_layer(layer))
+        information = of_layer.estimate(values, self._labels)
+        _check_information(of_layer, information, len(values))
+        return information
 
     def table(self) -> pd.DataFrame:
         """All that was observed, as `estimate` describes it."""
@@ -190,12 +216,14 @@ def estimate(
         - run, epoch, layer;
         - MI_XM, MI_YM: I(X;M) and I(Y;M) in bits;
         - error_XM, error_YM: their standard errors in bits, NaN where the method has none;
-        - ceiling: the largest MI_XM that the method could have answered;
+        - ceiling: the largest MI_XM that the method could have answered, or the entropy of the
+          inputs where that is smaller because inputs repeat;
         - violates_dpi: whether the layer knows more than an earlier one, by more than the errors,
           which contradicts the data processing inequality.
     """
     labels = activations.labels if labels is None else labels
-    gathered = InformationTable(fitted(estimator, activations), part, labels)
+    inputs = counted_inputs(activations)
+    gathered = InformationTable(fitted(estimator, activations), part, labels, inputs)
     for epoch in activations.epochs if epochs is None else epochs:
         runs = activations.runs(epoch)
         for layer in range(activations.n_layers):
@@ -206,12 +234,25 @@ def estimate(
     return gathered.table()
 
 
+def counted_inputs(activations: Activations) -> Counts | None:
+    """How often each input of a recording occurs; None where it does not hold the inputs."""
+    try:
+        return count_rows(activations.examples)
+    except RecordError as error:
+        logger.warning("Ceilings are those of inputs that do not repeat: %s", error)
+        return None
+
+
 def fitted(
     estimator: MutualInformationEstimator, activations: Activations
 ) -> MutualInformationEstimator:
-    """The estimator for a recording; one that leaves NaN where the recording does not fit it."""
+    """The estimator for a recording; one that leaves NaN where the recording does not fit it.
+
+    Raises:
+        ConfigError: if the estimator gives something else.
+    """
     try:
-        return estimator.fitted(activations)
+        return _given(estimator, "fitted()", estimator.fitted(activations))
     except EstimationError as error:
         return _Undefined(estimator.method, str(error))
 
@@ -229,6 +270,37 @@ class _Undefined(MutualInformationEstimator):
 
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         raise EstimationError(self._reason)
+
+
+def _given(
+    estimator: MutualInformationEstimator, by: str, found: MutualInformationEstimator
+) -> MutualInformationEstimator:
+    if not isinstance(found, MutualInformationEstimator):
+        raise _mistake(estimator, by, found, "a MutualInformationEstimator")
+    return found
+
+
+def _check_information(
+    estimator: MutualInformationEstimator, found: LayerInformation, n_runs: int
+) -> None:
+    if not isinstance(found, LayerInformation):
+        raise _mistake(estimator, "estimate()", found, "a LayerInformation")
+    for name in ("mi_xm", "mi_ym", "error_xm", "error_ym"):
+        values = getattr(found, name)
+        is_error = name.startswith("error")
+        if np.shape(values) != (n_runs,) and not (is_error and values is None):
+            raise ConfigError(
+                f'"estimator": {named(estimator)} gave {name} of shape {np.shape(values)} for '
+                f"{n_runs} runs, expected one number for each"
+            )
+
+
+def _mistake(
+    estimator: MutualInformationEstimator, by: str, found: object, wanted: str
+) -> ConfigError:
+    return ConfigError(
+        f'"estimator": {by} of {named(estimator)} gave {said(found)}, expected {wanted}'
+    )
 
 
 def _frame(runs: IntArray, epoch: int, layer: int, information: LayerInformation) -> pd.DataFrame:
@@ -263,16 +335,14 @@ def _violations(table: pd.DataFrame) -> BoolArray:
     return violated
 
 
-def _run_by_run(
-    estimator: MutualInformationEstimator, values: FloatArray, labels: IntArray
-) -> LayerInformation:
+def _run_by_run(estimated: Callable[[slice], LayerInformation], n_runs: int) -> LayerInformation:
     """What can be estimated where some run cannot, and why it cannot."""
-    found = np.full((4, len(values)), np.nan)
+    found = np.full((4, n_runs), np.nan)
     reasons: list[str] = []
     ceiling = np.nan
-    for row in range(len(values)):
+    for row in range(n_runs):
         try:
-            one_run = estimator.estimate(values[row : row + 1], labels)
+            one_run = estimated(slice(row, row + 1))
         except EstimationError as error:
             reasons.append(str(error))
         else:

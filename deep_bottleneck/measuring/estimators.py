@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,8 @@ from deep_bottleneck.interfaces import MutualInformationEstimator
 ESTIMATOR_VALUES = ("n_classes",)
 KNOWN_LATER = (*ESTIMATOR_VALUES, "device")
 _PARAMETER = "discretization_range"
+# of an estimator that says no default of its own
+_BIN_WIDTH = 0.07
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class EstimatorPlugIn:
 
     component: Component
     discretization_range: float
+
+    @property
+    def own_default(self) -> float:
+        """The parameter that the estimator has where a config gives none."""
+        return _own_default(self.component)
 
     @property
     def has_parameter(self) -> bool:
@@ -101,15 +109,25 @@ def estimator_plug_ins(config: Config) -> dict[str, EstimatorPlugIn]:
     """The estimators of a config by their name.
 
     Raises:
-        ConfigError: if one cannot be imported, needs an argument that nobody supplies, or refuses
-            one that it gets.
+        ConfigError: if one cannot be imported, needs an argument that nobody supplies, refuses one
+            that it gets, or is there twice because its own default is given as well.
     """
     found = {}
     for name, (path, parameter, keywords) in config.estimators.items():
         component = components.find("estimator", path, keywords=keywords)
-        found[name] = EstimatorPlugIn(component, parameter)
+        own = _own_default(component) if parameter is None else parameter
+        found[name] = EstimatorPlugIn(component, own)
         found[name].check(config.hyperparameters)
+    entries = Counter((plug_in.component.path, plug_in.entry) for plug_in in found.values())
+    for (_, entry), times in entries.items():
+        if times > 1:
+            raise ConfigError(f'"estimator" should name {entry} only once')
     return found
+
+
+def _own_default(component: Component) -> float:
+    default = component.default(_PARAMETER)
+    return float(default) if isinstance(default, int | float) else _BIN_WIDTH
 
 
 def can_stream(estimator: MutualInformationEstimator) -> bool:

@@ -18,7 +18,7 @@ from deep_bottleneck.interfaces import (
     TableRecord,
 )
 from deep_bottleneck.machine.progress import progress
-from deep_bottleneck.measuring.estimation import LayerActivations, fitted
+from deep_bottleneck.measuring.estimation import TOLERANCE, LayerActivations, counted_inputs, fitted
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn
 from deep_bottleneck.measuring.trust import VARIATIONS, CheckedTable, at_ceiling, telling_epochs
 from deep_bottleneck.storage.names import INFORMATION, TRUST
@@ -66,6 +66,7 @@ class InformationTables:
         self.part: Part = part
         self._plug_ins = plug_ins
         self._tables = tables
+        counts = counted_inputs(inputs)
         there = inputs
         if device is not None:
             there = Inputs(inputs.labels, torch.as_tensor(inputs.examples).to(device))
@@ -78,7 +79,7 @@ class InformationTables:
             variants = {check: seeing(variant) for check, variant in varied.items()}
             table = (known or {}).get(name)
             estimator = seeing(plug_in.load(values))
-            return CheckedTable(estimator, variants, part, inputs.labels, table)
+            return CheckedTable(estimator, variants, part, inputs.labels, counts, table)
 
         self._checked = {name: checked(name, plug_in) for name, plug_in in plug_ins.items()}
 
@@ -143,6 +144,8 @@ class InformationTables:
                 found[name] = self._named(estimator_name, found[name])
                 self._tables.add(f"{INFORMATION}{name}", found[name])
                 _say_if_saturated(found[name])
+                _say_if_blind(found[name], self._plug_ins[estimator_name])
+                _say_if_contradictory(found[name])
             self._tables.add(f"{TRUST}{name}", checked.report(metrics))
         return found
 
@@ -190,10 +193,47 @@ def _say_if_saturated(table: pd.DataFrame) -> None:
         row = known.iloc[0]
         logger.warning(
             "%.0f %% of the values of I(X;M) by %s (%s data) are at their ceiling of %.2f bits: "
-            "there the method tells all %d examples apart, and can say no more about the layer.",
+            "there the method tells apart all that differ among the %d examples, and can say no "
+            "more about the layer.",
             100 * share,
             row["estimator"],
             row["part"],
             row["ceiling"],
             row["n_examples"],
+        )
+
+
+def _say_if_blind(table: pd.DataFrame, plug_in: EstimatorPlugIn) -> None:
+    known = table.dropna(subset="MI_XM")
+    if known.empty or (known["MI_XM"].abs() > TOLERANCE).any():
+        return
+    row = known.iloc[0]
+    given, own = plug_in.discretization_range, plug_in.own_default
+    hint = (
+        f'; {given:g} as "discretization_range" may be meant for another estimator, the default of '
+        f"this one is {own:g}"
+        if plug_in.has_parameter and given != own
+        else ""
+    )
+    logger.warning(
+        "All %d values of I(X;M) by %s (%s data) are 0: the method sees nothing of the input%s.",
+        len(known),
+        ", ".join(filter(None, (row["estimator"], row["parameter"]))),
+        row["part"],
+        hint,
+    )
+
+
+def _say_if_contradictory(table: pd.DataFrame) -> None:
+    deeper = table[table["layer"] > table["layer"].min()].dropna(subset="MI_XM")
+    share = deeper["violates_dpi"].mean()
+    if share > 0.5:
+        row = deeper.iloc[0]
+        logger.warning(
+            "%.0f %% of the values of deeper layers by %s (%s data) contradict the data processing "
+            "inequality: the layer would know more than one before it, which no layer can, so "
+            "these are errors of the estimate.",
+            100 * share,
+            row["estimator"],
+            row["part"],
         )

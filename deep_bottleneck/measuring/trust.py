@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deep_bottleneck.information.discrete import count_keys, entropy
+from deep_bottleneck.information.discrete import Counts, count_keys, entropy
 from deep_bottleneck.interfaces import Activations, IntArray, MutualInformationEstimator, Part
 from deep_bottleneck.measuring.estimation import (
     TOLERANCE,
     InformationTable,
     LayerActivations,
+    counted_inputs,
     fitted,
 )
 
@@ -58,6 +59,7 @@ class CheckedTable:
         variants: Mapping[str, MutualInformationEstimator],
         part: Part,
         labels: IntArray,
+        inputs: Counts | None = None,
         known: pd.DataFrame | None = None,
     ) -> None:
         """Begin an empty table.
@@ -67,14 +69,19 @@ class CheckedTable:
             variants: the same method with other parameters, by the name of the check.
             part: which part of the data is observed.
             labels: the label of each example, shape (n_examples,).
+            inputs: how often each input occurs, None if that is not known.
             known: the whole table, where only the checks are to be made.
         """
-        self.estimate = InformationTable(estimator, part, labels)
+
+        def empty(estimator: MutualInformationEstimator, labels: IntArray) -> InformationTable:
+            return InformationTable(estimator, part, labels, inputs)
+
+        self.estimate = empty(estimator, labels)
         self._known = known
         self._labels = labels
         self._checks = {
-            **{name: InformationTable(variant, part, labels) for name, variant in variants.items()},
-            SHUFFLED: InformationTable(estimator, part, shuffled(labels)),
+            **{name: empty(variant, labels) for name, variant in variants.items()},
+            SHUFFLED: empty(estimator, shuffled(labels)),
         }
 
     @property
@@ -165,6 +172,7 @@ def trust_report(
         {name: fitted(variant, recording) for name, variant in variants.items()},
         table["part"].iloc[0],
         recording.labels,
+        counted_inputs(recording),
         known=table,
     )
     for epoch in telling_epochs(recording.epochs):

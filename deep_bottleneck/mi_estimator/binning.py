@@ -4,8 +4,6 @@ How it fails: with many units every example is alone in its bin: I(X;M) sits at 
 H(Y), whatever the layer knows (*label by chance*: 0.76 bits of 0 at 16000 pairs and 5 units).
 """
 
-from deep_bottleneck.errors import EstimationError
-from deep_bottleneck.information.arrays import as_tensor
 from deep_bottleneck.information.discrete import bin_indices
 from deep_bottleneck.interfaces import (
     FloatArray,
@@ -14,8 +12,7 @@ from deep_bottleneck.interfaces import (
     Method,
     MutualInformationEstimator,
 )
-from deep_bottleneck.machine.threads import threads_for
-from deep_bottleneck.mi_estimator.discretized import information_of_bins
+from deep_bottleneck.mi_estimator.discretized import information_of_states
 
 
 def load(discretization_range: float = 0.07) -> "BinningEstimator":
@@ -28,7 +25,7 @@ def load(discretization_range: float = 0.07) -> "BinningEstimator":
 
 
 class BinningEstimator(MutualInformationEstimator):
-    """Plug-in MI of the binned representation, see `information_of_bins`."""
+    """Plug-in MI of the binned representation, see `information_of_states`."""
 
     takes_tensors = True
 
@@ -42,10 +39,6 @@ class BinningEstimator(MutualInformationEstimator):
 
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         """See `MutualInformationEstimator.estimate`."""
-        values = as_tensor(activations)
-        with threads_for(values.numel()):
-            try:
-                bins = bin_indices(values, self.bin_width)
-            except ValueError as error:
-                raise EstimationError(str(error)) from error
-            return information_of_bins(bins, labels)
+        return information_of_states(
+            activations, labels, lambda values: bin_indices(values, self.bin_width)
+        )

@@ -7,8 +7,6 @@ an unbounded activation function grow out of them.
 How it fails: as `binning` does; scale is divided out, so growing weights show no compression.
 """
 
-from deep_bottleneck.errors import EstimationError
-from deep_bottleneck.information.arrays import as_tensor
 from deep_bottleneck.information.bins import quantile_bins
 from deep_bottleneck.interfaces import (
     FloatArray,
@@ -17,8 +15,7 @@ from deep_bottleneck.interfaces import (
     Method,
     MutualInformationEstimator,
 )
-from deep_bottleneck.machine.threads import threads_for
-from deep_bottleneck.mi_estimator.discretized import information_of_bins, whole_number_of_bins
+from deep_bottleneck.mi_estimator.discretized import information_of_states, whole_number_of_bins
 
 
 def load(discretization_range: float = 30) -> "AdaptiveBinningEstimator":
@@ -52,10 +49,6 @@ class AdaptiveBinningEstimator(MutualInformationEstimator):
 
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         """See `MutualInformationEstimator.estimate`."""
-        values = as_tensor(activations)
-        with threads_for(values.numel()):
-            try:
-                bins = quantile_bins(values, self.n_bins)
-            except ValueError as error:
-                raise EstimationError(str(error)) from error
-            return information_of_bins(bins, labels)
+        return information_of_states(
+            activations, labels, lambda values: quantile_bins(values, self.n_bins)
+        )

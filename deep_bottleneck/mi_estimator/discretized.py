@@ -1,29 +1,44 @@
-"""What estimators share that turn each activation into the index of a bin.
+"""What estimators share that count states, such as the bins of all units.
 
-The plug-ins are `mi_estimator.binning`, `mi_estimator.binning_global` and
-`mi_estimator.binning_adaptive`.
+The plug-ins are `mi_estimator.binning`, `mi_estimator.binning_global`,
+`mi_estimator.binning_adaptive` and `mi_estimator.exact`.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 
-from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.errors import ConfigError, EstimationError
+from deep_bottleneck.information.arrays import as_layer
 from deep_bottleneck.information.discrete import mutual_information, row_keys
-from deep_bottleneck.interfaces import IntArray, LayerInformation
+from deep_bottleneck.interfaces import FloatArray, IntArray, LayerInformation
+from deep_bottleneck.machine.threads import threads_for
 
 
-def information_of_bins(bins: torch.Tensor, labels: IntArray) -> LayerInformation:
-    """Plug-in MI of a representation whose state is the bins of all its units.
+def information_of_states(
+    activations: FloatArray, labels: IntArray, states: Callable[[torch.Tensor], torch.Tensor]
+) -> LayerInformation:
+    """Plug-in MI of a representation whose state is the states of all its units.
 
-    The network is deterministic and the inputs are distinct, so I(X;M) = H(M) and
-    I(Y;M) = H(M) - H(M|Y) (Saxe et al. 2018, section 2).
+    The network is deterministic, so I(X;M) = H(M) and I(Y;M) = H(M) - H(M|Y) (Saxe et al. 2018,
+    section 2).
 
     Args:
-        bins: int64, shape (runs, n_examples, n_units).
+        activations: numbers, shape (runs, n_examples, n_units).
         labels: int64, shape (n_examples,).
+        states: gives the state of each unit, int64 of the same shape, for activations as floats;
+            a ValueError says why there is none.
+
+    Raises:
+        EstimationError: if there are no states, or the labels do not fit.
     """
-    entropy, about_label = mutual_information(row_keys(bins), labels)
+    try:
+        values = as_layer(activations)
+        with threads_for(values.numel()):
+            entropy, about_label = mutual_information(row_keys(states(values)), labels)
+    except ValueError as error:
+        raise EstimationError(str(error)) from error
     return LayerInformation(
         entropy.cpu().numpy(), about_label.cpu().numpy(), ceiling=math.log2(len(labels))
     )
@@ -35,7 +50,7 @@ def whole_number_of_bins(discretization_range: float) -> int:
     Raises:
         ConfigError: if it is not a whole number of at least 2.
     """
-    if discretization_range != math.floor(discretization_range) or discretization_range < 2:
+    if not float(discretization_range).is_integer() or discretization_range < 2:
         raise ConfigError(
             f'"discretization_range" is {discretization_range:g} but this estimator takes it as '
             "the number of bins, which should be a whole number of at least 2, such as 30"

@@ -7,13 +7,9 @@ How it fails: of a sample of the data it is a plug-in estimate, and too large (*
 1000 of 4096 inputs).
 """
 
-import math
-
 import torch
 
-from deep_bottleneck.errors import ConfigError, EstimationError
-from deep_bottleneck.information.arrays import as_tensor
-from deep_bottleneck.information.discrete import mutual_information, row_keys
+from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import (
     FloatArray,
     IntArray,
@@ -21,7 +17,7 @@ from deep_bottleneck.interfaces import (
     Method,
     MutualInformationEstimator,
 )
-from deep_bottleneck.machine.threads import threads_for
+from deep_bottleneck.mi_estimator.discretized import information_of_states
 
 
 def load(quantize_bits: int | None) -> "ExactEstimator":
@@ -57,17 +53,17 @@ class ExactEstimator(MutualInformationEstimator):
 
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         """See `MutualInformationEstimator.estimate`."""
-        values = as_tensor(activations)
+        return information_of_states(activations, labels, self._states)
+
+    def _states(self, values: torch.Tensor) -> torch.Tensor:
         if not bool(torch.isfinite(values).all()):
-            raise EstimationError("activations that are NaN or infinite have no state")
+            raise ValueError("activations that are NaN or infinite have no state")
         levels, states = torch.unique(values, return_inverse=True)
         if len(levels) > 2**self.bits:
-            raise EstimationError(
-                f"the activations take {len(levels)} values, more than the {2**self.bits} of "
-                f"{self.bits} bits: the layer is not quantised"
-            )
-        with threads_for(values.numel()):
-            entropy, about_label = mutual_information(row_keys(states), labels)
-        return LayerInformation(
-            entropy.cpu().numpy(), about_label.cpu().numpy(), ceiling=math.log2(len(labels))
-        )
+            n_levels = max(len(torch.unique(run)) for run in states)
+            if n_levels > 2**self.bits:
+                raise ValueError(
+                    f"the activations take {n_levels} values, more than the {2**self.bits} of "
+                    f"{self.bits} bits: the layer is not quantised"
+                )
+        return states

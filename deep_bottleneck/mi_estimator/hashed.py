@@ -4,7 +4,7 @@ The plug-ins are `mi_estimator.edge` and `mi_estimator.edge_published`.
 """
 
 from deep_bottleneck.errors import EstimationError
-from deep_bottleneck.information.arrays import as_labels, as_tensor
+from deep_bottleneck.information.arrays import as_labels, as_layer
 from deep_bottleneck.information.dependence_graph import dependence
 from deep_bottleneck.information.hash_ensembles import Ensemble
 from deep_bottleneck.information.hashing import Hashed, hash_labels, hash_points
@@ -64,16 +64,16 @@ class EdgeEstimator(MutualInformationEstimator):
                 f"{self.name} measures information about the inputs, so it needs them: call "
                 "fitted(recording) first"
             )
-        points = as_tensor(activations)
-        with threads_for(points.numel()):
-            try:
+        try:
+            points = as_layer(activations)
+            with threads_for(points.numel()):
                 layer = hash_points(points, self.ensemble, self.bandwidth, self.inputs.n_columns)
                 classes = as_labels(labels, points.shape[1]).to(layer.keys.device)
                 known = hash_labels(classes, layer.n_columns)
                 about_input = dependence(self.inputs, layer, self.ensemble)
                 about_label = dependence(layer, known, self.ensemble)
-            except ValueError as error:
-                raise EstimationError(str(error)) from error
+        except ValueError as error:
+            raise EstimationError(str(error)) from error
         return LayerInformation(
             about_input.cpu().numpy(),
             about_label.cpu().numpy(),

@@ -11,6 +11,7 @@ at 16000 pairs).
 import math
 
 from deep_bottleneck.errors import EstimationError
+from deep_bottleneck.information.arrays import as_layer
 from deep_bottleneck.information.monte_carlo import noisy_information
 from deep_bottleneck.interfaces import (
     FloatArray,
@@ -46,7 +47,7 @@ class NoisyEstimator(MutualInformationEstimator):
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         """See `MutualInformationEstimator.estimate`."""
         try:
-            found = noisy_information(activations, labels, self.noise_variance)
+            found = noisy_information(as_layer(activations), labels, self.noise_variance)
         except ValueError as error:
             raise EstimationError(str(error)) from error
         mi_xm, mi_ym, error_xm, error_ym = (values.cpu().numpy() for values in found)

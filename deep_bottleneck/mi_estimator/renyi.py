@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from deep_bottleneck.errors import ConfigError, EstimationError
-from deep_bottleneck.information.arrays import as_tensor
+from deep_bottleneck.information.arrays import as_floats, as_layer
 from deep_bottleneck.information.kernel import (
     Width,
     kernel_entropy,
@@ -44,7 +44,7 @@ def load(
     Raises:
         ConfigError: if the order is not positive.
     """
-    if alpha <= 0:
+    if not 0 < alpha < math.inf:
         raise ConfigError(
             f'"estimator": mi_estimator.renyi got {alpha:g} as "alpha", the order of the entropy, '
             "which should be greater than 0"
@@ -88,9 +88,9 @@ class RenyiEstimator(MutualInformationEstimator):
         if scaling not in ("absolute", "silverman"):
             raise ValueError(f'the scaling must be "absolute" or "silverman", got {scaling!r}')
         self.width = width
-        self.alpha = alpha
+        self.order = alpha
         self.scaling: Scaling = scaling
-        self._examples = None if examples is None else as_tensor(examples)[None]
+        self._examples = None if examples is None else as_floats(examples)[None]
         self._input_entropy: torch.Tensor | None = None
 
     @property
@@ -98,21 +98,21 @@ class RenyiEstimator(MutualInformationEstimator):
         """See `MutualInformationEstimator.method`."""
         rule = " x Silverman's rule" if self.scaling == "silverman" else ""
         return Method(
-            "renyi", f"order {self.alpha:g}, kernel width {self.width:g}{rule}", geometric=True
+            "renyi", f"order {self.order:g}, kernel width {self.width:g}{rule}", geometric=True
         )
 
     def fitted(self, activations: Activations) -> "RenyiEstimator":
         """An estimator that knows the recording's inputs."""
-        return RenyiEstimator(self.width, self.alpha, self.scaling, activations.examples)
+        return RenyiEstimator(self.width, self.order, self.scaling, activations.examples)
 
     def estimate(self, activations: FloatArray, labels: IntArray) -> LayerInformation:
         """See `MutualInformationEstimator.estimate`."""
-        layer = as_tensor(activations)
         try:
+            layer = as_layer(activations)
             width = self._width_for(layer)
-            own = kernel_entropy([layer], [width], self.alpha)
-            with_label = kernel_entropy([layer], [width], self.alpha, labels)
-            of_label = label_entropy(labels, self.alpha).to(own.device)
+            own = kernel_entropy([layer], [width], self.order)
+            with_label = kernel_entropy([layer], [width], self.order, labels)
+            of_label = label_entropy(labels, self.order).to(own.device)
             about_label = own + of_label - with_label
             about_input, reasons = self._about_input(layer, width, own)
         except ValueError as error:
@@ -132,8 +132,8 @@ class RenyiEstimator(MutualInformationEstimator):
             return torch.full_like(own, np.nan), (reason,)
         input_width = self._width_for(self._examples)
         if self._input_entropy is None:
-            self._input_entropy = kernel_entropy([self._examples], [input_width], self.alpha)
-        joint = kernel_entropy([self._examples, layer], [input_width, width], self.alpha)
+            self._input_entropy = kernel_entropy([self._examples], [input_width], self.order)
+        joint = kernel_entropy([self._examples, layer], [input_width, width], self.order)
         return self._input_entropy + own - joint, ()
 
     def _width_for(self, values: torch.Tensor) -> Width:

@@ -98,7 +98,10 @@ def test_parts_of_the_data_have_old_names_too(value, parts):
             'element [1] should be "path" or ["path", discretization_range, {',
         ),
         ({"estimator": [["a", -3]]}, '"discretization_range" of element [0] should be greater'),
-        ({"estimator": ["a", "b", ["a", 0.07]]}, "should name a_0.07 only once"),
+        (
+            {"estimator": ["a", "b", ["a", 0.07]], "discretization_range": 0.07},
+            "should name a_0.07 only once",
+        ),
         ({"discretization_range": 0}, '"discretization_range" is 0 but should be greater than 0'),
         ({"architecture": [10, 0]}, "element [1] should be greater than 0"),
         ({"max_norm_weights": True}, '"max_norm_weights" is true'),

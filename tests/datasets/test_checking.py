@@ -41,12 +41,42 @@ def test_what_is_wrong_with_a_part_is_one_sentence(which, changed, sentence):
         checking.check(dataset, "datasets.mine")
 
 
+@pytest.mark.parametrize("n_classes", [0, 2.0, "2"])
+def test_a_number_of_classes_is_a_whole_number(n_classes):
+    with pytest.raises(
+        DataError, match=r"datasets\.mine: n_classes is .* should be a whole number"
+    ):
+        checking.check(Dataset(GOOD, GOOD, n_classes), "datasets.mine")
+
+
+def test_a_number_of_classes_may_be_numpys():
+    dataset = Dataset(GOOD, GOOD, GOOD.labels.max() + 1)
+
+    checking.check(dataset, "datasets.mine")
+
+    assert type(dataset.n_classes) is int
+
+
+def test_a_part_is_a_labelled_data_set():
+    with pytest.raises(DataError, match="the test part is a tuple, which should be a Labelled"):
+        checking.check(Dataset(GOOD, (GOOD.examples, GOOD.labels), 2), "datasets.mine")
+
+
+def test_classes_are_called_alike_in_both_parts():
+    """A test part without the label 2 would else take 1 for the second class."""
+    train = LabelledDataset.from_labels(np.zeros((2, 3)), np.array([1, 2]), 2)
+    test = LabelledDataset.from_labels(np.zeros((2, 3)), np.array([1, 1]), 2)
+
+    with pytest.raises(DataError, match="called 1, 2 and those of test labels nothing but their"):
+        checking.check(Dataset(train, test, 2), "datasets.mine")
+
+
 def test_both_parts_have_examples_of_one_shape():
     with pytest.raises(DataError, match=r"the shape \(3,\) and test examples \(2, 2\)"):
         checking.check(Dataset(GOOD, part(4, (2, 2)), 2), "datasets.mine")
 
 
-@pytest.mark.parametrize("label", [-1, 2, 0.5])
+@pytest.mark.parametrize("label", [-2, 2, 0.5, np.nan])
 def test_labels_are_whole_numbers_of_classes(label):
     with pytest.raises(ValueError, match=f"from 0 to 1, got {label}"):
         LabelledDataset.from_labels(np.zeros((2, 3)), np.array([0, label]), 2)

@@ -27,6 +27,15 @@ def test_limits_that_meet_leave_one_bin_for_the_value_there():
     assert equal_bins(np.full(3, 2.0), 30, 2, 2).tolist() == [0, 0, 0]
 
 
+def test_problems_may_have_limits_of_their_own():
+    ramp = np.linspace(0, 1, 8)
+    values = np.stack([ramp, 100 * ramp, 0 * ramp])
+
+    found = equal_bins(values, 4, torch.zeros(3), torch.tensor([1.0, 100.0, 0.0]))
+
+    assert found.tolist() == [[0, 0, 1, 1, 2, 2, 3, 3]] * 2 + [[0] * 8]
+
+
 def test_quantile_bins_hold_equally_many_different_values():
     values = np.random.default_rng(0).standard_normal((3, 100, 6))
 

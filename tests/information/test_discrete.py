@@ -184,3 +184,23 @@ def test_information_about_the_label_is_within_its_limits(rows, n_classes, rando
     h, mi = discrete.mutual_information(discrete.row_keys(rows)[None], labels)
 
     assert 0 <= mi.item() <= min(h.item(), label_entropy) + 1e-9
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
+def test_rows_of_any_numbers_are_counted_as_numpy_does(dtype):
+    rows = np.random.default_rng(0).integers(0, 2, (500, 4)).astype(dtype)
+
+    found = discrete.count_rows(rows)
+
+    _, counts = np.unique(rows, axis=0, return_counts=True)
+    assert sorted(found.counts.tolist()) == sorted(counts.tolist())
+    assert (found.n_distinct.tolist(), found.n_samples) == ([len(counts)], 500)
+
+
+def test_a_zero_is_a_zero_whatever_its_sign():
+    assert discrete.count_rows(np.array([[0.0], [-0.0]])).counts.tolist() == [2]
+
+
+def test_rows_of_no_samples_are_not_counted():
+    with pytest.raises(ValueError, match="no samples"):
+        discrete.count_rows(np.zeros((0, 3)))

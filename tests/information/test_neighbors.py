@@ -10,6 +10,7 @@ from deep_bottleneck.information.neighbors import (
     ksg,
     ksg_ceiling,
     label_information,
+    standardised,
 )
 
 
@@ -235,6 +236,28 @@ def test_saturated_units_do_no_harm_while_others_vary():
     points = np.hstack([corners, generator.standard_normal((500, 2))])
 
     check_continuous(points, k=3)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e200, 1e-200])
+def test_standardised_units_have_mean_0_and_deviation_1(scale):
+    points = np.random.default_rng(0).normal(5, [1, 10, 100], (2, 200, 3))
+
+    found = standardised(scale * points).numpy()
+
+    expected = (points - points.mean(axis=1, keepdims=True)) / points.std(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_a_constant_unit_stays_constant():
+    assert (standardised(np.full((1, 7, 2), 0.1)) == 0).all()
+
+
+def test_a_lattice_is_one_in_any_unit():
+    lattice = np.arange(300.0)[:, None]
+
+    for points in (lattice, lattice / 7, standardised(lattice)):
+        with pytest.raises(ValueError, match="no continuous values"):
+            check_continuous(points, k=3)
 
 
 def test_float32_is_continuous_enough():

@@ -11,6 +11,7 @@ class Recorded:
     """Two layers of two runs at epochs 0 and 3; run 1 is gone by epoch 3."""
 
     labels = np.arange(16) % 2
+    examples = np.arange(16.0)[:, None]
     epochs = (0, 3)
     n_layers = 2
 

@@ -15,6 +15,7 @@ class Recorded:
     """Layer 0 tells the examples apart, layer 1 the labels; two runs that are alike."""
 
     labels = np.arange(N_EXAMPLES) % 2
+    examples = np.arange(float(N_EXAMPLES))[:, None]
     epochs = (0, 1, 3, 9, 50, 99)
     n_layers = 2
 

@@ -7,11 +7,16 @@ import numpy as np
 
 @dataclass
 class Recording:
-    """Layers of all runs by epoch: `layers[epoch][layer]`, shape (runs, n_examples, n_units)."""
+    """Layers of runs by epoch: `layers[epoch][layer]`, shape (runs, n_examples, n_units).
+
+    The runs are numbered from 0, except at epochs of which `numbers` says other ones.
+    """
 
     layers: dict[int, list[np.ndarray]] = field(default_factory=dict)
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     examples: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+
+    numbers: dict[int, list[int]] = field(default_factory=dict)
 
     @property
     def epochs(self):
@@ -22,7 +27,7 @@ class Recording:
         return len(next(iter(self.layers.values()), []))
 
     def runs(self, epoch):
-        return np.arange(len(self.layers[epoch][0]))
+        return np.array(self.numbers.get(epoch, range(len(self.layers[epoch][0]))))
 
     def layer(self, epoch, layer):
         return self.layers[epoch][layer]

@@ -1,36 +1,16 @@
 """What every estimator must do, whatever its method."""
 
-import importlib
-import inspect
-import pkgutil
-
 import numpy as np
 import pytest
 import torch
+from known_estimators import MODULES, loaded, name_of
 from recordings import Recording, of_layer
 
-from deep_bottleneck import mi_estimator
 from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.interfaces import MutualInformationEstimator
 
-MODULES = [
-    module
-    for info in pkgutil.iter_modules(mi_estimator.__path__)
-    if hasattr(module := importlib.import_module(f"{mi_estimator.__name__}.{info.name}"), "load")
-]
-
 # Estimators that suppose a density, and refuse values that repeat.
 CONTINUOUS = {"kraskov"}
-
-
-def name_of(module) -> str:
-    return module.__name__.rpartition(".")[2]
-
-
-def loaded(module) -> MutualInformationEstimator:
-    """The estimator with the parameter that it says itself."""
-    quantised = "quantize_bits" in inspect.signature(module.load).parameters
-    return module.load(quantize_bits=16) if quantised else module.load()
 
 
 @pytest.fixture(params=MODULES, ids=name_of)

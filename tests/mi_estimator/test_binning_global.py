@@ -31,7 +31,8 @@ def test_bins_span_a_layer_s_range_over_all_epochs():
 
 
 def test_the_table_of_a_recording_uses_the_range_of_each_layer():
-    recording = Recording({0: [ramp(0, 1), ramp(0, 8)], 5: [ramp(0, 4), ramp(0, 8)]}, LABELS)
+    layers = {0: [ramp(0, 1), ramp(0, 8)], 5: [ramp(0, 4), ramp(0, 8)]}
+    recording = Recording(layers, LABELS, ramp(0, 1)[0])
 
     table = estimate(binning_global.load(16), recording, "test", Silent())
 
@@ -43,9 +44,34 @@ def test_a_run_that_diverged_leaves_the_range_of_the_others():
     diverged = np.concatenate([ramp(0, 4), np.full((1, 64, 1), np.nan, np.float32)])
     of_layer = binning_global.load(16).fitted(Recording({0: [diverged]}, LABELS)).for_layer(0)
 
-    assert of_layer.estimate(diverged[:1], LABELS).mi_xm.item() == pytest.approx(4)
+    alone = of_layer.for_runs(np.array([0])).estimate(diverged[:1], LABELS)
+    assert alone.mi_xm.item() == pytest.approx(4)
     with pytest.raises(EstimationError, match="cannot bin values that are NaN"):
         of_layer.estimate(diverged, LABELS)
+
+
+@pytest.mark.parametrize("scale", [1, 10, 1e6])
+def test_the_bins_of_a_run_are_its_own(scale):
+    """Thirty bins from 0 to the largest activation of the run, by NumPy."""
+    generator = np.random.default_rng(0)
+    run = np.maximum(generator.standard_normal((1000, 3)), 0).astype(np.float32)
+    layers = np.stack([run, scale * run[::-1]])
+    labels = (run[:, 0] > 0.5).astype(np.int64)
+
+    of_layer = binning_global.load(30).fitted(Recording({0: [layers]}, labels)).for_layer(0)
+    found = of_layer.estimate(layers, labels).mi_xm
+
+    bins = np.minimum((run / run.max() * 30).astype(int), 29)
+    share = np.unique(bins, axis=0, return_counts=True)[1] / 1000
+    assert found == pytest.approx(-np.sum(share * np.log2(share)), abs=0.01)
+
+
+def test_runs_that_are_not_those_of_the_recording_are_said():
+    recording = Recording({0: [ramp(0, 1, n_runs=3)]}, LABELS)
+    fitted = binning_global.load(30).fitted(recording)
+
+    with pytest.raises(EstimationError, match=r"2 runs and the range of 3: call for_runs\(runs\)"):
+        fitted.for_layer(0).estimate(ramp(0, 1, n_runs=2), LABELS)
 
 
 def test_for_tanh_thirty_bins_are_tishby_s_on_minus_one_to_one():
