@@ -1,12 +1,17 @@
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import torch
 
 from deep_bottleneck.machine.device import to_device, to_host
 from deep_bottleneck.training.lockstep.cuda_graph import launcher
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="needs the torch backend"
+)
 
 CPU = torch.device("cpu")
 

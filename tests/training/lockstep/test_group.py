@@ -17,6 +17,10 @@ from deep_bottleneck.training.lockstep import group as lockstep
 from deep_bottleneck.training.lockstep.group import LockstepGroup
 from deep_bottleneck.training.recorder import Recorder
 
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="needs the torch backend"
+)
+
 META = torch.device("meta")
 VARIATIONS = [
     (feedforward.load, {}),

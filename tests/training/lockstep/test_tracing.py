@@ -1,8 +1,13 @@
+import keras
 import pytest
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from deep_bottleneck.training.lockstep.tracing import drop_idle, fold_constants, vectorised
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="needs the torch backend"
+)
 
 
 def operations(traced):
