@@ -92,7 +92,7 @@ class Checkpoints:
             last.is_of(models) and last.made_by == made_by(callbacks, recorders)
         ):
             logger.warning(
-                "%s is an experiment with another model or other callbacks: training starts anew",
+                "%s holds a checkpoint of another model or other callbacks: training starts anew",
                 self._folder_before,
             )
             self.last = self._folder_before = self._before = None
@@ -144,7 +144,7 @@ class Checkpoints:
     def _look_for_last(self) -> None:
         if self._before is not None and not self._has_config_of(self._before):
             logger.warning(
-                "%s is no experiment with this config: training starts anew", self._before
+                "%s holds no checkpoint of this config: training starts anew", self._before
             )
             self._before = None
         reasons = []

@@ -68,7 +68,7 @@ def test_one_of_another_config_starts_anew_and_leaves_the_other_alone(chain, cap
     checkpoints = Checkpoints(second, Preemption(), first)
 
     assert checkpoints.last is None
-    assert "is no experiment with this config: training starts anew" in caplog.text
+    assert "holds no checkpoint of this config: training starts anew" in caplog.text
     checkpoints.forget()
     assert (first / "checkpoint.h5").exists()
 
