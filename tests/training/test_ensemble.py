@@ -199,6 +199,7 @@ def test_stock_callbacks_work(fit, make_models, tmp_path):
         np.testing.assert_array_equal(ours.numpy(), theirs)
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="which trains them together")
 def test_models_that_draw_random_numbers_are_trained_one_by_one(fit, make_models, caplog):
     def load(**arguments):
         model = keras.Sequential(
