@@ -74,8 +74,8 @@ def table(request, examples, labels):
 
 def assert_same(found, expected, tolerance=EXACT):
     for measure, error in (("MI_XM", "error_XM"), ("MI_YM", "error_YM")):
-        # what is drawn at random may differ by what the estimator says
-        allowed = np.maximum(tolerance, 6 * expected[error].fillna(0).to_numpy())
+        # what is drawn at random may differ by its standard errors, which are drawn as well
+        allowed = max(tolerance, 4 * expected[error].fillna(0).max())
         both = found[measure].to_numpy(), expected[measure].to_numpy()
         np.testing.assert_array_equal(*map(np.isnan, both))
         difference = np.abs(both[0] - both[1])
