@@ -8,7 +8,7 @@ from notes import Notes, diverge
 from deep_bottleneck.callbacks import effective_information
 from deep_bottleneck.causal import channel_of, ei_parts, measures_of, topology_of
 from deep_bottleneck.errors import ConfigError, UnresolvedWarning
-from deep_bottleneck.interfaces import Dataset, LabelledDataset
+from deep_bottleneck.interfaces import Dataset, LabelledDataset, LayerOutput
 from deep_bottleneck.models import feedforward_batchnorm
 from deep_bottleneck.training.ensemble import Ensemble
 from deep_bottleneck.training.layers import layers_with_kernel
@@ -264,7 +264,8 @@ def test_a_model_whose_data_cannot_be_followed_is_one_sentence():
             return self.dense(self.flat(values))
 
     recorder = effective_information.load(Notes(), Notes(), images(), lambda epoch: True, seed=0)
-    group = SimpleNamespace(models=[Subclassed()], runs=[0], layer_names=["dense"])
+    dense = LayerOutput("dense", (3,), -1)
+    group = SimpleNamespace(models=[Subclassed()], runs=[0], layer_outputs=[dense])
 
     with pytest.raises(ConfigError, match="effective_information cannot measure this model: the K"):
         recorder.record(0, group, np.array([0]))

@@ -94,7 +94,7 @@ def test_a_filter_that_fits_nothing_is_one_sentence(activations, only, sentence)
         ({"model": ["models.feedforward", "models.feedforwrd"]}, "did you mean models.feedforward"),
         ({"plotters": [["plotter.efficiency"]]}, 'add "callbacks.efficiency" to "callbacks"'),
         ({"epcohs": [1]}, 'unknown key "epcohs"'),
-        ({"estimator": ["mi_estimator.binning", "mi_estimator.kraskov"]}, "needs a whole number"),
+        ({"estimator": [[["mi_estimator.kraskov", 0.07]]]}, "needs a whole number"),
         ({"estimator": ["mi_estimator.exact"]}, 'set "quantize_bits"'),
     ],
 )

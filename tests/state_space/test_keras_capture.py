@@ -55,8 +55,8 @@ def test_layers_of_nested_models_are_found_and_told_apart_by_call():
 @pytest.mark.parametrize(
     "backend",
     [
-        pytest.param("tensorflow", marks=pytest.mark.tensorflow),
-        "jax",
+        pytest.param("tensorflow", marks=[pytest.mark.tensorflow, pytest.mark.slow]),
+        pytest.param("jax", marks=pytest.mark.slow),
     ],
 )
 def test_another_backend_counts_the_same(backend):

@@ -232,7 +232,7 @@ def test_a_capture_can_be_subclassed_and_hands_keywords_on(base, tmp_path):
 
     assert (mine.name, mine.hertz, mine.state_count) == ("mine", 50, 8)
     with pytest.raises(TypeError):
-        base("mine", mispelt=1)
+        base("mine", misspelt=1)
 
 
 def test_hooks_go_before_a_layer_and_after_it():

@@ -104,7 +104,13 @@ def test_lockstep_goes_on_bit_for_bit(fit, end_after):
     same(fit(end_after), fit())
 
 
-@pytest.mark.parametrize("end_after", [(1, 1), (1, 6), (3, 3), (2, 4), (4, 2)])
+@pytest.mark.parametrize(
+    "end_after",
+    [
+        (1, 6),
+        *(pytest.param(end, marks=pytest.mark.slow) for end in [(1, 1), (3, 3), (2, 4), (4, 2)]),
+    ],
+)
 def test_groups_go_on_bit_for_bit(fit, end_after, make_models, tiny_dataset):
     batches = Batches(len(tiny_dataset.train), 16, None, seed=1)
     of_run = bytes_per_run(make_models(1)[0], tiny_dataset, batches)
