@@ -26,8 +26,8 @@ class Channel:
 
     Attributes:
         name: how messages call the layer.
-        function: from inputs of shape (n_samples, *in_shape) to outputs, before the activation, of
-            shape (n_runs, n_samples, ...), floats.
+        function: from inputs of shape `(n_samples, *in_shape)` to outputs, before the activation,
+            of shape (n_runs, n_samples, ...), floats.
         activation: what is applied to the outputs, elementwise; None for nothing.
         is_affine: whether `function` is affine, which allows shortcuts.
         n_runs: how many layers share the channel.
