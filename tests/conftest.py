@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
-# networks of tests train for moments: XLA takes longer to optimise their programs than they run
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
-)
+if os.environ["KERAS_BACKEND"] == "jax":
+    # networks of tests train for moments: XLA takes longer to optimise their programs than they run
+    os.environ.setdefault(
+        "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+    )
 # also beside a GPU: a test that wants one says so
 os.environ["KERAS_TORCH_DEVICE"] = "cpu"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
