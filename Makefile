@@ -5,8 +5,6 @@ CONFIG ?= configs/basic.json
 # hyperparameters to change, such as UPDATES="epochs=20 n_runs=1"
 UPDATES ?=
 PYTEST_FLAGS ?=
-# the same for the tests of training on JAX
-JAX_FLAGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,10 +15,10 @@ REQUIREMENTS := requirements/base.txt
 run: $(VENV)/.base
 	$(BIN)/python run_experiments.py -d $(CONFIG) $(UPDATES)
 
-# Keras has one backend in a process: what trains on JAX has its tests run once more with that
+# Keras has one backend in a process: the few tests that need another than JAX have one of their own
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/training/lockstep -n auto --dist loadfile $(JAX_FLAGS)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m backend
 
 # a look at what was just changed; `make test` runs everything
 quick: $(VENV)/.dev
@@ -61,7 +59,7 @@ $(VENV)/.base: $(REQUIREMENTS)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.base requirements/dev.txt requirements/notebooks.txt requirements/tensorboard.txt requirements/jax.txt
+$(VENV)/.dev: $(VENV)/.base requirements/dev.txt requirements/notebooks.txt requirements/tensorboard.txt
 	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
 	touch $@
 

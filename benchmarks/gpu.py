@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-os.environ["KERAS_BACKEND"] = "torch"
+os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import torch
 
@@ -27,8 +28,7 @@ from deep_bottleneck.information.neighbors import ksg
 from deep_bottleneck.interfaces import Dataset
 from deep_bottleneck.machine import device
 from deep_bottleneck.training.batches import Batches
-from deep_bottleneck.training.lockstep.cuda_graph import Work, launcher
-from deep_bottleneck.training.lockstep.group import LockstepGroup
+from deep_bottleneck.training.lockstep.compiled import CompiledGroup
 
 N_UNITS = 10
 VARIANCE = 0.01
@@ -66,21 +66,12 @@ def peak(where: torch.device, size: int = 8192, repeats: int = 5) -> Peak:
     return Peak(2 * size**3 / product, 2 * matrix.nbytes / copy)
 
 
-def epoch(
-    where: torch.device, dataset: Dataset, n_runs: int, with_graph: bool, repeats: int
-) -> float:
-    """Milliseconds of an epoch of all runs together, in lock-step."""
+def epoch(where: torch.device, dataset: Dataset, n_runs: int, repeats: int) -> float:
+    """Milliseconds of an epoch of all runs together; its numbers are fetched, so it has ended."""
     networks, _, _ = classic(n_runs)
     batches = Batches(len(dataset.train), BATCH_SIZE, None, seed=0)
     with device.chosen(where):
-        group = LockstepGroup(
-            networks,
-            range(n_runs),
-            dataset,
-            batches,
-            where,
-            launcher if with_graph else _as_it_is,
-        )
+        group = CompiledGroup(networks, range(n_runs), dataset, batches, where)
         numbers = iter(range(repeats + 1))
         return 1e3 * seconds(lambda: group.train_epoch(next(numbers)), where, repeats)
 
@@ -119,19 +110,16 @@ def effective_information(where: torch.device, n_units: int, samples: int, repea
 
 
 def print_training(where: torch.device, n_runs: Sequence[int], repeats: int) -> None:
-    """A row for each number of runs: with and without a CUDA graph, against `model.fit`."""
+    """A row for each number of runs, against `model.fit`."""
     dataset = harmonics.load()
     with device.chosen(where):
         alone = fastest({"fit": model_fit(*classic(1))}, repeats)["fit"]
     print(f"model.fit, 1 run: {alone:.2f} ms an epoch")
-    print(f"{'runs':>6}{'with graph':>14}{'without':>12}{'orders':>12}{'over fit':>14}")
+    print(f"{'runs':>6}{'together':>15}{'orders':>15}{'over fit':>15}")
     for number in n_runs:
-        graph, eager = (epoch(where, dataset, number, way, repeats) for way in (True, False))
+        together = epoch(where, dataset, number, repeats)
         orders = drawing(dataset, number, repeats)
-        print(
-            f"{number:6d}{graph:11.2f} ms{eager:9.2f} ms{orders:9.2f} ms"
-            f"{alone * number / graph:13.0f}x"
-        )
+        print(f"{number:6d}{together:12.2f} ms{orders:12.2f} ms{alone * number / together:14.0f}x")
 
 
 def print_measuring(where: torch.device, sizes: Sequence[int], n_runs: int, repeats: int) -> None:
@@ -175,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(
             f"benchmarks.gpu needs a CUDA device, and PyTorch {torch.__version__} sees none here"
         )
-    where = device.choose(chosen.device, "torch")
+    where = device.choose(chosen.device, "jax")
     print(", ".join(f"{name} {value}" for name, value in device.description(where).items()))
     print_training(where, chosen.runs, chosen.repeats)
     print_measuring(where, chosen.examples, chosen.layer_runs, chosen.repeats)
@@ -186,11 +174,6 @@ def _layer(where: torch.device, n_examples: int, n_runs: int) -> tuple[torch.Ten
     raw = torch.randn(n_runs, n_examples, N_UNITS, generator=generator)
     labels = (raw[0].sum(dim=1) > 0).to(torch.int64)
     return raw.tanh().to(where), labels.to(where)
-
-
-def _as_it_is(work: Work, changed: Sequence[torch.Tensor], where: torch.device) -> Work:
-    del changed, where
-    return work
 
 
 def _wait(where: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""What all tests share: the torch backend, the data folder, small problems, opt-in suites."""
+"""What all tests share: the jax backend, the data folder, small problems, opt-in suites."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ.setdefault("KERAS_BACKEND", "jax")
 if os.environ["KERAS_BACKEND"] == "jax":
     # networks of tests train for moments: XLA takes longer to optimise their programs than they run
     os.environ.setdefault(
@@ -49,6 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("slow") and not config.getoption("--run-slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
+        backend = item.get_closest_marker("backend")
+        if backend and backend.args[0] != keras.backend.backend():
+            item.add_marker(pytest.mark.skip(reason=f"needs the {backend.args[0]} backend"))
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 

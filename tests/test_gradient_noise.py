@@ -1,3 +1,4 @@
+import keras
 import pytest
 import torch
 from torch import nn
@@ -187,8 +188,8 @@ def test_networks_of_all_kinds_have_the_noise_of_a_loop(model, shapes, reduction
     assert found["total"].noise == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.backend("torch")
 def test_a_keras_model_has_the_noise_of_a_loop(data):
-    keras = pytest.importorskip("keras")
     model = keras.Sequential(
         [
             keras.Input((3,)),

@@ -42,7 +42,7 @@ Activation = Literal[
     "elu",
     "linear",
 ]
-Backend = Literal["torch", "tensorflow", "jax"]
+Backend = Literal["jax", "torch", "tensorflow"]
 Count = Annotated[int, Field(strict=True, gt=0, le=10**7)]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,2})?")
@@ -138,7 +138,11 @@ class Config(BaseModel):
     )
     svg: bool = Field(False, strict=True, description="store each picture as SVG as well")
     n_runs: Count = Field(1, description="networks to train")
-    backend: Backend = Field("torch", description="what Keras trains on")
+    backend: Backend = Field(
+        "jax",
+        description="what Keras trains on: jax trains all runs together, the others one after the "
+        "other",
+    )
     device: Annotated[str, AfterValidator(_as_device)] = Field(
         "auto",
         description="where to train and measure: auto (a visible GPU, else the CPU), cpu, cuda or "

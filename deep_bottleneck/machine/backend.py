@@ -1,19 +1,30 @@
 """Start Keras on the backend that an experiment asks for."""
 
 import gc
+import hashlib
 import importlib
 import os
+import platform
+import random
+import re
 import sys
+from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+from platformdirs import user_cache_path
+
 from deep_bottleneck.errors import ConfigError
+
+# of programs that XLA has compiled, after which those go that were not used for longest
+MOST_BYTES_COMPILED = 2**30
 
 
 def start_keras(backend: str) -> None:
     """Import Keras on a backend; it can be chosen only once in a process.
 
     Args:
-        backend: "torch", "tensorflow" or "jax".
+        backend: "jax", "torch" or "tensorflow".
 
     Raises:
         ConfigError: if the backend is not installed, or Keras runs on another one already.
@@ -22,8 +33,8 @@ def start_keras(backend: str) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = backend
-        # what is made without saying where is made there, also beside a GPU
-        os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
+        for variable, value in _preferences().items():
+            os.environ.setdefault(variable, value)
     try:
         keras = sys.modules.get("keras") or _imported_for_good("keras")
     except ImportError as error:
@@ -37,6 +48,59 @@ def start_keras(backend: str) -> None:
             f'"backend" is "{backend}" but Keras runs on "{running}" in this process already; '
             "start a new one"
         )
+
+
+def set_random_seed(seed: int) -> None:
+    """Let Python, NumPy and Keras draw the same numbers again.
+
+    As `keras.utils.set_random_seed` does, which on any backend imports TensorFlow where it is
+    installed: that takes seconds.
+
+    Args:
+        seed: from 0 to 2**32 - 1.
+    """
+    import keras
+    from keras.src.backend.common import global_state
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+    if keras.backend.backend() == "tensorflow":
+        keras.utils.set_random_seed(seed)
+        return
+    global_state.set_global_attribute("global_random_seed", seed)
+    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002, since layers may draw there
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.manual_seed(seed)
+
+
+def _preferences() -> dict[str, str]:
+    """How backends are to behave, unless the environment says otherwise."""
+    return {
+        # what is made without saying where is made there, also beside a GPU
+        "KERAS_TORCH_DEVICE": "cpu",
+        # PyTorch measures on the card on which JAX trains
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "JAX_COMPILATION_CACHE_DIR": str(_compiled_programs()),
+        "JAX_COMPILATION_CACHE_MAX_SIZE": str(MOST_BYTES_COMPILED),
+        # small programs are most of a start
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        # Keras imports TensorFlow where it is installed, on any backend
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+
+
+def _compiled_programs() -> Path:
+    """The folder for what XLA compiles, for processors of one kind: clusters share homes."""
+    try:
+        known = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        known = platform.processor()
+    kind = re.findall(r"^(?:model name|flags|Features)\s*: (.*)$", known, re.MULTILINE)[:2]
+    name = hashlib.sha256(repr((platform.machine(), kind or known)).encode()).hexdigest()[:16]
+    return user_cache_path("deep-bottleneck") / "programs" / name
 
 
 def _imported_for_good(name: str) -> ModuleType:

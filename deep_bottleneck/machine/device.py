@@ -21,34 +21,49 @@ def choose(wanted: str, backend: str) -> torch.device:
 
     Args:
         wanted: "auto" for a visible CUDA device or else the CPU; "cpu", "cuda" or "cuda:1".
-        backend: what Keras runs on; only torch can be told where.
+        backend: what Keras runs on. What trains there and PyTorch, which measures, must both see
+            the device; tensorflow cannot be told where.
 
     Raises:
         ConfigError: if the device is not there, or cannot be chosen on this backend.
     """
-    if backend != "torch":
+    if backend == "tensorflow":
         if wanted != "auto":
             raise ConfigError(
                 f'"device" is "{wanted}" but the backend {backend} chooses its device itself; '
-                'leave "device" out, or set "backend" to "torch"'
+                'leave "device" out, or set "backend" to "jax"'
             )
         return torch.device("cpu")
-    n_devices = torch.cuda.device_count()
+    if wanted == "cpu":
+        return torch.device("cpu")
+    seen = _visible(backend)
+    n_devices = min(seen.values())
     if wanted == "auto":
         return torch.device("cuda:0" if n_devices else "cpu")
-    device = torch.device(wanted)
-    if device.type == "cpu":
-        return device
-    if not n_devices:
-        raise ConfigError(
-            f'"device" is "{wanted}" but PyTorch {torch.__version__} sees no CUDA device on '
-            f'{platform.node()}; set "device" to "cpu" or "auto"'
-        )
-    index = device.index or 0
-    if index >= n_devices:
-        known = ", ".join(f"cuda:{number}" for number in range(n_devices))
-        raise ConfigError(f'"device" is "{wanted}" but PyTorch sees only {known}')
+    index = torch.device(wanted).index or 0
+    for library, number in seen.items():
+        if not number:
+            raise ConfigError(
+                f'"device" is "{wanted}" but {library} sees no CUDA device on {platform.node()}; '
+                'set "device" to "cpu" or "auto"'
+            )
+        if index >= number:
+            known = ", ".join(f"cuda:{one}" for one in range(number))
+            raise ConfigError(f'"device" is "{wanted}" but {library} sees only {known}')
     return torch.device("cuda", index)
+
+
+def _visible(backend: str) -> dict[str, int]:
+    """How many CUDA devices there are for what measures, and for what trains."""
+    seen = {f"PyTorch {torch.__version__}": torch.cuda.device_count()}
+    if backend == "jax":
+        import jax
+
+        try:
+            seen[f"JAX {jax.__version__}"] = len(jax.devices("cuda"))
+        except RuntimeError:
+            seen[f"JAX {jax.__version__}"] = 0
+    return seen
 
 
 def description(device: torch.device) -> dict[str, Any]:
@@ -72,9 +87,19 @@ def description(device: torch.device) -> dict[str, Any]:
 
 @contextmanager
 def chosen(device: torch.device) -> Iterator[None]:
-    """Let Keras and torch make what they make on a device while the context lasts."""
-    index = device.index if device.type == "cuda" else -1
-    with keras.device(str(device)), torch.cuda.device(index):
+    """Let Keras and torch make what they make on a device while the context lasts.
+
+    Keras on tensorflow stays where it is.
+    """
+    if keras.backend.backend() == "tensorflow":
+        yield
+        return
+    on_card = device.type == "cuda"
+    index = device.index or 0
+    with (
+        keras.device(f"gpu:{index}" if on_card else "cpu"),
+        torch.cuda.device(index if on_card else -1),
+    ):
         yield
 
 
@@ -97,14 +122,6 @@ def select(values: Any, rows: Sequence[int] | np.ndarray[Any, Any]) -> Any:
     if isinstance(values, torch.Tensor):
         return values[torch.as_tensor(rows, device=values.device)]
     return values[rows]
-
-
-def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A copy of a tensor of the host on a device; the host does not wait for a CUDA device."""
-    if device.type != "cuda":
-        return tensor.to(device)
-    # the allocator of pinned memory keeps this page until the copy is done
-    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def to_host(values: Sequence[torch.Tensor | np.ndarray[Any, Any]]) -> list[FloatArray]:

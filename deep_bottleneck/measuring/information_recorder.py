@@ -6,7 +6,6 @@ of the first, the middle and the last epoch is measured at every epoch that may 
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from deep_bottleneck.interfaces import (
     RunGroup,
 )
 from deep_bottleneck.machine.device import select
-from deep_bottleneck.machine.threads import n_threads
 from deep_bottleneck.measuring import trust
 from deep_bottleneck.measuring.information_tables import InformationTables, Inputs
 from deep_bottleneck.training.recorder import Recorder
@@ -70,8 +68,6 @@ class InformationRecorder(Recorder):
         scheduled = filter(schedule, range(self._last_possible))
         whole_training = [*scheduled, self._last_possible]
         self._telling = None if may_stop_early else trust.telling_epochs(whole_training)
-        # as before training, which may take fewer
-        self._with_threads = partial(n_threads, torch.get_num_threads())
         self._epoch_before: int | None = None
 
     def on_group_epoch_end(
@@ -84,10 +80,9 @@ class InformationRecorder(Recorder):
         telling = self._may_be_telling(epoch, stops=bool(stopping.any()))
         self._epoch_before = epoch
         runs = np.array(group.runs)[due]
-        with self._with_threads():
-            outputs = _Outputs(group, self._dataset, due)
-            for tables in self._tables:
-                tables.observe(epoch, runs, outputs.of(tables.part), telling)
+        outputs = _Outputs(group, self._dataset, due)
+        for tables in self._tables:
+            tables.observe(epoch, runs, outputs.of(tables.part), telling)
 
     def state(self) -> dict[str, Any]:
         """What was measured so far."""

@@ -3,7 +3,6 @@
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from deep_bottleneck.datasets.changes import changed
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import BasePlotter, Dataset, Record
 from deep_bottleneck.machine import device
+from deep_bottleneck.machine.backend import set_random_seed
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn, can_stream
 from deep_bottleneck.measuring.tables import Tables
 from deep_bottleneck.pipeline.plan import ACTIVITY_RECORDER, Plan
@@ -145,11 +145,10 @@ def _models(
 ) -> Iterator[keras.Model]:
     """One model for each run; a run's weights depend on the seed and its number alone."""
     # on the CPU, so that the weights are the same wherever they train
-    on_torch = config.backend == "torch"
-    with device.chosen(torch.device("cpu")) if on_torch else nullcontext():
+    with device.chosen(torch.device("cpu")):
         for run in range(config.n_runs):
             (weight_seed,) = np.random.SeedSequence([config.seed or 0, run]).generate_state(1)
-            keras.utils.set_random_seed(int(weight_seed))
+            set_random_seed(int(weight_seed))
             yield component.load_as(keras.Model, values)
 
 

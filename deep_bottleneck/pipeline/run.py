@@ -131,8 +131,7 @@ def _train(
         folder_before = checkpoints.goes_on_from(models, of_runs, recorders)
         if folder_before is not None:
             writer.copy(folder_before / STORE_NAME)
-        where = experiment.device if config.backend == "torch" else None
-        Ensemble(models, config.seed or 0, where).fit(
+        Ensemble(models, config.seed or 0, experiment.device).fit(
             dataset,
             config.epochs,
             config.batch_size,

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -12,20 +11,17 @@ import torch
 
 from deep_bottleneck.interfaces import Dataset, FloatArray
 from deep_bottleneck.machine import device
-from deep_bottleneck.machine.threads import threads_for
 from deep_bottleneck.training import memory
 from deep_bottleneck.training.batches import Batches
 from deep_bottleneck.training.checkpoint import Checkpoint
 from deep_bottleneck.training.continuation import Checkpoints
 from deep_bottleneck.training.keeper import Keeper
-from deep_bottleneck.training.lockstep import group as lockstep
 from deep_bottleneck.training.lockstep import obstacles
+from deep_bottleneck.training.lockstep.compiled import CompiledGroup
+from deep_bottleneck.training.lockstep.convolutions import slower_together
 from deep_bottleneck.training.members import Members
 from deep_bottleneck.training.recorder import Recorder
 from deep_bottleneck.training.sequential import EndOfEpoch, SequentialGroup
-
-if TYPE_CHECKING:
-    from deep_bottleneck.training.lockstep.compiled import CompiledGroup
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +29,10 @@ logger = logging.getLogger(__name__)
 class Ensemble:
     """Trains several Keras models of one architecture.
 
-    On the jax and the torch backend all models take every step together, as rows of one
-    computation; else `model.fit` trains one after the other. Which of the two it was does not show
-    in the results: a run starts from its own weights and sees the same batches either way.
+    On the jax backend all models take every step together, as rows of one computation; on others,
+    and where a model cannot be trained so, `model.fit` trains one after the other. Which of the two
+    it was does not show in the results: a run starts from its own weights and sees the same batches
+    either way.
     """
 
     def __init__(
@@ -50,15 +47,15 @@ class Ensemble:
         Args:
             models: one compiled model for each run.
             seed: decides the order of examples for each run and epoch.
-            device: where to train, on the torch backend; None for where the models lie, which is
-                also where they are afterwards.
+            device: where to train, on the jax and the torch backend; None for the CPU. The models
+                are afterwards where they were.
             memory: how many bytes to use there, by the estimate of `memory`; where all runs would
                 take more, they train in groups, one after the other. None for most of what is free
                 on a CUDA device, and for no limit on a CPU.
         """
         self.models = list(models)
         self.seed = seed
-        self.device = device
+        self.device = device or torch.device("cpu")
         self.memory = memory
 
     def fit(
@@ -94,7 +91,7 @@ class Ensemble:
         training = _Training(dataset, batches, callbacks, recorders, epochs, keeper)
         try:
             if not keeper.is_complete:
-                with self._on_device():
+                with device.chosen(self.device):
                     obstacle = self._fit_together(training)
                     if obstacle is not None:
                         logger.info(
@@ -108,61 +105,31 @@ class Ensemble:
 
     def _fit_together(self, training: "_Training") -> str | None:
         """Train the runs in lock-step, one group after the other; why not, if they cannot be."""
-        on_jax = keras.backend.backend() == "jax"
-        obstacle = (obstacles if on_jax else lockstep).obstacle(self.models)
+        obstacle = obstacles.obstacle(self.models)
         if obstacle is not None:
             return obstacle
         size = self._runs_at_a_time(training)
         for group in groups(training.keeper.last, len(self.models), size):
-            obstacle = self._fit_group(group, training)
-            if obstacle is not None:
-                return obstacle
-        return None
-
-    def _fit_group(self, group: "Group", training: "_Training") -> str | None:
-        """Train a group in lock-step; why not, if it cannot be."""
-        models = [self.models[run] for run in group.rows]
-        try:
-            stacked = self._stacked(models, group.rows, training)
-        except obstacles.ObstacleError as obstacle:
-            return str(obstacle)
-        if group.waiting:
-            logger.info("Training %d runs; %d others follow.", len(group.rows), len(group.waiting))
-        with threads_for(stacked.multiplications):
+            models = [self.models[run] for run in group.rows]
+            try:
+                stacked = CompiledGroup(
+                    models, group.rows, training.dataset, training.batches, self.device
+                )
+            except obstacles.ObstacleError as error:
+                return str(error)
+            if group.waiting:
+                logger.info(
+                    "Training %d runs; %d others follow.", len(group.rows), len(group.waiting)
+                )
             _train_together(stacked, group, training)
-        stacked.release()
-        return None
-
-    def _stacked(
-        self, models: Sequence[keras.Model], runs: Sequence[int], training: "_Training"
-    ) -> "lockstep.LockstepGroup | CompiledGroup":
-        """Runs that train together on the backend that there is.
-
-        Raises:
-            ObstacleError: if these cannot.
-        """
-        if keras.backend.backend() == "jax":
-            from deep_bottleneck.training.lockstep.compiled import CompiledGroup
-
-            return CompiledGroup(models, runs, training.dataset, training.batches)
-        stacked = lockstep.LockstepGroup(
-            models, runs, training.dataset, training.batches, self._where
-        )
-        obstacle = stacked.obstacle()
-        if obstacle is not None:
             stacked.release()
-            raise obstacles.ObstacleError(obstacle)
-        return stacked
+        return None
 
     def _runs_at_a_time(self, training: "_Training") -> int:
-        dataset, limit = training.dataset, self.memory
-        if keras.backend.backend() == "jax":
-            from deep_bottleneck.training.lockstep.convolutions import slower_together
-
-            if slower_together(self.models[0], dataset.input_shape):
-                return 1
-        elif limit is None:
-            limit = memory.budget(self._where)
+        dataset = training.dataset
+        if self.device.type == "cpu" and slower_together(self.models[0], dataset.input_shape):
+            return 1
+        limit = self.memory or memory.budget(self.device)
         return memory.runs_at_a_time(self.models, dataset, training.batches, limit)
 
     def _fit_one_by_one(self, training: "_Training") -> None:
@@ -172,19 +139,6 @@ class Ensemble:
             with _moved(model, self.device):
                 alone = SequentialGroup(model, run, training.dataset, training.batches)
                 _train_alone(alone, group, training)
-
-    @contextmanager
-    def _on_device(self) -> Iterator[None]:
-        """Let Keras make what it makes where the runs train."""
-        if keras.backend.backend() != "torch":
-            yield
-            return
-        with device.chosen(self._where):
-            yield
-
-    @property
-    def _where(self) -> torch.device:
-        return self.device or device.of(self.models[0])
 
 
 @dataclass(frozen=True)
@@ -242,9 +196,9 @@ class _Training:
 
 
 @contextmanager
-def _moved(model: keras.Model, there: torch.device | None) -> Iterator[None]:
-    """Let a model lie on a device, if one is named and the backend is torch."""
-    if there is None or keras.backend.backend() != "torch":
+def _moved(model: keras.Model, there: torch.device) -> Iterator[None]:
+    """Let a model lie on a device, if the backend is torch; jax takes it there by itself."""
+    if keras.backend.backend() != "torch":
         yield
         return
     home = device.of(model)
@@ -255,9 +209,7 @@ def _moved(model: keras.Model, there: torch.device | None) -> Iterator[None]:
         device.place(model, home)
 
 
-def _train_together(
-    stacked: "lockstep.LockstepGroup | CompiledGroup", group: Group, training: _Training
-) -> None:
+def _train_together(stacked: CompiledGroup, group: Group, training: _Training) -> None:
     keeper, epochs = training.keeper, training.epochs
     stacked.stop(~np.isin(stacked.runs, group.training))
     members = Members(stacked, [training.callbacks[run] for run in stacked.runs], epochs)

@@ -24,7 +24,7 @@ from deep_bottleneck.interfaces import Dataset
 from deep_bottleneck.training.batches import Batches
 
 _FLOAT, _INDEX = 4, 8
-# The rest is for torch itself, for the graphs of steps, and for the estimators' tiles.
+# The rest is for what frameworks need themselves, and for the estimators' tiles.
 SHARE_OF_FREE = 0.7
 
 

@@ -15,7 +15,7 @@ PREDICTION_BATCH = 4096
 
 
 class SequentialGroup:
-    """A group of a single run, with the interface of `LockstepGroup` for whoever records it.
+    """A group of a single run, with the interface of `CompiledGroup` for whoever records it.
 
     Attributes:
         runs: the run.

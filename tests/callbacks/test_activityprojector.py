@@ -43,7 +43,7 @@ def test_every_layer_of_every_run_at_the_end(tiny_dataset, make_models, tmp_path
         assert epoch == 2
         expected = feature_extractor(models[run])([tiny_dataset.test.examples[:15]])[layer]
         found = np.loadtxt(tmp_path / embedding.tensor_path, delimiter="\t", ndmin=2)
-        np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
         labels = np.loadtxt(tmp_path / embedding.metadata_path, dtype=int)
         np.testing.assert_array_equal(labels, tiny_dataset.test.labels[:15])
 

@@ -12,7 +12,7 @@ from deep_bottleneck.interfaces import Dataset, LabelledDataset, LayerOutput
 from deep_bottleneck.models import feedforward_batchnorm
 from deep_bottleneck.training.ensemble import Ensemble
 from deep_bottleneck.training.layers import layers_with_kernel
-from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.lockstep import obstacles
 
 OPTIONS = {"samples": 1_100, "in_bins": 4, "out_bins": 4}
 
@@ -37,7 +37,7 @@ def test_a_row_for_each_run_epoch_layer_and_measure(
     make_models, tiny_dataset, monkeypatch, together
 ):
     if not together:
-        monkeypatch.setattr(lockstep, "obstacle", lambda models: "the test wants it")
+        monkeypatch.setattr(obstacles, "obstacle", lambda models: "the test wants it")
     models = make_models(2)
 
     table = train(models, tiny_dataset).tables["effective_information"]

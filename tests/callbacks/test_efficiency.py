@@ -9,7 +9,7 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 from deep_bottleneck.training.ensemble import Ensemble
 from deep_bottleneck.training.layers import feature_extractor
-from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.lockstep import obstacles
 
 
 def train(models, dataset, epochs=3, schedule=lambda epoch: True, callbacks=(), beta=2):
@@ -56,7 +56,7 @@ def test_a_row_for_each_run_epoch_and_hidden_layer(
     make_models, tiny_dataset, monkeypatch, together
 ):
     if not together:
-        monkeypatch.setattr(lockstep, "obstacle", lambda models: "the test wants it")
+        monkeypatch.setattr(obstacles, "obstacle", lambda models: "the test wants it")
 
     table = train(make_models(2), tiny_dataset).tables["efficiency"]
 
@@ -155,7 +155,7 @@ def test_few_examples_for_many_neurons_are_told(make_models, tiny_dataset):
 
 
 def test_a_model_without_accuracy_has_no_aiq(monkeypatch):
-    monkeypatch.setattr(lockstep, "obstacle", lambda models: "only model.fit leaves out accuracy")
+    monkeypatch.setattr(obstacles, "obstacle", lambda models: "only model.fit leaves out accuracy")
 
     table = train([convolutional(0, metrics=())], images()).tables["efficiency"]
 

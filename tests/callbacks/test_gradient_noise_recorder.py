@@ -8,7 +8,7 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.gradient_noise import from_two_batch_sizes
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 from deep_bottleneck.training.ensemble import Ensemble
-from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.lockstep import obstacles
 
 
 def train(models, dataset, epochs=1, batch_size=16, steps_per_epoch=None):
@@ -39,7 +39,7 @@ def test_values_are_those_of_the_library_on_the_batches_gradients(
     make_models, tiny_dataset, monkeypatch, together
 ):
     if not together:
-        monkeypatch.setattr(lockstep, "obstacle", lambda models: "the test wants it")
+        monkeypatch.setattr(obstacles, "obstacle", lambda models: "the test wants it")
 
     notes, gradients = train(make_models(1), tiny_dataset)
 

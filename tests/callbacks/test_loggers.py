@@ -1,6 +1,7 @@
 import threading
 from types import SimpleNamespace
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.training.batches import Batches
 from deep_bottleneck.training.ensemble import Ensemble
-from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.lockstep import obstacles
 
 
 class Scalars:
@@ -42,7 +43,7 @@ class StopAfter(keras.callbacks.Callback):
 def trained(request, monkeypatch, tmp_path, tiny_dataset, make_models):
     """Two runs with every recorder: run 0 stops after epoch 2, run 1 after epoch 5."""
     if request.param == "one by one":
-        monkeypatch.setattr(lockstep, "obstacle", lambda models: "the test wants it")
+        monkeypatch.setattr(obstacles, "obstacle", lambda models: "the test wants it")
     models, scalars = make_models(2), Scalars()
     path = tmp_path / "activations.h5"
 
@@ -124,14 +125,17 @@ def test_gradients_are_summarised_over_the_epochs_batches(trained, tiny_dataset)
     models, _, store = trained
     model, train = models[1], tiny_dataset.train
     order = Batches(len(train), 16, None, seed=1).order(run=1, epoch=5)
+    weights, others = model.trainable_variables, model.non_trainable_variables
+
+    def loss(values, chosen):
+        predictions, _ = model.stateless_call(values, others, train.examples[chosen], training=True)
+        targets = train.one_hot_labels[chosen]
+        return keras.losses.categorical_crossentropy(targets, predictions).mean()
+
     by_batch = []
     for start in range(0, len(order), 16):
-        chosen = order[start : start + 16]
-        predictions = model(train.examples[chosen], training=True)
-        targets = keras.ops.convert_to_tensor(train.one_hot_labels[chosen])
-        model.zero_grad()
-        keras.losses.categorical_crossentropy(targets, predictions).mean().backward()
-        by_batch.append(model.layers[0].kernel.value.grad.detach().cpu().numpy().ravel())
+        kernel, *_ = jax.grad(loss)([w.value for w in weights], order[start : start + 16])
+        by_batch.append(np.ravel(kernel))
 
     gradients = store.gradients().set_index(["run", "epoch", "layer"]).loc[(1, 5, 0)]
 

@@ -1,5 +1,6 @@
 """The same experiment on another backend: same weights and batches, same losses."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from deep_bottleneck.training.ensemble import Ensemble
 from deep_bottleneck.training.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
+TENSORFLOW = pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None, reason="needs requirements/tensorflow.txt"
+)
 
 TRAIN = """
 import sys
@@ -54,9 +58,8 @@ class Losses(Recorder):
         self.activations = [layer[1] for layer in group.activations(self.examples)]
 
 
-@pytest.mark.tensorflow
-def test_tensorflow_gives_the_same_losses(make_models, tiny_dataset, tmp_path):
-    pytest.importorskip("tensorflow", reason="needs requirements/tensorflow.txt")
+@pytest.mark.parametrize("backend", [pytest.param("tensorflow", marks=TENSORFLOW), "torch"])
+def test_another_backend_gives_the_same_losses(make_models, tiny_dataset, tmp_path, backend):
     models = make_models(2, max_norm_weights=1.0)
     weights = {
         f"weight_{run}_{i}": value
@@ -70,14 +73,14 @@ def test_tensorflow_gives_the_same_losses(make_models, tiny_dataset, tmp_path):
     }
     np.savez(tmp_path / "problem.npz", **weights, **parts)
     command = [sys.executable, "-c", TRAIN, tmp_path / "problem.npz", tmp_path / "results.npz"]
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
 
     subprocess.run(command, env=environment, check=True, capture_output=True)
     losses = Losses()
     losses.examples = tiny_dataset.test.examples
     Ensemble(models, seed=1).fit(tiny_dataset, 4, 16, recorders=[losses])
 
-    # tensorflow trained run 0, then run 1; torch both together
+    # the other trained run 0, then run 1; jax both together
     theirs = np.load(tmp_path / "results.npz")
     ours = np.array(losses.values)
     np.testing.assert_allclose(theirs["losses"][:4], ours[:, :, 0], atol=1e-4)
@@ -87,12 +90,11 @@ def test_tensorflow_gives_the_same_losses(make_models, tiny_dataset, tmp_path):
         np.testing.assert_allclose(theirs[f"a{layer}"], losses.activations[layer], atol=1e-4)
 
 
-@pytest.mark.tensorflow
+@TENSORFLOW
 @pytest.mark.slow
-def test_an_experiment_on_tensorflow_stores_the_same_shape(tmp_path):
-    pytest.importorskip("tensorflow", reason="needs requirements/tensorflow.txt")
+def test_an_experiment_on_another_backend_stores_the_same_shape(tmp_path):
     shapes = {}
-    for backend in ("torch", "tensorflow"):
+    for backend in ("jax", "torch", "tensorflow"):
         runs = tmp_path / backend
         command = [sys.executable, ROOT / "experiment.py", "with", "configs/basic.json"]
         command += ["epochs=2", "n_runs=2", "architecture=[3]", f"backend={backend}"]
@@ -102,4 +104,4 @@ def test_an_experiment_on_tensorflow_stores_the_same_shape(tmp_path):
         table = (runs / "1" / "information_measures_test.csv").read_text().splitlines()
         shapes[backend] = [line.split(",")[:3] for line in table]
 
-    assert shapes["torch"] == shapes["tensorflow"]
+    assert shapes["jax"] == shapes["torch"] == shapes["tensorflow"]

@@ -1,4 +1,4 @@
-"""Keras on the torch backend, a sample of MNIST, and small random activations."""
+"""A sample of MNIST, and small random activations."""
 
 import os
 from pathlib import Path

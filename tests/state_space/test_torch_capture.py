@@ -203,7 +203,10 @@ def test_a_changed_number_of_channels_is_an_error_that_keeps_the_counts():
 
 
 def test_workers_that_load_the_data_are_no_trouble():
-    loader = DataLoader(TensorDataset(images), batch_size=3, num_workers=1)
+    # no fork beside the threads of JAX
+    loader = DataLoader(
+        TensorDataset(images), batch_size=3, num_workers=1, multiprocessing_context="spawn"
+    )
     network = ts.build_efficiency_model(small_network().eval(), "Conv2d")
     with torch.no_grad():
         for (batch,) in loader:

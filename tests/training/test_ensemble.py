@@ -6,7 +6,6 @@ from deep_bottleneck.callbacks import earlystopping_manual
 from deep_bottleneck.models import feedforward, feedforward_batchnorm
 from deep_bottleneck.training.checkpoint import Checkpoint
 from deep_bottleneck.training.ensemble import Ensemble, groups, single_runs
-from deep_bottleneck.training.lockstep import group as lockstep
 from deep_bottleneck.training.lockstep import obstacles
 from deep_bottleneck.training.recorder import Recorder
 
@@ -60,8 +59,7 @@ def train_one_by_one(monkeypatch):
     """From when it is called, ensembles train with `model.fit`."""
 
     def train_one_by_one():
-        for engine in (lockstep, obstacles):
-            monkeypatch.setattr(engine, "obstacle", lambda models: "the test wants it")
+        monkeypatch.setattr(obstacles, "obstacle", lambda models: "the test wants it")
 
     return train_one_by_one
 
@@ -197,27 +195,6 @@ def test_stock_callbacks_work(fit, make_models, tmp_path):
     saved_moments = [v.numpy() for v in saved.optimizer.variables]
     for ours, theirs in zip(models[1].optimizer.variables, saved_moments, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs)
-
-
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="which trains them together")
-def test_models_that_draw_random_numbers_are_trained_one_by_one(fit, make_models, caplog):
-    def load(**arguments):
-        model = keras.Sequential(
-            [
-                keras.Input((4,)),
-                keras.layers.Dense(3),
-                keras.layers.Dropout(0.5),
-                keras.layers.Dense(2, activation="softmax"),
-            ]
-        )
-        model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-        return model
-
-    with caplog.at_level("INFO"):
-        notes = fit(make_models(2, load))
-
-    assert notes.runs() == [[0]] * 4 + [[1]] * 4
-    assert "a layer draws random numbers" in caplog.text
 
 
 @pytest.mark.parametrize(("steps", "batches"), [(2, 2), (9, 9), (None, 4)])

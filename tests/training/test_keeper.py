@@ -15,7 +15,8 @@ from deep_bottleneck.pipeline.run import run_experiment
 from deep_bottleneck.training.batches import Batches
 from deep_bottleneck.training.continuation import Checkpoints
 from deep_bottleneck.training.ensemble import Ensemble
-from deep_bottleneck.training.lockstep import group as lockstep
+from deep_bottleneck.training.lockstep import obstacles
+from deep_bottleneck.training.lockstep.compiled import CompiledGroup
 from deep_bottleneck.training.memory import bytes_of_data, bytes_per_run
 from deep_bottleneck.training.preemption import Preemption, TimeIsUp
 from deep_bottleneck.training.recorder import Recorder
@@ -121,7 +122,7 @@ def test_groups_go_on_bit_for_bit(fit, end_after, make_models, tiny_dataset):
 
 @pytest.mark.parametrize("end_after", [(0, 1), (0, 3), (2, 2), (4, 7)])
 def test_one_run_after_the_other_goes_on_bit_for_bit(fit, end_after, monkeypatch):
-    monkeypatch.setattr(lockstep, "obstacle", lambda models: "the test wants it")
+    monkeypatch.setattr(obstacles, "obstacle", lambda models: "the test wants it")
 
     same(fit(end_after), fit())
 
@@ -216,7 +217,7 @@ def test_an_experiment_that_only_needs_to_be_measured_is_not_trained_again(
     with monkeypatch.context() as patch, pytest.raises(TimeIsUp):
         patch.setattr(InformationTables, name, too_late)
         experiment(tmp_path / "first", keep_activations=keep)
-    monkeypatch.setattr(lockstep.LockstepGroup, "train_epoch", too_late)
+    monkeypatch.setattr(CompiledGroup, "train_epoch", too_late)
     resumed = experiment(tmp_path / "second", before=tmp_path / "first", keep_activations=keep)
 
     assert tables(resumed) == tables(whole)

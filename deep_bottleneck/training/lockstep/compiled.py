@@ -14,12 +14,13 @@ from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, IntArray
 from deep_bottleneck.machine.device import select, to_host
 from deep_bottleneck.training.batches import Batches
 from deep_bottleneck.training.layers import layer_outputs
-from deep_bottleneck.training.lockstep.convolutions import convolves
+from deep_bottleneck.training.lockstep.convolutions import slower_together
 from deep_bottleneck.training.lockstep.obstacles import UNTRACEABLE, ObstacleError
 from deep_bottleneck.training.lockstep.programs import Arrays, Data, Logs, Programs
 from deep_bottleneck.training.lockstep.stack import Stack
 from deep_bottleneck.training.targets import targets
 
+CPU = torch.device("cpu")
 # examples in a test, as for the models that `model.fit` trains
 TEST_BATCH = 4096
 # About a second of a core's arithmetic: no launch takes longer, so that Ctrl-C is heard.
@@ -69,8 +70,7 @@ class CompiledGroup:
     among groups of the same size, to rounding among groups of others.
 
     Attributes:
-        layer_names: names of the layers with a kernel.
-        layer_outputs: name and shape of the output of each of them.
+        layer_outputs: name and shape of the output of each layer with a kernel.
         launches: how many programs were started to train and to test.
     """
 
@@ -80,7 +80,7 @@ class CompiledGroup:
         runs: Sequence[int],
         dataset: Dataset,
         batches: Batches,
-        device: jax.Device | None = None,
+        device: torch.device = CPU,
     ) -> None:
         """Stack the models.
 
@@ -89,11 +89,10 @@ class CompiledGroup:
             runs: their numbers.
             dataset: what to train and test on.
             batches: which examples a run sees.
-            device: where to train, None for where JAX makes what it makes. The models keep their
-                weights where they were.
+            device: where to train. The models have their weights where they were afterwards.
         """
         template = models[0]
-        self._device = device or jax.devices()[0]
+        self._device = jax.devices(device.type)[device.index or 0]
         self._batches = batches
         self._examples = [part.examples for part in (dataset.train, dataset.test)]
         self._train, self._test = (
@@ -103,15 +102,14 @@ class CompiledGroup:
         on_cpu = self._device.platform == "cpu"
         try:
             _build(template, self._train, batches.batch_size)
-            self._one_by_one = on_cpu and convolves(template, dataset.input_shape)
-            self._programs = Programs(template, TEST_BATCH, layout=on_cpu)
+            self._one_by_one = on_cpu and slower_together(template, dataset.input_shape)
+            self._programs = Programs(template, TEST_BATCH, for_cpu=on_cpu)
             self._stack = Stack(models, runs, self._device)
             self._drawn = 0, batches.orders(runs, 0)
             self._trace()
         except UNTRACEABLE as error:
             raise ObstacleError(f"a step cannot be compiled ({_cause(error)})") from error
         self.layer_outputs = layer_outputs(template)
-        self.layer_names = [layer.name for layer in self.layer_outputs]
         self.launches = 0
 
     @property

@@ -5,8 +5,8 @@ a model is compiled with, and a step that a subclass has of its own, is what `mo
 well. `over_runs` makes it one program for all runs.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import keras
 
 from deep_bottleneck.training.layers import feature_extractor, layers_with_kernel
+from deep_bottleneck.training.lockstep.convolutions import as_products
 from deep_bottleneck.training.lockstep.layout import examples_last
 
 Arrays = list[jax.Array]
@@ -63,17 +64,17 @@ class Programs:
             its arrays it is.
     """
 
-    def __init__(self, template: keras.Model, test_batch_size: int, layout: bool) -> None:
+    def __init__(self, template: keras.Model, test_batch_size: int, for_cpu: bool) -> None:
         """Write the programs down.
 
         Args:
             template: lends its code; its metrics and its optimizer must be built.
             test_batch_size: how many examples to test on at a time.
-            layout: whether dense layers have the examples on the last axis.
+            for_cpu: whether layers are computed as a CPU does fastest.
         """
         self._template = template
         self._extractor = feature_extractor(template)
-        self._layout = layout
+        self._for_cpu = for_cpu
         self._test_batch_size = test_batch_size
         template.reset_metrics()
         self.no_metrics = [variable.value for variable in template.metrics_variables]
@@ -212,8 +213,13 @@ class Programs:
             values = self._template._get_metrics_result_or_logs(logs)
         return {name: jnp.asarray(value, jnp.float32) for name, value in values.items()}
 
-    def _traced(self) -> AbstractContextManager[None]:
-        return examples_last(self._template) if self._layout else nullcontext()
+    @contextmanager
+    def _traced(self) -> Iterator[None]:
+        if not self._for_cpu:
+            yield
+            return
+        with examples_last(self._template), as_products(self._template):
+            yield
 
 
 def over_runs(function: Callable[..., Any], n_shared: int) -> Callable[..., Any]:

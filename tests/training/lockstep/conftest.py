@@ -3,18 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import keras
 import numpy as np
 import pytest
 
 from deep_bottleneck.interfaces import Dataset
 from deep_bottleneck.training.batches import Batches
+from deep_bottleneck.training.lockstep.compiled import TEST_BATCH, CompiledGroup
 from deep_bottleneck.training.targets import targets
-
-if keras.backend.backend() == "jax":
-    import jax
-
-    from deep_bottleneck.training.lockstep.compiled import TEST_BATCH, CompiledGroup
 
 BATCH_SIZE = 16
 
@@ -22,9 +19,8 @@ BATCH_SIZE = 16
 @pytest.fixture(autouse=True, scope="session")
 def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let XLA keep what it compiles: many tests train the same networks."""
-    if keras.backend.backend() == "jax":
-        jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 @pytest.fixture

@@ -11,10 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs the jax backend")
-
-if keras.backend.backend() == "jax":
-    from deep_bottleneck.training.lockstep.obstacles import obstacle
+from deep_bottleneck.training.lockstep.obstacles import obstacle
 
 ROUNDING = 1e-5
 SGD = keras.optimizers.SGD

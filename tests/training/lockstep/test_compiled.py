@@ -9,8 +9,6 @@ from deep_bottleneck.models import feedforward, feedforward_batchnorm
 from deep_bottleneck.training.gradients import kernel_gradients
 from deep_bottleneck.training.layers import feature_extractor, layers_with_kernel
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs the jax backend")
-
 # what the order of additions makes of float32
 ROUNDING = 1e-5
 

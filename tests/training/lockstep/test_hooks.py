@@ -4,8 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs the jax backend")
-
 ROUNDING = 1e-5
 
 

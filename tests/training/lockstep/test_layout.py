@@ -1,15 +1,11 @@
 """Dense layers with the examples on the last axis compute what Keras' own do."""
 
+import jax
 import keras
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs the jax backend")
-
-if keras.backend.backend() == "jax":
-    import jax
-
-    from deep_bottleneck.training.lockstep.layout import examples_last
+from deep_bottleneck.training.lockstep.layout import examples_last
 
 ACTIVATIONS = sorted(
     name
