@@ -1,7 +1,8 @@
 """Runs experiments here, one after the other or several at a time, each in a process of its own.
 
 A process of its own gives each experiment the backend its config asks for, and keeps one that
-crashes from taking the others with it.
+crashes from taking the others with it. Where there are several, those on the default backend are
+forks of a process that has imported the frameworks, which is most of what a small one takes.
 """
 
 import logging
@@ -16,8 +17,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from types import FrameType
 
-from deep_bottleneck.errors import EXIT_MISTAKE, DeepBottleneckError
+from deep_bottleneck.config import Config, sweep
+from deep_bottleneck.errors import EXIT_MISTAKE, ConfigError, DeepBottleneckError
 from deep_bottleneck.interfaces import Job, Launcher, LaunchOptions, Outcome, Status
+from deep_bottleneck.launching.forking import Fork, ForkServer, is_of_this_package
 from deep_bottleneck.launching.submission import Submission, check_configs
 
 logger = logging.getLogger(__name__)
@@ -39,8 +42,12 @@ class LocalLauncher:
     def __init__(self, options: LaunchOptions) -> None:
         self._options = options
         self._at_a_time = options.at_a_time or 1
+        share = self._at_a_time > 1
+        # a copy: the server that forks is started with another environment for a moment
+        self._environment = threads_share(os.environ, self._at_a_time) if share else {**os.environ}
         self._interrupted = threading.Event()
-        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._forks = ForkServer()
+        self._processes: set[subprocess.Popen[bytes] | Fork] = set()
 
     def preview(self, jobs: Sequence[Job]) -> str:
         """Nothing: the commands are those of the README.
@@ -117,22 +124,36 @@ class LocalLauncher:
 
     def _start_and_wait(self, submission: Submission, number: int) -> int:
         with ExitStack() as open_files:
-            log = None
-            environment: Mapping[str, str] = os.environ
-            if self._at_a_time > 1:
-                log = open_files.enter_context(submission.log_path(number).open("w"))
-                environment = threads_share(os.environ, self._at_a_time)
-            process = subprocess.Popen(  # noqa: S603
-                submission.command(number),
-                env=submission.environment(number, environment),
-                stdout=log,
-                stderr=log,
-            )
+            process = self._started(submission, number, open_files)
             self._processes.add(process)
             try:
                 return process.wait()
             finally:
                 self._processes.discard(process)
+
+    def _started(
+        self, submission: Submission, number: int, open_files: ExitStack
+    ) -> subprocess.Popen[bytes] | Fork:
+        log = submission.log_path(number) if self._at_a_time > 1 else None
+        command = submission.command(number)
+        own = submission.environment(number, self._environment)
+        if _can_fork(submission, number):
+            return self._forks.start(command, own, log)
+        file = open_files.enter_context(log.open("w")) if log else None
+        return subprocess.Popen(command, env=own, stdout=file, stderr=file)  # noqa: S603
+
+
+def _can_fork(submission: Submission, number: int) -> bool:
+    """Whether an experiment is one of several, and would run in a fork as it does by itself."""
+    job = submission.tasks[number - 1]
+    if len(submission.tasks) == 1 or not is_of_this_package(submission.script):
+        return False
+    try:
+        (one,) = sweep.expand(job.config, job.updates)
+    except (ConfigError, ValueError):
+        # the experiment says what is wrong with its config
+        return False
+    return one.hyperparameters.get("backend", Config().backend) == Config().backend
 
 
 def threads_share(environment: Mapping[str, str], at_a_time: int) -> dict[str, str]:
