@@ -4,6 +4,7 @@ What stays the same is drawn once; each frame is that picture with the moving ar
 and goes straight into the encoder.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,8 @@ class Movie:
         """
         from imageio_ffmpeg import write_frames
 
+        # else Python itself forks to start the encoder, which may hang beside JAX's threads
+        os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")
         width, height = (round(length) for length in self.figure.bbox.size)
         encoder = write_frames(
             path,
