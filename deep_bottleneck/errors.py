@@ -25,6 +25,10 @@ class RecordError(DeepBottleneckError):
     """A stored record that cannot be read or written."""
 
 
+class StoreGoneError(RecordError):
+    """A store of experiments that does not answer, or lets nobody in."""
+
+
 class DiskFullError(RecordError):
     """A record that cannot be written because there is no space left."""
 

@@ -11,7 +11,7 @@ import pymongo
 from dotenv import dotenv_values
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
-from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.errors import ConfigError, StoreGoneError
 from deep_bottleneck.machine.environment import ENV_PATH
 
 REACH_WITHIN_MS = 3000
@@ -42,14 +42,18 @@ class MongoSettings:
         """A client whose database has answered.
 
         Raises:
-            RecordError: if it does not answer or refuses; the message holds no password.
+            ConfigError: if it cannot be reached in the way that its address says.
+            StoreGoneError: if it does not answer or refuses; the message holds no password.
         """
-        client: pymongo.MongoClient[Any] = pymongo.MongoClient(
-            self.uri,
-            serverSelectionTimeoutMS=REACH_WITHIN_MS,
-            connectTimeoutMS=REACH_WITHIN_MS,
-            socketTimeoutMS=STALL_AFTER_MS,
-        )
+        try:
+            client: pymongo.MongoClient[Any] = pymongo.MongoClient(
+                self.uri,
+                serverSelectionTimeoutMS=REACH_WITHIN_MS,
+                connectTimeoutMS=REACH_WITHIN_MS,
+                socketTimeoutMS=STALL_AFTER_MS,
+            )
+        except (PyMongoError, ValueError, TypeError) as error:
+            raise ConfigError(f"MONGO_URI is not a MongoDB address: {error}") from None
         try:
             with pymongo.timeout(REACH_WITHIN_MS / 1000):
                 client[self.database].list_collection_names()
@@ -57,10 +61,12 @@ class MongoSettings:
             reason = refusal(error)
         except PyMongoError:
             reason = f"it did not answer within {REACH_WITHIN_MS / 1000:g} seconds"
+        except Exception as error:  # noqa: BLE001  what comes of an answer that is none of MongoDB's
+            reason = f"its answer is none of a MongoDB: {type(error).__name__}"
         else:
             return client
         client.close()
-        raise RecordError(
+        raise StoreGoneError(
             f'The MongoDB database "{self.database}" at {self.hosts} cannot be used ({reason})'
         )
 
