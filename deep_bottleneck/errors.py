@@ -25,6 +25,10 @@ class RecordError(DeepBottleneckError):
     """A stored record that cannot be read or written."""
 
 
+class MissingTableError(RecordError):
+    """An experiment that has no table of the kind that is asked for."""
+
+
 class StoreGoneError(RecordError):
     """A store of experiments that does not answer, or lets nobody in."""
 

@@ -40,6 +40,7 @@ _KINDS: Mapping[str, type] = {
     "host.process": str,
     "experiment": Mapping,
     "experiment.name": str,
+    "experiment.base_dir": str,
     "experiment.sources": list,
     "experiment.repositories": list,
     NOTES: Mapping,
@@ -241,6 +242,14 @@ class RecordStore(ABC):
         self.check(experiment_id)
         if lacking := self.lacking(experiment_id):
             raise RecordError(f"not all of experiment {experiment_id} is there: {listed(lacking)}")
+
+    @abstractmethod
+    def entry(self, experiment_id: ExperimentId) -> Entry:
+        """What is known of an experiment.
+
+        Raises:
+            RecordError: if it is not there, or cannot be read.
+        """
 
     @abstractmethod
     def lacking(self, experiment_id: ExperimentId) -> dict[str, str]:

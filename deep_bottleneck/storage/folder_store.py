@@ -88,13 +88,21 @@ class FolderStore(RecordStore):
 
     def lacking(self, experiment_id: ExperimentId) -> dict[str, str]:
         """Why artifacts, or sources, that an experiment names cannot be read, by their names."""
-        paths = self._artifacts(experiment_id)
-        flaws = {name: _flaw(path) for name, path in paths.items()}
-        entry = self.entry(experiment_id)
-        flaws |= {name: self._flaw_of_source(kept) for name, kept in entry.kept_sources}
-        for name in entry.details.get(MISSING) or ():
-            flaws[str(name)] = "it could not be written"
-        return {name: found for name, found in flaws.items() if found}
+        kept = self.entry(experiment_id).kept_sources
+        flaws = {name: self._flaw_of_source(path) for name, path in kept}
+        found = {name: flaw_of_one for name, flaw_of_one in flaws.items() if flaw_of_one}
+        return self.lacking_artifacts(experiment_id) | found
+
+    def lacking_artifacts(self, experiment_id: ExperimentId) -> dict[str, str]:
+        """Why artifacts of an experiment cannot be read, by their names.
+
+        Raises:
+            RecordError: if there is no such experiment, or it cannot be read.
+        """
+        found = {name: _flaw(path) for name, path in self._artifacts(experiment_id).items()}
+        for name in self.document(experiment_id).get(MISSING) or ():
+            found[str(name)] = "it could not be written"
+        return {name: reason for name, reason in found.items() if reason}
 
     def source(self, kept: object) -> Path:
         """Where a source is.
@@ -303,6 +311,14 @@ class FolderStore(RecordStore):
                 for name, metric in self.series(experiment_id).items()
                 if names is None or name in names
             }
+
+    def strays(self) -> list[str]:
+        """Folders that are called like an experiment and are none."""
+        return [
+            name
+            for name in self._names()
+            if isinstance(as_id(name), int) and not is_there(self.folder / name / RUN_FILE)
+        ]
 
     def _names(self) -> list[str]:
         """What is in the folder.

@@ -28,6 +28,7 @@ from deep_bottleneck.storage.moving.transfer import Transfer, noting
 from deep_bottleneck.storage.own_files import reading
 from deep_bottleneck.storage.summaries import write_summaries
 
+UNFINISHED_RECORD = ".unfinished_"
 _ELSEWHERE = ("_id", "config", "captured_out", "captured_out_file", "info")
 
 
@@ -78,7 +79,7 @@ def _write(
     source: MongoStore, target: FolderStore, run: Mapping[str, Any], lacking: dict[str, str]
 ) -> ExperimentId:
     """Write an experiment, and note why something of it is not written."""
-    with tempfile.TemporaryDirectory(dir=target.folder, prefix=".unfinished_") as scratch:
+    with tempfile.TemporaryDirectory(dir=target.folder, prefix=UNFINISHED_RECORD) as scratch:
         folder = Path(scratch) / "record"
         folder.mkdir()
         experiment = dict(run.get("experiment") or {})
