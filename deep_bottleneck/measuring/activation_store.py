@@ -206,6 +206,8 @@ class ActivationStore(_OpenFile):
         Raises:
             RecordError: if it is missing or is no activation store.
         """
+        if not path.is_file():
+            raise RecordError(f"cannot read the activation store {path}: there is no such file")
         try:
             self._file = _opened(path)
         except OSError as error:

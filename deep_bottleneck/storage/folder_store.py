@@ -1,6 +1,7 @@
 """Experiments in a folder, as the local record leaves them: one folder for each."""
 
 import fcntl
+import logging
 import shutil
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ from deep_bottleneck.storage.own_files import flaw, is_there, open_own, reading
 from deep_bottleneck.storage.own_files import read_json as read_json
 from deep_bottleneck.storage.own_files import write_json as write_json
 from deep_bottleneck.storage.summaries import read_summaries
+
+logger = logging.getLogger(__name__)
 
 RUN_FILE = "run.json"
 CONFIG_FILE = "config.json"
@@ -84,6 +87,9 @@ class FolderStore(RecordStore):
         self.check(experiment_id)
         self._metrics(experiment_id, None)
         self.info(experiment_id)
+        output = self.folder_of(experiment_id) / OUTPUT_FILE
+        if is_there(output):
+            open_own(output).close()
         super().check_whole(experiment_id)
 
     def lacking(self, experiment_id: ExperimentId) -> dict[str, str]:
@@ -158,12 +164,18 @@ class FolderStore(RecordStore):
         return readable(ids, read)
 
     def files(self, experiment_id: ExperimentId) -> dict[str, StoredFile]:
-        """The artifacts of an experiment whose file is there."""
-        return {
-            name: StoredFile(name, path.suffix, path.lstat().st_size, partial(open_own, path))
-            for name, path in self._artifacts(experiment_id).items()
-            if path is not None and flaw(path) is None
-        }
+        """The artifacts of an experiment whose file is there; the log names the others."""
+        found = {}
+        for name, path in self._artifacts(experiment_id).items():
+            reason = _flaw(path)
+            if path is None or reason:
+                logger.warning(
+                    "Left out: %s of %s (%s)", name, self.folder_of(experiment_id), reason
+                )
+            else:
+                size = path.lstat().st_size
+                found[name] = StoredFile(name, path.suffix, size, partial(open_own, path))
+        return found
 
     def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:
         """Add a copy of a file to the artifacts of an experiment that has ended."""
@@ -300,7 +312,7 @@ class FolderStore(RecordStore):
 
     def _optional(self, experiment_id: ExperimentId, file_name: str) -> dict[str, Any]:
         path = self.folder_of(experiment_id) / file_name
-        return read_json(path) if path.exists() else {}
+        return read_json(path) if is_there(path) else {}
 
     def _metrics(
         self, experiment_id: ExperimentId, names: Container[str] | None

@@ -1,6 +1,7 @@
 """Experiments in a MongoDB, in Sacred's collections: runs, metrics and files in GridFS."""
 
 import io
+import logging
 import mimetypes
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,6 +51,8 @@ from deep_bottleneck.storage.mongo_files import (
 )
 from deep_bottleneck.storage.mongo_metrics import PIECE, joined, pieces, query_of
 from deep_bottleneck.storage.own_files import read_own, reading
+
+logger = logging.getLogger(__name__)
 
 # Beyond so many experiments it is faster to pick from all than to ask for each by its id.
 ASK_BY_ID = 100
@@ -189,12 +192,14 @@ class MongoStore(RecordStore):
             stored = _artifact_ids(run)
             query = {"_id": {"$in": list(stored.values())}}
             files = {file["_id"]: file for file in self._find("fs.files", query)}
+            for name in [name for name, id_ in stored.items() if id_ not in files]:
+                del stored[name]
+                logger.warning("Left out: %s of experiment %s (no file)", name, experiment_id)
             return {
                 name: StoredFile(
                     name, suffix_of(name, files[id_]), int(files[id_]["length"]), self._opener(id_)
                 )
                 for name, id_ in stored.items()
-                if id_ in files
             }
 
     def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:

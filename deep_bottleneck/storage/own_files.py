@@ -14,16 +14,12 @@ from deep_bottleneck.machine.whole_file import write_whole
 
 
 def flaw(path: Path) -> str | None:
-    """What keeps a path from being a file of the folder it is in, None if nothing does."""
-    if path.parent.is_symlink():
-        return f"{path.parent} is a link, and links in a record are not followed"
+    """What keeps a file of a record from being read, None if nothing does."""
     try:
-        mode = path.lstat().st_mode
-    except OSError as error:
-        return _reason(error)
-    if stat.S_ISLNK(mode):
-        return "it is a link, and links in a record are not followed"
-    return None if stat.S_ISREG(mode) else "it is no file"
+        _opened(path).close()
+    except RecordError as error:
+        return str(error)
+    return None
 
 
 def is_there(path: Path) -> bool:
@@ -41,14 +37,10 @@ def open_own(path: Path) -> BinaryIO:
     Raises:
         RecordError: if it is not there, cannot be read, or is a link or something else.
     """
-    found = flaw(path)
-    if found is None:
-        try:
-            # whatever takes its place by now, nobody waits for a pipe
-            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
-        except OSError as error:
-            found = _reason(error)
-    raise RecordError(f"{path} cannot be read: {found}")
+    try:
+        return _opened(path)
+    except RecordError as error:
+        raise RecordError(f"{path} cannot be read: {error}") from None
 
 
 def read_own(path: Path) -> bytes:
@@ -103,6 +95,20 @@ def reading(what: object) -> Iterator[None]:
         raise RecordError(f"{what} cannot be read: it is nested too deep") from None
     except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise RecordError(f"{what} cannot be read: {error}") from None
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path.is_symlink() or path.parent.is_symlink():
+        raise RecordError("it is a link, and links in a record are not followed")
+    try:
+        # nobody waits for a pipe
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise RecordError(_reason(error)) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RecordError("it is no file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _reason(error: OSError) -> str:
