@@ -64,6 +64,8 @@ def read_information(name: str, content: bytes) -> pd.DataFrame:
         RecordError: if it holds something else.
     """
     table = read_table(content, name)
+    if not content.endswith(b"\n"):
+        raise RecordError(f"{name} cannot be read: it is cut short")
     for column in NUMBERS:
         if column not in table or not pd.api.types.is_numeric_dtype(table[column]):
             raise RecordError(f"{name} cannot be read: it has no numbers {column}")
