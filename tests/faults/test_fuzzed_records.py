@@ -83,7 +83,7 @@ def changed(draw, document, leaves):
 OF_DOCUMENTS = PLAIN | TEXTS | OF_DATABASES
 IDS = st.integers(8, 10**6) | st.floats(8.5, 1e6) | NAMES | TEXTS | st.builds(ObjectId)
 NUMBER = pytest.mark.parametrize(
-    "n_examples", [20, pytest.param(1000, marks=pytest.mark.slow)], ids=["few", "thousand"]
+    "n_examples", [10, pytest.param(1000, marks=pytest.mark.slow)], ids=["few", "thousand"]
 )
 
 
