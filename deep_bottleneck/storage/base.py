@@ -15,6 +15,9 @@ import pandas as pd
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.processes import is_alive
+from deep_bottleneck.storage.document import NOTES as NOTES
+from deep_bottleneck.storage.document import TAGS as TAGS
+from deep_bottleneck.storage.document import check_kinds
 
 ExperimentId = int | str
 Key = TypeVar("Key")
@@ -23,29 +26,8 @@ Read = TypeVar("Read")
 
 logger = logging.getLogger(__name__)
 
-# what people add to an experiment, where omniboard keeps it too
-NOTES = "omniboard"
-TAGS = "tags"
 # when the tags were chosen, so that the later choice wins where two copies differ
 TAGGED = "tagged"
-# what is what in that which Sacred stores of an experiment, where it is there at all
-_KINDS: Mapping[str, type] = {
-    "status": str,
-    "config": Mapping,
-    "info": Mapping,
-    "captured_out": str,
-    "artifacts": list,
-    "missing": list,
-    "host": Mapping,
-    "host.process": str,
-    "experiment": Mapping,
-    "experiment.name": str,
-    "experiment.base_dir": str,
-    "experiment.sources": list,
-    "experiment.repositories": list,
-    NOTES: Mapping,
-    f"{NOTES}.{TAGS}": list,
-}
 # Sacred beats every 10 seconds; a long computation may hold the interpreter for some of them.
 LOST_AFTER = timedelta(minutes=2)
 
@@ -351,31 +333,6 @@ def listed(reasons: Mapping[str, str]) -> str:
     return "; ".join(f"{name} ({reason})" for name, reason in reasons.items())
 
 
-def check_kinds(run: Mapping[str, Any]) -> None:
-    """Make sure that what Sacred stores of an experiment is of the kinds that it should be.
-
-    Args:
-        run: what is in `run.json`, or in the collection "runs".
-
-    Raises:
-        AttributeError, TypeError, ValueError: if it is not.
-    """
-    for path, kind in _KINDS.items():
-        *parents, key = path.split(".")
-        holder = run
-        for parent in parents:
-            holder = holder.get(parent) or {}
-        if holder.get(key) is not None:
-            _is(kind, holder[key], path)
-    experiment, notes = run.get("experiment") or {}, run.get(NOTES) or {}
-    for name, _ in experiment.get("sources") or ():
-        _is(str, name, "the name of a source")
-    for repository in experiment.get("repositories") or ():
-        _is(Mapping, repository, "a repository")
-    for tag in notes.get(TAGS) or ():
-        _is(str, tag, "a tag")
-
-
 def not_ended(place: object, entry: Entry, what: str) -> str:
     """Why an experiment cannot be changed yet."""
     return (
@@ -421,18 +378,11 @@ def utc(time: str | datetime | None) -> datetime | None:
         return None
     if isinstance(time, str):
         time = datetime.fromisoformat(time)
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
     try:
-        time = time.astimezone(UTC)
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except OverflowError:
         raise ValueError(f"{time} is no time in UTC") from None
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
-
-
-def _is(kind: type, value: object, what: str) -> None:
-    if not isinstance(value, kind):
-        raise TypeError(f"{what} is a {type(value).__name__}, not a {kind.__name__}")
 
 
 def _process_alive(run: Mapping[str, Any]) -> bool | None:

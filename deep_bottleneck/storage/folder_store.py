@@ -159,7 +159,8 @@ class FolderStore(RecordStore):
                     metrics = self.series(experiment_id)
                     chosen = metrics.keys() & wanted
                     return {name: MetricSummary.of(metrics[name]["values"]) for name in chosen}
-                return {name: MetricSummary(*found[name]) for name in found.keys() & wanted}
+                chosen = found.keys() & wanted
+                return {name: MetricSummary(*map(float, found[name])) for name in chosen}
 
         return readable(ids, read)
 

@@ -5,7 +5,7 @@ import logging
 import mimetypes
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,11 +15,9 @@ import gridfs
 import pandas as pd
 from bson import ObjectId
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.errors import BSONError
-from gridfs.errors import GridFSError
-from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import DuplicateKeyError
 
-from deep_bottleneck.errors import RecordError, StoreGoneError
+from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Status
 from deep_bottleneck.storage.base import (
     NOTES,
@@ -28,7 +26,6 @@ from deep_bottleneck.storage.base import (
     MetricSummary,
     RecordStore,
     StoredFile,
-    check_kinds,
     is_gone,
     not_ended,
     notes_with,
@@ -38,8 +35,9 @@ from deep_bottleneck.storage.base import (
     sort_key,
     utc,
 )
+from deep_bottleneck.storage.document import check_kinds
 from deep_bottleneck.storage.identity import IDENTITY, OF_IDENTITY, digest_of, identity_of
-from deep_bottleneck.storage.mongo import MongoSettings, refusal
+from deep_bottleneck.storage.mongo import MongoSettings, refusals_of
 from deep_bottleneck.storage.mongo_files import (
     OUTPUT_FILE,
     artifact_address,
@@ -56,14 +54,10 @@ logger = logging.getLogger(__name__)
 
 # Beyond so many experiments it is faster to pick from all than to ask for each by its id.
 ASK_BY_ID = 100
-# of what is said about a document, which may repeat all of it
-_SHOWN = 200
 # Replies are as large as MongoDB makes them, 16 MB, rather than many.
 BATCH_SIZE = 100_000
 # An experiment names a file when all of it is stored.
 UPLOADED_WITHIN = timedelta(hours=1)
-# of those whom a database does not know, or does not let do what they ask for
-_NOT_ALLOWED = (13, 18, 8000)
 # what anybody may have written: a time beyond the year 9999, or a text that is none
 _READ_ALL: CodecOptions[Any] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
@@ -470,22 +464,9 @@ class MongoStore(RecordStore):
 
         return open_file
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
+    def errors(self) -> AbstractContextManager[None]:
         """Say in one sentence what the database refused, or that it is gone."""
-        try:
-            yield
-        except gridfs.NoFile:
-            raise RecordError(f"{self!r}: a file of the experiment is not there") from None
-        except GridFSError:
-            raise RecordError(f"{self!r}: a file of the experiment is damaged") from None
-        except (BSONError, OverflowError, UnicodeEncodeError) as error:
-            raise RecordError(f"{self!r} cannot store it: {str(error)[:_SHOWN]}") from None
-        except OperationFailure as error:
-            kind = StoreGoneError if error.code in _NOT_ALLOWED else RecordError
-            raise kind(f"{self!r} refused: {refusal(error)}") from None
-        except PyMongoError as error:
-            raise StoreGoneError(f"{self!r} does not answer ({type(error).__name__})") from None
+        return refusals_of(repr(self))
 
 
 class _AtOnce(MongoStore):
