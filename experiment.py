@@ -27,7 +27,6 @@ from deep_bottleneck.errors import (
     EXIT_DISK_FULL,
     ConfigError,
     DataError,
-    DiskFullError,
     RecordError,
     exit_on,
 )
@@ -68,7 +67,7 @@ def prepare(
     logger: logging.Logger,  # noqa: ARG001
 ) -> dict[str, Any]:
     """Find every mistake of the config before anything is stored or trained."""
-    with exit_on(ConfigError, DiskFullError):
+    with exit_on(ConfigError, RecordError):
         chosen = Config.parse(config)
         start_keras(chosen.backend)
         # what an experiment imports is what its record keeps as sources

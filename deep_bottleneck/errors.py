@@ -25,6 +25,14 @@ class RecordError(DeepBottleneckError):
     """A stored record that cannot be read or written."""
 
 
+class MissingTableError(RecordError):
+    """An experiment that has no table of the kind that is asked for."""
+
+
+class StoreGoneError(RecordError):
+    """A store of experiments that does not answer, or lets nobody in."""
+
+
 class DiskFullError(RecordError):
     """A record that cannot be written because there is no space left."""
 

@@ -28,11 +28,12 @@ from deep_bottleneck.eval_tools import (
 )
 from deep_bottleneck.eval_tools.artifacts import PNGArtifact
 from deep_bottleneck.eval_tools.configs import SEED, differing_keys, flat, text
-from deep_bottleneck.storage.base import Entry
+from deep_bottleneck.storage.base import Entry, ExperimentId, readable
 
 TEMPLATE = Path(__file__).with_suffix(".html")
 PLANE_PREFIX = "infoplane"
 PLANE_WIDTH = 240
+HIGHEST = 10 * PLANE_WIDTH
 PARTS = ("train", "test")
 
 logger = logging.getLogger(__name__)
@@ -105,15 +106,13 @@ def page(experiments: ExperimentCollection, folder: Path, target: Path) -> str:
     differing = sorted(differing_keys(configs.values()), key=lambda key: (key == SEED, key))
     first = next(iter(configs.values()))
     root = Path(os.path.relpath(folder.resolve(), target.resolve()))
-    rows = [
-        _row(
-            entries[id_],
-            [text(config[key]) if key in config else "" for key in differing],
-            Experiment(experiments.store, id_).artifacts,
-            root / str(id_),
-        )
-        for id_, config in configs.items()
-    ]
+
+    def row(id_: ExperimentId) -> Row:
+        config, artifacts = configs[id_], Experiment(experiments.store, id_).artifacts
+        values = [text(config[key]) if key in config else "" for key in differing]
+        return _row(entries[id_], values, artifacts, root / str(id_))
+
+    rows = list(readable(configs, row).values())
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
@@ -160,9 +159,10 @@ def _small(picture: Artifact, folder: Path) -> str:
     """A picture as small as it is shown, in base64; "" if it cannot be read."""
     try:
         with Image.open(io.BytesIO(picture.read())) as image:
-            height = round(image.height * PLANE_WIDTH / image.width)
+            # a strip of a picture is no plane, and its copy would be huge
+            height = min(HIGHEST, round(image.height * PLANE_WIDTH / image.width))
             small = image.convert("RGB").resize((PLANE_WIDTH, height), Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError):
+    except (Image.DecompressionBombError, OSError, RecordError, SyntaxError, ValueError):
         logger.warning("Left out: %s is no picture that can be read", folder / picture.file_name)
         return ""
     found = io.BytesIO()

@@ -155,6 +155,23 @@ def benchmarks() -> str:
     return "\n".join(_benchmark(name) for name in commands)
 
 
+def record_faults(what: str) -> str:
+    """What the tests do to the files of a record, and what they hold its readers to.
+
+    Args:
+        what: "files", who says so when one cannot be read, or "readers", what they do then.
+    """
+    table = runpy.run_path(str(ROOT / "tests" / "faults" / "record_faults.py"))
+    readers = table["READERS"]
+    if what == "readers":
+        return _table(["reader", "where it says so"], list(readers.items()))
+    rows = []
+    for name, said_by in table["SAID_BY"].items():
+        said = ["says so" if reader in said_by else "as ever" for reader in readers]
+        rows.append([f"`{name}`" if "." in name else name, *said])
+    return _table(["file", *readers], rows)
+
+
 def _benchmark(name: str) -> str:
     command = f"python -m benchmarks.{name}"
     source = (ROOT / "benchmarks" / f"{name}.py").read_text(encoding="utf-8")

@@ -128,6 +128,16 @@ def test_a_new_estimator_is_in_every_table_without_another_word(from_code, ranks
     assert '`ties` (default `"first"`)' in from_code.summaries("mi_estimator")
 
 
+def test_the_faults_of_records_are_those_that_are_tested(from_code):
+    page = (DOCS / "storage.md").read_text()
+
+    files, readers = (from_code.record_faults(what).splitlines() for what in ("files", "readers"))
+
+    assert "```{from-code} record_faults files" in page
+    assert len(files[0].split("|")) == len(readers) + 1
+    assert "| `info.json` | as ever | as ever | as ever | says so | says so |" in "".join(files)
+
+
 def test_the_readme_has_what_the_code_says(from_code):
     page = README.read_text()
 

@@ -83,7 +83,7 @@ class CSVArtifact(Artifact):
     @property
     def content(self) -> pd.DataFrame:
         """The table."""
-        return read_table(self.read())
+        return read_table(self.read(), self.name)
 
     def show(self) -> pd.DataFrame:
         """The table."""
@@ -114,7 +114,11 @@ class _OpenedHDF5(h5py.File):
     """A h5py.File that closes the stream it reads from as well."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        super().__init__(stream, "r")
+        try:
+            super().__init__(stream, "r")
+        except OSError:
+            stream.close()
+            raise
         self._stream = stream
 
     def close(self) -> None:
@@ -127,8 +131,15 @@ class HDF5Artifact(Artifact):
 
     @property
     def content(self) -> h5py.File:
-        """The file, open for reading; close it, or use it in a `with`."""
-        return _OpenedHDF5(self._file.open())
+        """The file, open for reading; close it, or use it in a `with`.
+
+        Raises:
+            RecordError: if it is no HDF5 file, or is damaged.
+        """
+        try:
+            return _OpenedHDF5(self._file.open())
+        except OSError as error:
+            raise RecordError(f"{self.name} cannot be read: {error}") from None
 
     def show(self) -> pd.DataFrame:
         """The data sets in the file with their shapes and types."""

@@ -1,5 +1,6 @@
 """Several stored experiments."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -7,13 +8,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep_bottleneck.errors import RecordError
+from deep_bottleneck.errors import MissingTableError, RecordError
 from deep_bottleneck.eval_tools.configs import SEED, differing_keys, format_config
 from deep_bottleneck.eval_tools.experiment import Experiment
 from deep_bottleneck.eval_tools.fields import LAST, MISSING, Fields
 from deep_bottleneck.eval_tools.planes import draw_planes
 from deep_bottleneck.eval_tools.query import select
 from deep_bottleneck.storage.base import ExperimentId, RecordStore
+
+logger = logging.getLogger(__name__)
 
 Reductions = Mapping[str, str | Sequence[str]]
 
@@ -135,15 +138,22 @@ class ExperimentCollection(Sequence[Experiment]):
 
         Returns:
             The columns id, estimator, parameter, epoch, layer, MI_XM and MI_YM, in bits. Missing
-            values are left out of the means.
+            values are left out of the means, and damaged experiments with a word in the log.
 
         Raises:
-            RecordError: if an experiment has no such table.
+            MissingTableError: if an experiment that is not damaged has no such table.
+            RecordError: if there is no experiment that can be read.
         """
-        frames = [
-            experiment.information_measures(estimator, part).assign(id=experiment.id)
-            for experiment in self
-        ]
+        frames = []
+        for experiment in self:
+            try:
+                measures = experiment.information_measures(estimator, part)
+            except MissingTableError:
+                raise
+            except RecordError as error:
+                logger.warning("Left out: experiment %s: %s", experiment.id, error)
+            else:
+                frames.append(measures.assign(id=experiment.id))
         if not frames:
             raise RecordError("there is no experiment to take means of")
         keys = ["id", "estimator", "parameter", "epoch", "layer"]
@@ -163,7 +173,7 @@ class ExperimentCollection(Sequence[Experiment]):
             n_columns: planes in a row.
 
         Raises:
-            RecordError: if an experiment has no such table.
+            RecordError: as of `mean_measures`.
             ValueError: if an experiment has such tables of several estimators.
         """
         measures = self.mean_measures(estimator, part)
@@ -174,9 +184,13 @@ class ExperimentCollection(Sequence[Experiment]):
                 raise ValueError(
                     f"experiment {id_} has been measured with {names}: choose one, with estimator="
                 )
-        titles = self.titles()
+        measured = set(measures["id"])
+        titles = {id_: title for id_, title in self.titles().items() if id_ in measured}
+        if not titles:
+            raise RecordError("there is no experiment whose plane can be drawn")
         tables = {title: measures[measures["id"] == id_] for id_, title in titles.items()}
-        accuracies = {titles[experiment.id]: _accuracy(experiment) for experiment in self}
+        drawn = ExperimentCollection(self.store, titles)
+        accuracies = {titles[experiment.id]: _accuracy(experiment) for experiment in drawn}
         return draw_planes(tables, n_columns, accuracies)
 
     def titles(self) -> dict[ExperimentId, str]:

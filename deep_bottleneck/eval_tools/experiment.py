@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deep_bottleneck.errors import RecordError
+from deep_bottleneck.errors import MissingTableError, RecordError
 from deep_bottleneck.eval_tools import html
 from deep_bottleneck.eval_tools.artifacts import Artifact, CSVArtifact, PNGArtifact, artifact
 from deep_bottleneck.measuring.tables import read_information
-from deep_bottleneck.storage.base import Entry, ExperimentId, RecordStore
+from deep_bottleneck.storage.base import Entry, ExperimentId, RecordStore, listed
 from deep_bottleneck.storage.names import INFORMATION
+from deep_bottleneck.storage.own_files import reading
 
 
 class Experiment:
@@ -123,20 +124,26 @@ class Experiment:
             The columns that `deep_bottleneck.measuring.estimation.estimate` describes.
 
         Raises:
-            RecordError: if the experiment has no such table.
+            MissingTableError: if the experiment has no such table.
+            RecordError: if one of its tables cannot be read.
         """
-        tables = {
-            name: read_information(name, found.read())
-            for name, found in self.artifacts.items()
-            if isinstance(found, CSVArtifact) and name.startswith(INFORMATION)
-        }
-        frames = [
-            table
-            for table in tables.values()
-            if (table["part"] == part).all() and _is_of(estimator, table)
-        ]
+        with reading(f"the information of experiment {self.id}"):
+            tables = {
+                name: read_information(name, found.read())
+                for name, found in self.artifacts.items()
+                if isinstance(found, CSVArtifact) and name.startswith(INFORMATION)
+            }
+            frames = [
+                table
+                for table in tables.values()
+                if (table["part"] == part).all() and _is_of(estimator, table)
+            ]
+        lacking = self._store.lacking(self.id)
+        damaged = {name: why for name, why in lacking.items() if name.startswith(INFORMATION)}
+        if not frames and damaged:
+            raise RecordError(f"its tables cannot be read: {listed(damaged)}")
         if not frames:
-            raise RecordError(
+            raise MissingTableError(
                 f"Experiment {self.id} has no information measures of the {part} data"
                 + (f" by {estimator}" if estimator else "")
                 + f"; it has {', '.join(tables) or 'none at all'}"

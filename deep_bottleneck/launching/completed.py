@@ -5,6 +5,7 @@ What launches have left undone is launched again the way it was.
 """
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,9 +18,13 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job, State, Status
 from deep_bottleneck.launching import follow_up
 from deep_bottleneck.launching.submission import Submission
+from deep_bottleneck.machine.disk_space import leftovers
 from deep_bottleneck.pipeline import sources
+from deep_bottleneck.storage.base import Entry, ExperimentId, listed
 from deep_bottleneck.storage.folder_store import FolderStore
 from deep_bottleneck.storage.names import left_unfinished
+
+logger = logging.getLogger(__name__)
 
 UNDONE = (State.FAILED, State.TIMEOUT, State.INTERRUPTED, State.LOST)
 
@@ -29,7 +34,7 @@ class _Stored:
     """An experiment's folder, status and seed, where its code was, and what was kept of it."""
 
     folder: Path
-    status: str
+    entry: Entry
     seed: int | None
     base: Path
     sources: tuple[tuple[str, str], ...]
@@ -37,7 +42,7 @@ class _Stored:
     @property
     def can_go_on(self) -> bool:
         """Whether it has ended before its end, and left a checkpoint and what it recorded."""
-        has_ended_early = self.status not in (Status.COMPLETED, Status.RUNNING)
+        has_ended_early = self.entry.status not in (Status.COMPLETED, Status.RUNNING)
         return has_ended_early and left_unfinished(self.folder)
 
 
@@ -51,8 +56,9 @@ class StoredExperiments:
             folder: the folder of the local record, which need not exist.
             root: the folder with the framework's script and package.
         """
+        self._store = FolderStore(folder)
         self._found: defaultdict[str, list[_Stored]] = defaultdict(list)
-        for config, stored in _stored(folder):
+        for config, stored in _stored(self._store):
             self._found[_all_but_seed(config)].append(stored)
         # hundreds of experiments share their code, whose files are read only once
         self._unchanged = cache(partial(sources.unchanged, root))
@@ -60,24 +66,45 @@ class StoredExperiments:
     def completed(self, values: Mapping[str, Any]) -> str | None:
         """The id of the last completed experiment with these hyperparameters and today's code.
 
+        One of which a table, or another artifact, is gone is not complete, and the log says so.
         A seed that is not given, and would be drawn, may be any.
 
         Args:
             values: the hyperparameters that differ from the defaults.
         """
-        same = (one for one in self._same(values) if one.status == Status.COMPLETED)
-        return next((one.folder.name for one in same), None)
+        same = (one for one in self._same(values) if one.entry.status == Status.COMPLETED)
+        return next((one.folder.name for one in same if self._is_whole(one.entry.id)), None)
 
     def unfinished(self, values: Mapping[str, Any]) -> Path | None:
-        """The record of the last such experiment that has ended early and left a checkpoint."""
-        return next((one.folder for one in self._same(values) if one.can_go_on), None)
+        """The record of the last such experiment that has ended early and left a checkpoint.
+
+        What only a process needed that was killed on this machine is deleted.
+        """
+        same = list(self._same(values))
+        for one in same:
+            if one.entry.process_alive is False:
+                for path in leftovers(one.folder):
+                    path.unlink(missing_ok=True)
+        return next((one.folder for one in same if one.can_go_on), None)
+
+    def _is_whole(self, experiment_id: ExperimentId) -> bool:
+        lacking = self._store.lacking_artifacts(experiment_id)
+        if lacking:
+            logger.warning(
+                "Experiment %s in %s is not complete: %s",
+                experiment_id,
+                self._store.folder,
+                listed(lacking),
+            )
+        return not lacking
 
     def _same(self, values: Mapping[str, Any]) -> Iterator[_Stored]:
         """The experiments with these hyperparameters and today's code, the last first."""
         wanted = Config.parse(values)
         for stored in reversed(self._found.get(_all_but_seed(wanted), [])):
             same_seed = wanted.seed in (None, stored.seed)
-            if same_seed and self._unchanged(stored.base, stored.sources):
+            # without sources nobody knows what code it was
+            if same_seed and stored.sources and self._unchanged(stored.base, stored.sources):
                 yield stored
 
 
@@ -85,20 +112,18 @@ def _all_but_seed(config: Config) -> str:
     return json.dumps(config.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
 
 
-def _stored(folder: Path) -> Iterator[tuple[Config, _Stored]]:
+def _stored(store: FolderStore) -> Iterator[tuple[Config, _Stored]]:
     """In the order of their ids; a record that cannot be read, or is of older keys, is left out."""
-    store = FolderStore(folder)
-    entries = store.entries(store.ids())
+    entries = store.entries(store.ids() if store.folder.exists() else [])
     for id_, values in store.configs(list(entries)).items():
         try:
             config = Config.parse(values)
         except ConfigError:
             continue
-        experiment = entries[id_].details.get("experiment", {})
-        base = Path(experiment.get("base_dir", ""))
-        kept = tuple((name, file) for name, file in experiment.get("sources", ()))
-        record = store.folder_of(id_)
-        yield config, _Stored(record, entries[id_].status, config.seed, base, kept)
+        entry = entries[id_]
+        base = Path((entry.details.get("experiment") or {}).get("base_dir") or "")
+        kept = tuple((name, str(file)) for name, file in entry.kept_sources)
+        yield config, _Stored(store.folder_of(id_), entry, config.seed, base, kept)
 
 
 def unfinished(output: Path, root: Path) -> Iterator[tuple[Submission, list[Job]]]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deep_bottleneck.errors import DiskFullError
+from deep_bottleneck.machine.whole_file import UNFINISHED
 
 RESERVE_FILE = ".reserve"
 # what is written last: metrics, output and how the experiment ended
@@ -44,6 +45,16 @@ def require(path: Path, n_bytes: int) -> None:
     """
     if shutil.disk_usage(path.parent).free < 2 * n_bytes + MARGIN_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Files that only the process needed which wrote in a folder: space it kept, halves of files.
+
+    Args:
+        folder: one in which no process writes any more.
+    """
+    for pattern in (f"{RESERVE_FILE}*", f".*{UNFINISHED}"):
+        yield from folder.glob(pattern)
 
 
 def keep_reserve(folder: Path) -> None:

@@ -36,7 +36,7 @@ def is_alive(process: str) -> bool | None:
         return None
     try:
         os.kill(int(number), 0)
-    except ProcessLookupError:
+    except (OverflowError, ProcessLookupError):
         return False
     except PermissionError:
         pass  # it is somebody else's

@@ -1,8 +1,13 @@
 """Files that are replaced at once, so that nobody sees them half-written, also after a kill."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# what the names of files end in that are not in their place yet
+UNFINISHED = ".unfinished"
+_LONGEST = 50
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -18,12 +23,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def in_place_of(path: Path) -> Iterator[Path]:
-    """A path beside a file; what is written there takes the file's place when the context ends."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    """A path beside a file; what is written there takes the file's place when the context ends.
+
+    Nobody else is given the same path: of several that write at once the last one wins.
+    """
+    name = f".{path.name[:_LONGEST]}.{secrets.token_hex(4)}{UNFINISHED}"
+    unfinished = path.with_name(name)
     try:
         yield unfinished
         unfinished.replace(path)
-    except OSError:
+    except BaseException:
         # on a full disk a part of a file takes the space that others need
         unfinished.unlink(missing_ok=True)
         raise

@@ -17,6 +17,8 @@ A run is marked in /recorded only after its activations have reached the file. W
 takes no space and reads as NaN.
 """
 
+import ctypes
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +40,10 @@ PARTS = ("train", "test")
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 GRADIENT_MEASURES = ("mean_norm", "std_norm", "weight_norm")
 
+# a quarter of a second for what cannot be read
+_ATTEMPTS = 28
+# what comes of a file that holds something else than it should
+_DAMAGED = (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _CHUNK_BYTES = 4 * 2**20
 _COMPRESSION = MappingProxyType({"compression": "gzip", "compression_opts": 1, "shuffle": True})
 
@@ -119,10 +125,14 @@ class ActivationWriter(_OpenFile):
         """Take over all that a store of the same shape holds, of a recording that goes on here.
 
         Raises:
-            RecordError: if it is missing or is no activation store.
+            RecordError: if it is missing, is damaged or of another shape; nothing is taken then.
         """
-        with ActivationStore(path) as store, self._writing(path.stat().st_size):
-            store.copy_into(self._file)
+        with ActivationStore(path) as store:
+            store.check()
+            if store.shapes() != _shapes(self._file):
+                raise RecordError(f"the activation store {path} is of another experiment")
+            with self._writing(path.stat().st_size):
+                store.copy_into(self._file)
 
     def write_activations(
         self, epoch: int, runs: Sequence[int], activations: Mapping[str, Sequence[FloatArray]]
@@ -196,10 +206,37 @@ class ActivationStore(_OpenFile):
         Raises:
             RecordError: if it is missing or is no activation store.
         """
+        if not path.is_file():
+            raise RecordError(f"cannot read the activation store {path}: there is no such file")
         try:
-            self._file = h5py.File(path, "r", libver="latest", swmr=True)
+            self._file = _opened(path)
         except OSError as error:
             raise RecordError(f"cannot read the activation store {path}: {error}") from error
+
+    def check(self) -> None:
+        """Read all of it once.
+
+        Raises:
+            RecordError: if something of it is damaged, or missing.
+        """
+        try:
+            self._file.visititems(_read_through)
+            self.metrics()
+            self.gradients()
+            n_epochs = len(self._file["recorded"])
+            for part in PARTS:
+                n_examples = len(self._file[f"{part}/labels"])
+                for layer, dataset in self._file[f"{part}/activations"].items():
+                    if len(dataset) < n_epochs or dataset.shape[2] != n_examples:
+                        raise ValueError(f"{part}/activations/{layer} is not complete")
+        except _DAMAGED as error:
+            raise RecordError(
+                f"the activation store {self._file.filename} is damaged ({error})"
+            ) from None
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """What each of its datasets has for each epoch, or for each example."""
+        return _shapes(self._file)
 
     def copy_into(self, file: h5py.File) -> None:
         """Write everything that grows with epochs into another file that has the same datasets."""
@@ -304,6 +341,37 @@ class _PartOfStore:
         row, complete = self._recorded[epoch]
         stored = [self.file[f"{part}/activations/{layer}"] for part in self.parts]
         return np.concatenate([dataset[row][complete] for dataset in stored], axis=1)
+
+
+def _opened(path: Path) -> h5py.File:
+    """Open a file that may still be written, or be damaged.
+
+    To read what is just written HDF5 tries again, each time after twice as long, up to for ever.
+    h5py passes on no limit, so HDF5 itself is asked for one.
+    """
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_LATEST, h5py.h5f.LIBVER_LATEST)
+    hdf5 = ctypes.CDLL(h5py.h5p.__file__)
+    hdf5.H5Pset_metadata_read_attempts(ctypes.c_int64(access.id), ctypes.c_uint(_ATTEMPTS))
+    flags = h5py.h5f.ACC_RDONLY | h5py.h5f.ACC_SWMR_READ
+    return h5py.File(h5py.h5f.open(os.fsencode(path), flags, access))
+
+
+def _read_through(_: str, item: object) -> None:
+    if isinstance(item, h5py.Dataset):
+        for row in range(len(item)):
+            item[row]
+
+
+def _shapes(file: h5py.File) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item.shape[1:] if item.maxshape[0] is None else item.shape
+
+    file.visititems(note)
+    return found
 
 
 def _create_growing(

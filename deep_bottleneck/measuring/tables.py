@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import ArtifactRecord
 from deep_bottleneck.machine.whole_file import write_whole
 from deep_bottleneck.storage.names import INFORMATION
@@ -28,9 +29,24 @@ TEXTS = (
 _EARLIER_NAME = re.compile(r"(.+?)_(-?\d[\d.e+-]*)(?:_(.*))?")
 
 
-def read_table(content: bytes) -> pd.DataFrame:
-    """A stored table as it was before: what is text stays text, also where it is empty."""
-    table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(TEXTS, str))
+# what every table of mutual information has, in numbers
+NUMBERS = ("run", "epoch", "layer", "MI_XM", "MI_YM")
+
+
+def read_table(content: bytes, name: str = "the table") -> pd.DataFrame:
+    """A stored table as it was before: what is text stays text, also where it is empty.
+
+    Args:
+        content: what its file holds.
+        name: what it is called where it cannot be read.
+
+    Raises:
+        RecordError: if that is no table.
+    """
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(TEXTS, str))
+    except ValueError as error:
+        raise RecordError(f"{name} cannot be read as a table: {error}") from None
     return table.fillna(dict.fromkeys(TEXTS, ""))
 
 
@@ -43,8 +59,16 @@ def read_information(name: str, content: bytes) -> pd.DataFrame:
     Args:
         name: the name of the artifact.
         content: what it holds.
+
+    Raises:
+        RecordError: if it holds something else.
     """
-    table = read_table(content)
+    table = read_table(content, name)
+    if not content.endswith(b"\n"):
+        raise RecordError(f"{name} cannot be read: it is cut short")
+    for column in NUMBERS:
+        if column not in table or not pd.api.types.is_numeric_dtype(table[column]):
+            raise RecordError(f"{name} cannot be read: it has no numbers {column}")
     estimator, _, part = name.removeprefix(INFORMATION).rpartition("_")
     found = _EARLIER_NAME.fullmatch(estimator)
     module, parameter, options = found.groups("") if found else (estimator, np.nan, "")

@@ -76,6 +76,7 @@ def reestimate(folder: Path, estimator: Sequence[Any]) -> list[str]:
             '"keep_activations": true can be estimated again'
         )
     with tempfile.TemporaryDirectory() as scratch, ActivationStore(path) as store:
+        store.check()
         record = _Attaching(experiment)
         tables = Tables(record, Path(scratch))
         n_classes = int(store.part("full").labels.max()) + 1
@@ -111,7 +112,7 @@ def _stored_tables(
     names = [
         f"{kind}{TableName(name, part)}" for name in estimators for kind in (INFORMATION, TRUST)
     ]
-    return {name: read_table(stored[name].read()) for name in names if name in stored}
+    return {name: read_table(stored[name].read(), name) for name in names if name in stored}
 
 
 def _completed(

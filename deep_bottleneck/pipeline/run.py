@@ -1,5 +1,6 @@
 """Data -> models -> training -> tables -> figures. Knows no Sacred."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pandas as pd
 import torch
 
 from deep_bottleneck.config import Config
+from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Activations, FloatArray, Part, Record, Results, TableName
+from deep_bottleneck.machine.disk_space import leftovers
 from deep_bottleneck.machine.progress import progress
 from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.measuring.information_recorder import InformationRecorder, inputs_of
@@ -22,6 +25,8 @@ from deep_bottleneck.training.ensemble import Ensemble
 from deep_bottleneck.training.layers import layers_with_kernel
 from deep_bottleneck.training.preemption import Preemption
 from deep_bottleneck.training.schedule import default_schedule
+
+logger = logging.getLogger(__name__)
 
 # what plotters of activations draw where no part of the data is measured
 DRAWN_PARTS: tuple[Part, ...] = ("train", "test")
@@ -130,7 +135,7 @@ def _train(
             )
         folder_before = checkpoints.goes_on_from(models, of_runs, recorders)
         if folder_before is not None:
-            writer.copy(folder_before / STORE_NAME)
+            _take_over(folder_before, writer, checkpoints)
         Ensemble(models, config.seed or 0, experiment.device).fit(
             dataset,
             config.epochs,
@@ -140,6 +145,15 @@ def _train(
             recorders=recorders,
             checkpoints=checkpoints,
         )
+
+
+def _take_over(folder: Path, writer: ActivationWriter, checkpoints: Checkpoints) -> None:
+    """Take over what was recorded before; where that is damaged, training starts anew."""
+    try:
+        writer.copy(folder / STORE_NAME)
+    except RecordError as error:
+        logger.warning("%s: training starts anew", error)
+        checkpoints.last = None
 
 
 def _stored(
@@ -169,7 +183,13 @@ def _results(
 
 
 def _forget_what_is_no_more_needed(experiment: LoadedExperiment, checkpoints: Checkpoints) -> None:
-    """Remove recorded activations that nobody keeps, and the checkpoints of a whole training."""
+    """Remove recorded activations that nobody keeps, and the checkpoints of a whole training.
+
+    Of the experiments that this one has gone on from, what only their processes needed as well.
+    """
+    for folder_before in checkpoints.predecessors():
+        for path in leftovers(folder_before):
+            path.unlink(missing_ok=True)
     if not experiment.config.keep_activations:
         experiment.store_path.unlink()
         for folder_before in checkpoints.predecessors():

@@ -51,7 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _move(database: MongoStore, folder: Path, to_folder: bool) -> int:
     if to_folder:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecordError(f"{folder} cannot be a folder: {error.strerror}") from None
     elif not folder.is_dir():
         raise RecordError(f"{folder} is no folder: there is no local record")
     local = FolderStore(folder)
@@ -62,7 +65,7 @@ def _move(database: MongoStore, folder: Path, to_folder: bool) -> int:
     finally:
         if transfers:
             sys.stdout.write(table(transfers) + "\n")
-    done = sum(transfer.done in ("new", "completed") for transfer in transfers)
+    done = sum(transfer.moved for transfer in transfers)
     sys.stdout.write(f"{done} of {len(transfers)} experiments had something to move\n")
     return int(any(transfer.failed for transfer in transfers))
 

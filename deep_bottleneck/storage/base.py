@@ -1,5 +1,7 @@
 """What every store of experiments can do, and the value objects it answers with."""
 
+import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +12,20 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
+from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.processes import is_alive
+from deep_bottleneck.storage.document import NOTES as NOTES
+from deep_bottleneck.storage.document import TAGS as TAGS
+from deep_bottleneck.storage.document import check_kinds
 
 ExperimentId = int | str
 Key = TypeVar("Key")
 Told = TypeVar("Told")
+Read = TypeVar("Read")
 
-# what people add to an experiment, where omniboard keeps it too
-NOTES = "omniboard"
-TAGS = "tags"
+logger = logging.getLogger(__name__)
+
 # when the tags were chosen, so that the later choice wins where two copies differ
 TAGGED = "tagged"
 # Sacred beats every 10 seconds; a long computation may hold the interpreter for some of them.
@@ -89,10 +95,15 @@ class Entry:
 
     @classmethod
     def of(cls, id_: ExperimentId, run: Mapping[str, Any], artifacts: Iterable[str]) -> "Entry":
-        """What is known of an experiment, out of what Sacred stores of it."""
+        """What is known of an experiment, out of what Sacred stores of it.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: if that is not as it should be.
+        """
+        check_kinds(run)
         return cls(
             id_,
-            run.get("status", ""),
+            run.get("status") or "",
             utc(run.get("start_time")),
             utc(run.get("stop_time")),
             utc(run.get("heartbeat")),
@@ -124,13 +135,19 @@ class Entry:
     @property
     def sources(self) -> tuple[str, ...]:
         """The source files that were stored, by their path in the project."""
-        return tuple(source[0] for source in self._experiment.get("sources") or ())
+        return tuple(name for name, _ in self.kept_sources)
+
+    @property
+    def kept_sources(self) -> tuple[tuple[str, Any], ...]:
+        """The source files, each with where the store keeps it."""
+        return tuple((name, kept) for name, kept in self._experiment.get("sources") or ())
 
     @property
     def commit(self) -> str | None:
         """The commit of the project, None if it was under no version control."""
         repositories = self._experiment.get("repositories") or ()
-        return next((entry["commit"] for entry in repositories if entry.get("commit")), None)
+        commits = (entry.get("commit") for entry in repositories)
+        return next((str(commit) for commit in commits if commit), None)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -205,6 +222,24 @@ class RecordStore(ABC):
             RecordError: if something cannot.
         """
         self.check(experiment_id)
+        if lacking := self.lacking(experiment_id):
+            raise RecordError(f"not all of experiment {experiment_id} is there: {listed(lacking)}")
+
+    @abstractmethod
+    def entry(self, experiment_id: ExperimentId) -> Entry:
+        """What is known of an experiment.
+
+        Raises:
+            RecordError: if it is not there, or cannot be read.
+        """
+
+    @abstractmethod
+    def lacking(self, experiment_id: ExperimentId) -> dict[str, str]:
+        """Why artifacts, or sources, that an experiment names cannot be read, by their names.
+
+        Raises:
+            RecordError: if there is no such experiment, or it cannot be read.
+        """
 
     @abstractmethod
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
@@ -272,6 +307,32 @@ class RecordStore(ABC):
         """
 
 
+def readable(
+    ids: Iterable[ExperimentId], read: Callable[[ExperimentId], Read]
+) -> dict[ExperimentId, Read]:
+    """What can be read of each experiment, the others named in the log."""
+    found = {}
+    for id_ in ids:
+        try:
+            found[id_] = read(id_)
+        except RecordError as error:
+            logger.warning("Left out: %s", error)
+    return found
+
+
+def series_of(name: str, metric: Mapping[str, Any]) -> pd.Series:
+    """The values of a metric by their steps, out of what Sacred stores of it."""
+    steps = np.asarray(metric["steps"])
+    if steps.size and steps.dtype.kind not in "iuf":
+        raise TypeError(f"the steps of {name} are no numbers")
+    return pd.Series(metric["values"], pd.Index(metric["steps"], name="step"), float, name)
+
+
+def listed(reasons: Mapping[str, str]) -> str:
+    """Names and what is wrong with each."""
+    return "; ".join(f"{name} ({reason})" for name, reason in reasons.items())
+
+
 def not_ended(place: object, entry: Entry, what: str) -> str:
     """Why an experiment cannot be changed yet."""
     return (
@@ -300,12 +361,15 @@ def has_later_tags(stored: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def as_id(text: str | int) -> ExperimentId:
     """An id as it is stored, from the way a folder or a command line writes it."""
-    return int(text) if isinstance(text, str) and text.isdecimal() else text
+    if not isinstance(text, str) or not re.fullmatch(r"0|[1-9][0-9]{0,17}", text):
+        return text
+    return int(text)
 
 
 def sort_key(experiment_id: ExperimentId) -> tuple[bool, ExperimentId]:
     """Numbers in their order, then other ids in theirs."""
-    return isinstance(experiment_id, str), experiment_id
+    is_number = isinstance(experiment_id, int)
+    return not is_number, experiment_id if is_number else str(experiment_id)
 
 
 def utc(time: str | datetime | None) -> datetime | None:
@@ -314,11 +378,17 @@ def utc(time: str | datetime | None) -> datetime | None:
         return None
     if isinstance(time, str):
         time = datetime.fromisoformat(time)
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    try:
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{time} is no time in UTC") from None
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 def _process_alive(run: Mapping[str, Any]) -> bool | None:
     """Whether an experiment's process is there, None where nobody can know, or it has ended."""
-    process = (run.get("host") or {}).get("process") or ""
-    return is_alive(process) if run.get("status") == Status.RUNNING else None
+    host = run.get("host")
+    process = host.get("process") if isinstance(host, Mapping) else None
+    if not isinstance(process, str) or run.get("status") != Status.RUNNING:
+        return None
+    return is_alive(process)

@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from deep_bottleneck.storage.base import ExperimentId, utc
@@ -30,6 +31,12 @@ def identity_of(document: Mapping[str, Any], experiment_id: ExperimentId) -> str
     name = (document.get("experiment") or {}).get("name", "")
     when = start.isoformat() if start else ""
     return str(uuid.uuid5(_NAMESPACE, f"{machine}/{when}/{name}/{experiment_id}"))
+
+
+def kept_name(name: str, content: bytes) -> str:
+    """What a source is called where those of all experiments are kept."""
+    path = PurePath(name)
+    return f"{path.stem}_{digest_of(content)}{path.suffix}"
 
 
 def digest_of(content: bytes) -> str:

@@ -1,21 +1,29 @@
 """How to reach a MongoDB: the settings, and a client that does not wait for ever."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+import gridfs
 import pymongo
+from bson.errors import BSONError
 from dotenv import dotenv_values
+from gridfs.errors import GridFSError
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
-from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.errors import ConfigError, RecordError, StoreGoneError
 from deep_bottleneck.machine.environment import ENV_PATH
 
 REACH_WITHIN_MS = 3000
 STALL_AFTER_MS = 20_000
+# of those whom a database does not know, or does not let do what they ask for
+_NOT_ALLOWED = (13, 18, 8000)
+# of what is said about a document, which may repeat all of it
+_SHOWN = 200
 DEFAULT_DATABASE = "sacred"
 ENV_FILE = Path(__file__).resolve().parents[2] / ENV_PATH
 
@@ -42,14 +50,18 @@ class MongoSettings:
         """A client whose database has answered.
 
         Raises:
-            RecordError: if it does not answer or refuses; the message holds no password.
+            ConfigError: if it cannot be reached in the way that its address says.
+            StoreGoneError: if it does not answer or refuses; the message holds no password.
         """
-        client: pymongo.MongoClient[Any] = pymongo.MongoClient(
-            self.uri,
-            serverSelectionTimeoutMS=REACH_WITHIN_MS,
-            connectTimeoutMS=REACH_WITHIN_MS,
-            socketTimeoutMS=STALL_AFTER_MS,
-        )
+        try:
+            client: pymongo.MongoClient[Any] = pymongo.MongoClient(
+                self.uri,
+                serverSelectionTimeoutMS=REACH_WITHIN_MS,
+                connectTimeoutMS=REACH_WITHIN_MS,
+                socketTimeoutMS=STALL_AFTER_MS,
+            )
+        except (PyMongoError, ValueError, TypeError) as error:
+            raise ConfigError(f"MONGO_URI is not a MongoDB address: {error}") from None
         try:
             with pymongo.timeout(REACH_WITHIN_MS / 1000):
                 client[self.database].list_collection_names()
@@ -57,10 +69,12 @@ class MongoSettings:
             reason = refusal(error)
         except PyMongoError:
             reason = f"it did not answer within {REACH_WITHIN_MS / 1000:g} seconds"
+        except Exception as error:  # noqa: BLE001  what comes of an answer that is none of MongoDB's
+            reason = f"its answer is none of a MongoDB: {type(error).__name__}"
         else:
             return client
         client.close()
-        raise RecordError(
+        raise StoreGoneError(
             f'The MongoDB database "{self.database}" at {self.hosts} cannot be used ({reason})'
         )
 
@@ -69,6 +83,32 @@ def refusal(error: OperationFailure) -> str:
     """What a database says when it refuses something, without the command that it repeats."""
     said = str((error.details or {}).get("errmsg") or "the operation was refused")
     return said.partition(" {")[0]
+
+
+@contextmanager
+def refusals_of(place: str) -> Iterator[None]:
+    """Say in one sentence what a database refused, or that it is gone.
+
+    Args:
+        place: the database, in words.
+
+    Raises:
+        StoreGoneError: if it does not answer, or lets nobody in.
+        RecordError: if it refuses something else.
+    """
+    try:
+        yield
+    except gridfs.NoFile:
+        raise RecordError(f"{place}: a file of the experiment is not there") from None
+    except GridFSError:
+        raise RecordError(f"{place}: a file of the experiment is damaged") from None
+    except (BSONError, OverflowError, UnicodeEncodeError) as error:
+        raise RecordError(f"{place} cannot store it: {str(error)[:_SHOWN]}") from None
+    except OperationFailure as error:
+        kind = StoreGoneError if error.code in _NOT_ALLOWED else RecordError
+        raise kind(f"{place} refused: {refusal(error)}") from None
+    except PyMongoError as error:
+        raise StoreGoneError(f"{place} does not answer ({type(error).__name__})") from None
 
 
 def settings_of_uri(uri: str, database: str | None = None) -> MongoSettings:

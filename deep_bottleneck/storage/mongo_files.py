@@ -13,6 +13,9 @@ from bson import ObjectId
 
 from deep_bottleneck.storage.base import ExperimentId
 
+# in the document of an experiment: the id of the file that has all of a long output
+OUTPUT_FILE = "captured_out_file"
+
 
 def opened(file: gridfs.GridOut, errors: Callable[[], AbstractContextManager[None]]) -> BinaryIO:
     """A file for reading, of which only what is asked for is fetched.
@@ -29,16 +32,23 @@ def id_of_address(address: str) -> ObjectId:
     return ObjectId(hashlib.sha256(address.encode()).digest()[:12])
 
 
+def output_address(experiment_id: ExperimentId) -> str:
+    """What an output that is too long for a document is called in GridFS."""
+    return f"output://runs/{experiment_id}"
+
+
 def artifact_address(experiment_id: ExperimentId, name: str) -> str:
     """What Sacred calls the file of an artifact in GridFS."""
     return f"artifact://runs/{experiment_id}/{name}"
 
 
 def file_ids(run: Mapping[str, Any]) -> set[Any]:
-    """The ids in GridFS of an experiment's artifacts and sources."""
+    """The ids in GridFS of an experiment's artifacts, sources and output."""
     sources = (run.get("experiment") or {}).get("sources") or ()
     artifacts = run.get("artifacts") or ()
-    return {entry["file_id"] for entry in artifacts} | {file_id for _, file_id in sources}
+    output = {run[OUTPUT_FILE]} if run.get(OUTPUT_FILE) else set()
+    of_sources = {file_id for _, file_id in sources}
+    return {entry["file_id"] for entry in artifacts} | of_sources | output
 
 
 def suffix_of(name: str, file: Mapping[str, Any]) -> str:

@@ -1,9 +1,11 @@
 """Experiments in a MongoDB, in Sacred's collections: runs, metrics and files in GridFS."""
 
+import io
+import logging
 import mimetypes
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import Any, BinaryIO
 import gridfs
 import pandas as pd
 from bson import ObjectId
-from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
+from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo.errors import DuplicateKeyError
 
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Status
@@ -27,18 +30,27 @@ from deep_bottleneck.storage.base import (
     not_ended,
     notes_with,
     read_to_the_end,
+    readable,
+    series_of,
     sort_key,
     utc,
 )
+from deep_bottleneck.storage.document import check_kinds
 from deep_bottleneck.storage.identity import IDENTITY, OF_IDENTITY, digest_of, identity_of
-from deep_bottleneck.storage.mongo import MongoSettings, refusal
+from deep_bottleneck.storage.mongo import MongoSettings, refusals_of
 from deep_bottleneck.storage.mongo_files import (
+    OUTPUT_FILE,
     artifact_address,
     file_ids,
     id_of_address,
     opened,
+    output_address,
     suffix_of,
 )
+from deep_bottleneck.storage.mongo_metrics import PIECE, joined, pieces, query_of
+from deep_bottleneck.storage.own_files import read_own, reading
+
+logger = logging.getLogger(__name__)
 
 # Beyond so many experiments it is faster to pick from all than to ask for each by its id.
 ASK_BY_ID = 100
@@ -46,6 +58,10 @@ ASK_BY_ID = 100
 BATCH_SIZE = 100_000
 # An experiment names a file when all of it is stored.
 UPLOADED_WITHIN = timedelta(hours=1)
+# what anybody may have written: a time beyond the year 9999, or a text that is none
+_READ_ALL: CodecOptions[Any] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+)
 # what tables are about; the sources of a thousand experiments would take longer than all of it
 OF_TABLE = (
     "status",
@@ -76,7 +92,7 @@ class MongoStore(RecordStore):
         """
         self.settings = settings
         client = settings.connect()
-        self.database = client[settings.database]
+        self.database = client.get_database(settings.database, codec_options=_READ_ALL)
         self._leave = weakref.finalize(self, client.close)
         self.fs = gridfs.GridFS(self.database)
 
@@ -84,66 +100,108 @@ class MongoStore(RecordStore):
         return f"MongoStore({self.settings.database!r} at {self.settings.hosts})"
 
     def ids(self) -> list[ExperimentId]:
-        """The ids of all experiments."""
-        return sorted((run["_id"] for run in self._find("runs", {}, ["_id"])), key=sort_key)
+        """The ids of all experiments, but for `strange_ids`."""
+        found = [run["_id"] for run in self._find("runs", {}, ["_id"])]
+        return sorted(filter(_is_id, found), key=sort_key)
+
+    def strange_ids(self) -> list[str]:
+        """Ids of experiments that are neither numbers nor text; these cannot be asked for."""
+        found = [run["_id"] for run in self._find("runs", {}, ["_id"])]
+        return [repr(id_) for id_ in found if not _is_id(id_)]
 
     def at_once(self, ids: Sequence[ExperimentId] | None = None) -> RecordStore:
         """The same experiments, of which what tables are about is read together."""
         return _AtOnce(self, ids)
 
     def check(self, experiment_id: ExperimentId) -> None:
-        """Make sure that an experiment is there."""
-        self.document(experiment_id)
+        """Make sure that an experiment is there, and is as it should be."""
+        self.entry(experiment_id)
+
+    def check_whole(self, experiment_id: ExperimentId) -> None:
+        """Make sure that all of an experiment can be read."""
+        self._series(experiment_id, self._metrics([experiment_id], None, None))
+        super().check_whole(experiment_id)
+
+    def lacking(self, experiment_id: ExperimentId) -> dict[str, str]:
+        """Why artifacts, or sources, that an experiment names cannot be read, by their names."""
+        run = self.document(experiment_id)
+        with self._reading(experiment_id):
+            named = _artifact_ids(run) | dict(_entry(run).kept_sources)
+            query = {"_id": {"$in": list(named.values())}}
+            there = {file["_id"] for file in self._find("fs.files", query, ["_id"])}
+            lacking = [name for name, file_id in named.items() if file_id not in there]
+        return dict.fromkeys(lacking, "its file is not there")
 
     def entries(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, Entry]:
         """What is known of experiments."""
         read = partial(self._runs, fields=(*OF_TABLE, "experiment"))
         runs = read_to_the_end(read, ids, is_gone)
-        return {id_: _entry(run) for id_, run in runs.items()}
+        return readable(runs, lambda id_: self._entry(runs[id_]))
+
+    def entry(self, experiment_id: ExperimentId) -> Entry:
+        """What is known of an experiment.
+
+        Raises:
+            RecordError: if it is not there, or is not as it should be.
+        """
+        return self._entry(self.document(experiment_id))
 
     def configs(self, ids: Sequence[ExperimentId]) -> dict[ExperimentId, dict[str, Any]]:
         """The hyperparameters of experiments."""
-        return {id_: run.get("config", {}) for id_, run in self._runs(ids, ["config"]).items()}
+        runs = self._runs(ids, ["config"])
+
+        def config(id_: ExperimentId) -> dict[str, Any]:
+            with self._reading(id_):
+                check_kinds(runs[id_])
+            return runs[id_].get("config") or {}
+
+        return readable(runs, config)
 
     def metrics(
         self, ids: Sequence[ExperimentId], names: Iterable[str] | None = None
     ) -> dict[ExperimentId, dict[str, pd.Series]]:
         """Metrics of experiments."""
-        found: dict[ExperimentId, dict[str, pd.Series]] = {id_: {} for id_ in ids}
-        for metric in self._metrics(ids, names, ["run_id", "name", "steps", "values"]):
-            found[metric["run_id"]][metric["name"]] = pd.Series(
-                metric["values"], pd.Index(metric["steps"], name="step"), float, metric["name"]
-            )
-        return found
+        found = self._metrics_by_id(ids, names, ["steps", "values"])
+        return readable(ids, lambda id_: self._series(id_, found[id_]))
 
     def summaries(
         self, ids: Sequence[ExperimentId], names: Iterable[str]
     ) -> dict[ExperimentId, dict[str, MetricSummary]]:
         """Metrics of experiments in a few numbers."""
-        found: dict[ExperimentId, dict[str, MetricSummary]] = {id_: {} for id_ in ids}
-        for metric in self._metrics(ids, names, ["run_id", "name", "values"]):
-            found[metric["run_id"]][metric["name"]] = MetricSummary.of(metric["values"])
-        return found
+        found = self._metrics_by_id(ids, names, ["values"])
+
+        def summarised(id_: ExperimentId) -> dict[str, MetricSummary]:
+            with self._reading(id_):
+                return {
+                    name: MetricSummary.of(metric["values"])
+                    for name, metric in joined(found[id_]).items()
+                }
+
+        return readable(ids, summarised)
 
     def files(self, experiment_id: ExperimentId) -> dict[str, StoredFile]:
         """The artifacts of an experiment whose file is there."""
-        stored = {entry["name"]: entry["file_id"] for entry in self._artifacts(experiment_id)}
-        query = {"_id": {"$in": list(stored.values())}}
-        files = {file["_id"]: file for file in self._find("fs.files", query)}
-        return {
-            name: StoredFile(
-                name, suffix_of(name, files[id_]), files[id_]["length"], self._opener(id_)
-            )
-            for name, id_ in stored.items()
-            if id_ in files
-        }
+        run = self.document(experiment_id)
+        with self._reading(experiment_id):
+            stored = _artifact_ids(run)
+            query = {"_id": {"$in": list(stored.values())}}
+            files = {file["_id"]: file for file in self._find("fs.files", query)}
+            for name in [name for name, id_ in stored.items() if id_ not in files]:
+                del stored[name]
+                logger.warning("Left out: %s of experiment %s (no file)", name, experiment_id)
+            return {
+                name: StoredFile(
+                    name, suffix_of(name, files[id_]), int(files[id_]["length"]), self._opener(id_)
+                )
+                for name, id_ in stored.items()
+            }
 
     def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:
         """Add a copy of a file to the artifacts of an experiment that has ended."""
         run = self.document(experiment_id)
         if run.get("status") == Status.RUNNING:
-            raise RecordError(not_ended(self, _entry(run), "results can be attached"))
-        if name in _entry(run).artifacts:
+            raise RecordError(not_ended(self, self._entry(run), "results can be attached"))
+        if name in self._entry(run).artifacts:
             raise RecordError(
                 f"Experiment {experiment_id} in {self!r} has an artifact {name} already: choose a "
                 "new name"
@@ -174,7 +232,7 @@ class MongoStore(RecordStore):
                         return same["_id"]
                     numbers = {"_id": {"$type": "number"}}
                     last = runs.find_one(numbers, ["_id"], sort=[("_id", -1)])
-                    experiment_id = last["_id"] + 1 if last else 1
+                    experiment_id = int(last["_id"]) + 1 if last else 1
                 else:
                     return experiment_id
 
@@ -185,27 +243,38 @@ class MongoStore(RecordStore):
 
         What an earlier call for this artifact has left, that was cut short, is replaced.
         """
-        address = artifact_address(experiment_id, name)
-        stored = {"name": name, "file_id": id_of_address(address)}
         with self.errors():
-            if self.fs.exists(stored["file_id"]):
-                self.fs.delete(stored["file_id"])
-            self.database["fs.chunks"].delete_many({"files_id": stored["file_id"]})
-            self.fs.put(
-                file,
-                _id=stored["file_id"],
-                filename=address,
-                content_type=mimetypes.guess_type(f"file{suffix}")[0],
-                metadata={"suffix": suffix},
-            )
+            file_id = self._put(artifact_address(experiment_id, name), file, suffix)
+            stored = {"name": name, "file_id": file_id}
             self.database["runs"].update_one(
                 {"_id": experiment_id}, {"$addToSet": {"artifacts": stored}}
             )
         return stored
 
+    def put_output(self, experiment_id: ExperimentId, output: str) -> None:
+        """Store all of an output that is too long for a document, as a file beside it."""
+        with self.errors():
+            content = io.BytesIO(output.encode(errors="replace"))
+            file_id = self._put(output_address(experiment_id), content, ".txt")
+            self.update(experiment_id, {OUTPUT_FILE: file_id})
+
+    def output(self, run: Mapping[str, Any]) -> bytes:
+        """All that an experiment has put out.
+
+        Args:
+            run: what is in the collection "runs" about it.
+        """
+        if run.get(OUTPUT_FILE):
+            return self.read(run[OUTPUT_FILE])
+        return (run.get("captured_out") or "").encode()
+
     def put_source(self, name: str, path: Path) -> ObjectId:
-        """Store a source file, unless one of this name and content is there."""
-        content = path.read_bytes()
+        """Store a source file, unless one of this name and content is there.
+
+        Raises:
+            RecordError: if the file cannot be read, or the database refuses or is gone.
+        """
+        content = read_own(path)
         metadata = {"md5": digest_of(content)}
         with self.errors():
             same = self.fs.find_one({"filename": name, "metadata.md5": metadata["md5"]})
@@ -217,15 +286,20 @@ class MongoStore(RecordStore):
         """Store metrics by name, each with its steps, values and timestamps, in place of any."""
         with self.errors():
             for name, metric in metrics.items():
-                self.database["metrics"].update_one(
-                    {"run_id": experiment_id, "name": name}, {"$set": dict(metric)}, upsert=True
-                )
+                for number, piece in pieces(metric):
+                    query = query_of(experiment_id, name, number)
+                    self.database["metrics"].update_one(query, {"$set": piece}, upsert=True)
 
     def stored_metrics(self, experiment_id: ExperimentId) -> dict[str, dict[str, Any]]:
-        """The metrics of an experiment by name, each with its steps, values and timestamps."""
-        found = self._find("metrics", {"run_id": experiment_id})
-        parts = ("steps", "values", "timestamps")
-        return {metric["name"]: {part: metric[part] for part in parts} for metric in found}
+        """The metrics of an experiment by name, each with its steps, values and timestamps.
+
+        Raises:
+            RecordError: if one is not as it should be.
+        """
+        found = list(self._metrics([experiment_id], None, None))
+        self._series(experiment_id, found)
+        with self._reading(experiment_id):
+            return joined(found)
 
     def update(self, experiment_id: ExperimentId, values: Mapping[str, Any]) -> None:
         """Store something else about an experiment."""
@@ -239,14 +313,22 @@ class MongoStore(RecordStore):
 
     def identities(self) -> dict[str, ExperimentId]:
         """The ids of all experiments by what makes them the same in every store."""
-        return {
-            identity_of(run, run["_id"]): run["_id"] for run in self._find("runs", {}, OF_IDENTITY)
-        }
+        found = [run for run in self._find("runs", {}, OF_IDENTITY) if _is_id(run["_id"])]
+        runs = {run["_id"]: run for run in found}
+
+        def identity(id_: ExperimentId) -> str:
+            with self._reading(id_):
+                return identity_of(runs[id_], id_)
+
+        return {of_one: id_ for id_, of_one in readable(runs, identity).items()}
 
     def unreferenced_files(self) -> list[tuple[Any, str]]:
-        """The id and name of each file that no experiment needs, and that nobody just uploads."""
-        runs = self._find("runs", {}, ["artifacts", "experiment"])
-        needed = {file_id for run in runs for file_id in file_ids(run)}
+        """The id and name of each file that no experiment needs, and that nobody just uploads.
+
+        Raises:
+            RecordError: if an experiment does not say what it needs.
+        """
+        needed = self._needed({})
         latest = datetime.now(UTC) - UPLOADED_WITHIN
         return [
             (file["_id"], file.get("filename") or "")
@@ -258,7 +340,7 @@ class MongoStore(RecordStore):
         """Replace the tags of an experiment that has ended."""
         run = self.document(experiment_id)
         if run.get("status") == Status.RUNNING:
-            raise RecordError(not_ended(self, _entry(run), "tags can be changed"))
+            raise RecordError(not_ended(self, self._entry(run), "tags can be changed"))
         self.update(experiment_id, {f"{NOTES}.{k}": v for k, v in notes_with(tags).items()})
 
     def close(self) -> None:
@@ -270,11 +352,11 @@ class MongoStore(RecordStore):
 
         The experiment itself goes last, so that a deletion that was cut short can be repeated.
         """
-        run = self.document(experiment_id)
-        others = self._find("runs", {"_id": {"$ne": experiment_id}}, ["artifacts", "experiment"])
-        needed = {file_id for other in others for file_id in file_ids(other)}
+        self.check(experiment_id)
+        own = self._needed({"_id": experiment_id})
+        needed = self._needed({"_id": {"$ne": experiment_id}})
         with self.errors():
-            for file_id in file_ids(run) - needed:
+            for file_id in own - needed:
                 self.fs.delete(file_id)
             self.database["metrics"].delete_many({"run_id": experiment_id})
             self.database["runs"].delete_one({"_id": experiment_id})
@@ -282,10 +364,10 @@ class MongoStore(RecordStore):
     def mark_lost(self, experiment_id: ExperimentId) -> None:
         """Store that an experiment is LOST, and ended when it last gave a sign."""
         run = self.document(experiment_id)
-        status = _entry(run).status
+        status = self._entry(run).status
         if status != Status.LOST:
             raise RecordError(f"Experiment {experiment_id} in {self!r} is {status}, not LOST")
-        end = run.get("heartbeat") or run["start_time"]
+        end = run.get("heartbeat") or run.get("start_time")
         with self.errors():
             self.database["runs"].update_one(
                 {"_id": experiment_id, "status": Status.RUNNING},
@@ -302,19 +384,61 @@ class MongoStore(RecordStore):
             return run
         raise RecordError(f"There is no experiment {experiment_id} in {self!r}")
 
-    def _artifacts(self, experiment_id: ExperimentId) -> list[dict[str, Any]]:
-        artifacts: list[dict[str, Any]] = self.document(experiment_id).get("artifacts", [])
-        return artifacts
+    def _entry(self, run: Mapping[str, Any]) -> Entry:
+        with self._reading(run["_id"]):
+            return _entry(run)
+
+    def _needed(self, query: Mapping[str, Any]) -> set[Any]:
+        """The ids of the files that experiments need."""
+        needed: set[Any] = set()
+        for run in self._find("runs", query, ["artifacts", "experiment", OUTPUT_FILE]):
+            with self._reading(run["_id"]):
+                needed |= file_ids(run)
+        return needed
+
+    def _put(self, address: str, file: BinaryIO, suffix: str) -> ObjectId:
+        """Store a file in place of what an earlier call has left of it."""
+        file_id = id_of_address(address)
+        if self.fs.exists(file_id):
+            self.fs.delete(file_id)
+        self.database["fs.chunks"].delete_many({"files_id": file_id})
+        content_type = mimetypes.guess_type(f"file{suffix}")[0]
+        metadata = {"suffix": suffix}
+        self.fs.put(
+            file, _id=file_id, filename=address, content_type=content_type, metadata=metadata
+        )
+        return file_id
+
+    def _reading(self, experiment_id: object) -> AbstractContextManager[None]:
+        return reading(f"experiment {experiment_id} in {self!r}")
+
+    def _series(
+        self, experiment_id: ExperimentId, found: Iterable[Mapping[str, Any]]
+    ) -> dict[str, pd.Series]:
+        with self._reading(experiment_id):
+            return {name: series_of(name, metric) for name, metric in joined(found).items()}
 
     def _runs(
         self, ids: Sequence[ExperimentId], fields: Iterable[str]
     ) -> dict[ExperimentId, dict[str, Any]]:
         query = {"_id": {"$in": list(ids)}} if len(ids) < ASK_BY_ID else {}
-        found = {run["_id"]: run for run in self._find("runs", query, fields)}
+        runs = self._find("runs", query, fields)
+        found = {run["_id"]: run for run in runs if _is_id(run["_id"])}
         return {id_: found[id_] for id_ in ids if id_ in found}
 
-    def _metrics(
+    def _metrics_by_id(
         self, ids: Sequence[ExperimentId], names: Iterable[str] | None, fields: Iterable[str]
+    ) -> dict[ExperimentId, list[dict[str, Any]]]:
+        found: dict[ExperimentId, list[dict[str, Any]]] = {id_: [] for id_ in ids}
+        for metric in self._metrics(ids, names, ["run_id", "name", PIECE, *fields]):
+            found[metric["run_id"]].append(metric)
+        return found
+
+    def _metrics(
+        self,
+        ids: Sequence[ExperimentId],
+        names: Iterable[str] | None,
+        fields: Iterable[str] | None,
     ) -> Iterator[dict[str, Any]]:
         query: dict[str, Any] = {}
         if names is not None:
@@ -323,7 +447,7 @@ class MongoStore(RecordStore):
             query["run_id"] = _any_of(ids)
         wanted = set(ids)
         for metric in self._find("metrics", query, fields):
-            if metric["run_id"] in wanted:
+            if _is_id(metric.get("run_id")) and metric["run_id"] in wanted:
                 yield metric
 
     def _find(
@@ -340,17 +464,9 @@ class MongoStore(RecordStore):
 
         return open_file
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
+    def errors(self) -> AbstractContextManager[None]:
         """Say in one sentence what the database refused, or that it is gone."""
-        try:
-            yield
-        except gridfs.NoFile:
-            raise RecordError(f"{self!r}: a file of the experiment is not there") from None
-        except OperationFailure as error:
-            raise RecordError(f"{self!r} refused: {refusal(error)}") from None
-        except PyMongoError as error:
-            raise RecordError(f"{self!r} does not answer ({type(error).__name__})") from None
+        return refusals_of(repr(self))
 
 
 class _AtOnce(MongoStore):
@@ -370,7 +486,8 @@ class _AtOnce(MongoStore):
     @cached_property
     def _read(self) -> dict[ExperimentId, dict[str, Any]]:
         query = {} if self._all else {"_id": {"$in": list(self._ids)}}
-        return {run["_id"]: run for run in self._find("runs", query, (*OF_TABLE, "config"))}
+        runs = self._find("runs", query, (*OF_TABLE, "config"))
+        return {run["_id"]: run for run in runs if _is_id(run["_id"])}
 
     def _runs(
         self, ids: Sequence[ExperimentId], fields: Iterable[str]
@@ -383,5 +500,15 @@ def _any_of(values: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else {"$in": list(values)}
 
 
+def _is_id(value: object) -> bool:
+    return isinstance(value, int | str | ObjectId) and not isinstance(value, bool)
+
+
 def _entry(run: Mapping[str, Any]) -> Entry:
-    return Entry.of(run["_id"], run, (entry["name"] for entry in run.get("artifacts") or ()))
+    artifacts = (str(entry["name"]) for entry in run.get("artifacts") or ())
+    return Entry.of(run["_id"], run, artifacts)
+
+
+def _artifact_ids(run: Mapping[str, Any]) -> dict[str, Any]:
+    """The ids of the files of an experiment's artifacts, by their names."""
+    return {str(entry["name"]): entry["file_id"] for entry in run.get("artifacts") or ()}

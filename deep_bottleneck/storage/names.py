@@ -15,6 +15,25 @@ CONTINUES = "continues"
 DEVICE = "device"
 
 
+# bytes, on every file system
+_LONGEST = 255
+
+
 def left_unfinished(folder: Path) -> bool:
     """Whether the folder of an experiment holds a checkpoint and what was recorded until then."""
-    return all((folder / name).exists() for name in (CHECKPOINT, STORE_NAME))
+    return all((folder / name).is_file() for name in (CHECKPOINT, STORE_NAME))
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name can be that of a file in whatever folder it is put, and of no hidden one."""
+    return (
+        name.isprintable()
+        and 0 < len(name.encode()) <= _LONGEST
+        and not name.startswith(".")
+        and not {"/", "\\"} & set(name)
+    )
+
+
+def is_of_experiment(name: str) -> bool:
+    """Whether a name can be that of the folder of an experiment."""
+    return is_plain(name) and not name.startswith("_")

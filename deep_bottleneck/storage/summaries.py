@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deep_bottleneck.errors import RecordError
 from deep_bottleneck.machine.whole_file import write_whole
 from deep_bottleneck.storage.base import MetricSummary
+from deep_bottleneck.storage.own_files import read_own
 
 SUMMARY_FILE = ".metrics_summary.json"
 
@@ -31,10 +33,10 @@ def read_summaries(metrics_path: Path) -> dict[str, list[float]] | None:
     Metrics only grow, so summaries belong to the file of the size they name.
     """
     try:
-        content = json.loads(metrics_path.with_name(SUMMARY_FILE).read_bytes())
+        content = json.loads(read_own(metrics_path.with_name(SUMMARY_FILE)))
         if content["size"] == metrics_path.stat().st_size:
             metrics: dict[str, list[float]] = content["metrics"]
             return metrics
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, OSError, RecordError, RecursionError, TypeError, ValueError):
         pass
     return None

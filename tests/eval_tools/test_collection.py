@@ -1,8 +1,10 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from deep_bottleneck.errors import RecordError
+from deep_bottleneck.errors import MissingTableError, RecordError
 from deep_bottleneck.eval_tools import (
     ExperimentLoader,
     compare,
@@ -114,8 +116,6 @@ def test_the_interval_is_students(loader, monkeypatch):
 
 
 def test_a_broken_record_is_left_out_and_named(places, tmp_path, caplog):
-    import shutil
-
     shutil.copytree(places["local"]["path"], tmp_path / "runs")
     (tmp_path / "runs" / "2" / "run.json").write_text('{"status": ')
     loader = ExperimentLoader(path=tmp_path / "runs")
@@ -124,3 +124,38 @@ def test_a_broken_record_is_left_out_and_named(places, tmp_path, caplog):
     assert "2/run.json cannot be read" in caplog.text
     with pytest.raises(RecordError, match=r"2/run\.json cannot be read"):
         loader.find_by_id(2)
+
+
+def gone(path):
+    path.unlink()
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def no_table(path):
+    path.write_text("<p>a page</p>\n")
+
+
+def linked_to_nowhere(path):
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("damage", [gone, emptied, no_table, linked_to_nowhere])
+@pytest.mark.parametrize("name", ["config.json", "information_measures_test.csv"])
+def test_planes_of_the_others_are_drawn(places, tmp_path, caplog, damage, name):
+    shutil.copytree(places["local"]["path"], tmp_path / "runs")
+    damage(tmp_path / "runs" / "2" / name)
+
+    figure = ExperimentLoader(path=tmp_path / "runs").find_by_ids([1, 2, 3]).plot_planes()
+
+    drawn = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert [title[:2] for title in drawn] == ["1:", "3:"]
+    assert "runs/2" in caplog.text or "experiment 2" in caplog.text
+
+
+def test_an_experiment_that_has_no_such_table_is_no_damage(loader):
+    with pytest.raises(MissingTableError, match="has no information measures of the train data"):
+        loader.find_by_ids([1, 2]).mean_measures(part="train")

@@ -71,6 +71,62 @@ def test_the_last_of_several_counts(store, root):
     assert StoredExperiments(store.folder, root).completed({"epochs": 5}) == "10"
 
 
+def gone(record):
+    (record / "table.csv").unlink()
+
+
+def emptied(record):
+    (record / "table.csv").write_text("")
+
+
+def linked_to_nowhere(record):
+    gone(record)
+    (record / "table.csv").symlink_to("nowhere")
+
+
+def a_folder(record):
+    gone(record)
+    (record / "table.csv").mkdir()
+
+
+def without_space(record):
+    change(record, missing=["table"])
+
+
+def without_sources(record):
+    change(record, experiment={"sources": []})
+
+
+def change(record, **values):
+    run = json.loads((record / "run.json").read_text())
+    (record / "run.json").write_text(json.dumps(run | values))
+
+
+@pytest.mark.parametrize(
+    "damage", [gone, emptied, linked_to_nowhere, a_folder, without_space, without_sources]
+)
+def test_one_that_is_not_whole_does_not_count(store, root, damage):
+    record = store(1, epochs=5)
+    (record / "table.csv").write_text("epoch\n1\n")
+    change(record, artifacts=["table"])
+    assert StoredExperiments(store.folder, root).completed({"epochs": 5}) == "1"
+
+    damage(record)
+
+    assert StoredExperiments(store.folder, root).completed({"epochs": 5}) is None
+
+
+def test_what_a_killed_process_has_left_is_cleared_away(store, root, ended_process):
+    record = store(1, "RUNNING", epochs=5)
+    change(record, host={"process": ended_process})
+    for name in (".reserve", ".run.json.1a2b.unfinished"):
+        (record / name).touch()
+
+    StoredExperiments(store.folder, root).unfinished({"epochs": 5})
+
+    assert sorted(path.name for path in record.iterdir()) == ["config.json", "run.json"]
+
+
 @pytest.mark.parametrize(
     ("status", "age", "found"),
     [

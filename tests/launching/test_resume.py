@@ -12,6 +12,7 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Job, LaunchOptions
 from deep_bottleneck.launching.completed import unfinished
 from deep_bottleneck.launching.submission import Submission
+from deep_bottleneck.storage.identity import digest_of
 
 
 @pytest.fixture
@@ -53,7 +54,10 @@ def store(tmp_path):
     def store(number, status):
         record = tmp_path / "runs" / str(number)
         record.mkdir(parents=True)
-        (record / "run.json").write_text(json.dumps({"status": status}))
+        (tmp_path / "code.py").write_text("answer = 42")
+        sources = [["code.py", f"_sources/code_{digest_of(b'answer = 42')}.py"]]
+        run = {"status": status, "experiment": {"sources": sources}}
+        (record / "run.json").write_text(json.dumps(run))
         config = Config.parse({"epochs": number, "seed": 0}).defaults()
         (record / "config.json").write_text(json.dumps(config))
         for name in ("checkpoint.h5", "activations.h5"):

@@ -205,3 +205,57 @@ def _wait_for_epochs(path, n_epochs):
             pass
         time.sleep(0.01)
     raise TimeoutError(f"{n_epochs} epochs were not written within a minute")
+
+
+@pytest.fixture
+def whole(path, writer, tiny_dataset, tmp_path):
+    """A recording that was ended, as bytes, and the store that it is written into."""
+    writer.write_activations(0, [0, 1, 2], activations(0, 3, tiny_dataset))
+    writer.write_activations(1, [0, 1, 2], activations(1, 3, tiny_dataset))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("kept", [0, 0.01, 0.3, 0.6, 0.9, 0.99])
+def test_a_recording_that_was_cut_short_is_known_within_a_moment(writer, whole, tmp_path, kept):
+    before = tmp_path / "before.h5"
+    before.write_bytes(whole[: int(len(whole) * kept)])
+    begin = time.monotonic()
+
+    with pytest.raises(RecordError, match=r"the activation store .*before\.h5"):
+        writer.copy(before)
+
+    assert time.monotonic() - begin < 5
+
+
+def test_a_recording_of_which_a_byte_has_changed_is_known_where_a_checksum_tells(whole, tmp_path):
+    """Compressed values and what HDF5 itself has written have checksums."""
+    before = tmp_path / "before.h5"
+    outcomes = []
+    for position in range(0, len(whole), len(whole) // 12):
+        changed = bytearray(whole)
+        changed[position] ^= 1
+        before.write_bytes(changed)
+        try:
+            with ActivationStore(before) as store:
+                store.check()
+        except RecordError as error:
+            outcomes.append(str(error))
+
+    assert len(outcomes) >= 3
+    assert all("before.h5" in outcome for outcome in outcomes)
+
+
+def test_a_recording_of_others_is_not_taken_over(writer, tiny_dataset, tmp_path):
+    other = tmp_path / "other.h5"
+    with ActivationWriter(other, tiny_dataset, (3, 4), n_runs=3, epochs=10):
+        pass
+
+    with pytest.raises(RecordError, match=r"other\.h5 is of another experiment"):
+        writer.copy(other)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.h5")
+
+    with pytest.raises(RecordError, match="there is no such file"):
+        ActivationStore(tmp_path / "pipe.h5")

@@ -114,6 +114,11 @@ def test_a_mistaken_address_is_not_repeated(uri):
     assert PASSWORD not in str(refused.value)
 
 
+def test_an_address_without_a_password_is_one_sentence():
+    with pytest.raises(ConfigError, match="MONGO_URI is not a MongoDB address: A password is req"):
+        settings_of_uri("mongodb://me:@127.0.0.1:9").connect()
+
+
 def test_settings_do_not_show_it(login, tmp_path):
     settings = mongo_settings(login, tmp_path / "no such file")
 

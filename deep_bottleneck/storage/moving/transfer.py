@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from deep_bottleneck.errors import RecordError
+from deep_bottleneck.errors import RecordError, StoreGoneError
 from deep_bottleneck.storage.base import ExperimentId
 
 _LOCK = ".sync.lock"
@@ -22,19 +22,36 @@ class Transfer(NamedTuple):
         there: its id where it goes to, None if it is not there.
         done: "new", "completed" (some of it was missing), "nothing" (all of it was there already),
             "still running" or why it cannot be moved.
-        failed: whether it should be there and is not.
+        failed: whether it should be there, all of it, and is not.
+        moved: whether something was moved.
     """
 
     id: ExperimentId
     there: ExperimentId | None
     done: str
     failed: bool = False
+    moved: bool = False
 
 
 def table(transfers: Iterable[Transfer]) -> str:
     """Which experiment is which, and what was done, as text."""
-    rows = [(t.id, "-" if t.there is None else t.there, t.done) for t in transfers]
+    rows = [(str(t.id), "-" if t.there is None else t.there, t.done) for t in transfers]
     return pd.DataFrame(rows, columns=["id", "id there", "done"]).to_string(index=False)
+
+
+@contextmanager
+def noting(lacking: dict[str, str], name: str) -> Iterator[None]:
+    """Note why something of an experiment cannot be moved, and go on with the rest.
+
+    Raises:
+        StoreGoneError: if the database is gone, or lets nobody in.
+    """
+    try:
+        yield
+    except StoreGoneError:
+        raise
+    except RecordError as error:
+        lacking[name] = str(error)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from sacred.observers import FileStorageObserver, RunObserver
 
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.machine.disk_space import make_sure_of_space
-from deep_bottleneck.machine.environment import REPORT_VARIABLE, runs_folder
+from deep_bottleneck.machine.environment import REPORT_VARIABLE, RUNS_VARIABLE, runs_folder
 from deep_bottleneck.storage.mongo import mongo_settings
 from deep_bottleneck.storage.mongo_store import MongoStore
 from deep_bottleneck.storage.observers.background import InBackground
@@ -40,10 +40,16 @@ def configured(environment: Mapping[str, str], env_file: Path) -> list[RunObserv
 
     Raises:
         ConfigError: if the settings of the database are wrong.
-        DiskFullError: if there is no space for the local record.
+        RecordError: if the local record cannot be written; a DiskFullError where there is no space.
     """
     folder = runs_folder(environment)
-    make_sure_of_space(folder)
+    try:
+        make_sure_of_space(folder)
+    except OSError as error:
+        raise RecordError(
+            f"{folder} cannot be the folder of the local record: {error.strerror}. "
+            f"Let {RUNS_VARIABLE} name a folder that can be written"
+        ) from None
     local = FolderRecord(folder)
     chosen: list[RunObserver] = [local]
     report = environment.get(REPORT_VARIABLE)

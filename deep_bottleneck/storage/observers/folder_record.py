@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -9,12 +10,10 @@ from typing import Any, Concatenate, ParamSpec
 from sacred.observers import FileStorageObserver
 
 from deep_bottleneck.machine.disk_space import give_up_reserve, keep_reserve
-from deep_bottleneck.machine.whole_file import in_place_of
-from deep_bottleneck.storage.folder_store import (
-    METRICS_FILE,
-    artifact_file_name,
-    read_json,
-)
+from deep_bottleneck.machine.whole_file import in_place_of, write_whole
+from deep_bottleneck.storage.folder_store import METRICS_FILE, MISSING, artifact_file_name
+from deep_bottleneck.storage.identity import kept_name
+from deep_bottleneck.storage.own_files import read_json
 from deep_bottleneck.storage.summaries import write_summaries
 
 logger = logging.getLogger(__name__)
@@ -28,13 +27,17 @@ Arguments = ParamSpec("Arguments")
 def as_far_as_it_goes(
     event: Callable[Concatenate["FolderRecord", Arguments], None],
 ) -> Callable[Concatenate["FolderRecord", Arguments], None]:
-    """Let an experiment go on whose record cannot be written; at the first time say so."""
+    """Let an experiment go on whose record cannot be written; at the first time say so.
+
+    The heart beats in a thread of its own: one event is written after the other.
+    """
 
     @functools.wraps(event)
     def handle(self: "FolderRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         what = str(kwargs.get("name") or event.__name__)
         try:
-            event(self, *args, **kwargs)
+            with self.one_at_a_time:
+                event(self, *args, **kwargs)
         except OSError as error:
             self.missing.add(what)
             if not self._has_said_so:
@@ -59,6 +62,8 @@ def at_the_end(
     def handle(self: "FolderRecord", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         give_up_reserve(Path(self.dir))
         self.log_metrics({}, {})
+        if self.missing:
+            self.run_entry[MISSING] = sorted(self.missing)
         event(self, *args, **kwargs)
 
     return as_far_as_it_goes(handle)
@@ -69,11 +74,13 @@ class FolderRecord(FileStorageObserver):
 
     Attributes:
         missing: the events and artifacts that could not be written.
+        one_at_a_time: is held while an event is written.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, priority=LOCAL_PRIORITY)
         self.missing: set[str] = set()
+        self.one_at_a_time = threading.RLock()
         self._has_said_so = False
         self._unsaved: dict[str, dict[str, list[Any]]] = {}
 
@@ -86,6 +93,15 @@ class FolderRecord(FileStorageObserver):
     @as_far_as_it_goes
     def _keep_reserve(self) -> None:
         keep_reserve(Path(self.dir))
+
+    def find_or_save(self, filename: str, store_dir: Path) -> Path:
+        """Store a source or a resource, of which no half is ever seen."""
+        store_dir.mkdir(parents=True, exist_ok=True)
+        content = Path(filename).read_bytes()
+        kept = store_dir / kept_name(filename, content)
+        if not kept.exists():
+            write_whole(kept, content)
+        return kept
 
     def save_json(self, obj: Any, filename: str) -> None:
         """Write a file, of which no half is ever seen."""

@@ -2,17 +2,19 @@
 
 import functools
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
-from bson.errors import InvalidDocument
 from sacred.observers import MongoObserver
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.storage.base import as_id
+from deep_bottleneck.storage.base import as_id, listed
+from deep_bottleneck.storage.bson_values import shortened, storable
 from deep_bottleneck.storage.identity import IDENTITY, identity_of
+from deep_bottleneck.storage.mongo_metrics import pieces, query_of
 from deep_bottleneck.storage.mongo_store import MongoStore
 
 logger = logging.getLogger(__name__)
@@ -36,8 +38,6 @@ def while_it_lasts(
                 event(self, *args, **kwargs)
         except (RecordError, OSError) as error:
             self.give_up(str(error))
-        except InvalidDocument as error:
-            self.give_up(f"{self.store!r} cannot store the experiment ({error})")
 
     return handle
 
@@ -64,6 +64,8 @@ class MongoRecord(MongoObserver):
         self._local_folder = local_folder
         # Sacred's own boards look there for the names of the metrics
         self._metrics_info: dict[str, Any] = {}
+        self._n_logged: Counter[str] = Counter()
+        self._said: dict[str, str] = {}
 
     def give_up(self, reason: str) -> None:
         """Leave the database alone from now on, and say so in one sentence."""
@@ -99,7 +101,7 @@ class MongoRecord(MongoObserver):
         """Store the experiment under an id that no other experiment of the database has."""
         local_id = self.run_entry["_id"]
         self.run_entry[IDENTITY] = identity_of(self.run_entry, local_id)
-        stored_id = self.store.insert(self.run_entry)
+        stored_id = self.store.insert(self._storable(self.run_entry))
         self.run_entry["_id"] = stored_id
         if stored_id != local_id:
             logger.info(
@@ -125,7 +127,15 @@ class MongoRecord(MongoObserver):
     @while_it_lasts
     def log_metrics(self, metrics_by_name: Mapping[str, Any], info: dict[str, Any]) -> None:
         """Store new values of metrics."""
-        super().log_metrics(metrics_by_name, self._metrics_info)
+        for name, metric in metrics_by_name.items():
+            for piece, part in pieces(metric, self._n_logged[name]):
+                push = {key: {"$each": of_part} for key, of_part in part.items()}
+                query = query_of(self.run_entry["_id"], name, piece)
+                result = self.metrics.update_one(query, {"$push": push}, upsert=True)
+                if result.upserted_id is not None:
+                    known = self._metrics_info.setdefault("metrics", [])
+                    known.append({"name": name, "id": str(result.upserted_id)})
+            self._n_logged[name] += len(metric["values"])
 
     @while_it_lasts
     def artifact_event(
@@ -148,10 +158,25 @@ class MongoRecord(MongoObserver):
 
     def save(self) -> None:
         """Store what is known of the experiment now."""
-        self.runs.update_one({"_id": self.run_entry["_id"]}, {"$set": self.run_entry})
+        known = {name: value for name, value in self.run_entry.items() if name != "_id"}
+        self.store.update(self.run_entry["_id"], self._storable(known))
 
     def final_save(self, attempts: int) -> None:
         """Store what is known of the experiment at its end, and leave the database."""
         del attempts
         self.save()
+        output = self.run_entry["captured_out"]
+        if shortened(output) != output:
+            self.store.put_output(self.run_entry["_id"], output)
         self.store.close()
+
+    def _storable(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values as a document holds them; the log says once what had to be changed."""
+        output = shortened(values.get("captured_out") or "")
+        short = {"captured_out": output} if output else {}
+        stored, changed = storable({**values, **short})
+        new = {name: reason for name, reason in changed.items() if name not in self._said}
+        if new:
+            self._said |= new
+            logger.warning("%r cannot store all as it is: %s", self.store, listed(new))
+        return stored

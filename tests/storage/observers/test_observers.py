@@ -6,8 +6,8 @@ import pymongo
 import pytest
 import sacred
 
-from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.storage import observers
+from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.storage import bson_values, mongo_metrics, observers
 
 NO_FILE = "no such file"
 
@@ -51,6 +51,45 @@ def test_without_settings_everything_is_in_a_folder(experiment, tmp_path):
     assert (record / "infoplane_train.png").read_bytes() == b"a picture"
     assert json.loads((record / "metrics.json").read_text())["training.loss"]["values"] == [0.5]
     assert not [path for path in record.iterdir() if "unfinished" in path.name]
+
+
+@pytest.mark.parametrize("path", ["file", "file/below"])
+def test_a_folder_that_cannot_be_one_is_named(tmp_path, path):
+    (tmp_path / "file").write_text("no folder")
+
+    with pytest.raises(RecordError, match=f"{path} cannot be the folder of the local record"):
+        observers.configured({"DEEP_BOTTLENECK_RUNS": str(tmp_path / path)}, tmp_path / NO_FILE)
+
+
+def test_what_a_database_cannot_hold_does_not_end_the_copy(
+    tmp_path, mongo_uri, database, monkeypatch, caplog
+):
+    monkeypatch.setattr(bson_values, "OUTPUT_ENDS", 100)
+    monkeypatch.setattr(mongo_metrics, "LONGEST", 10)
+    settings = {"MONGO_URI": mongo_uri, "MONGO_DATABASE": database.name}
+    ex = sacred.Experiment("large", save_git_info=False)
+    environment = {"DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs"), **settings}
+    ex.observers.extend(observers.configured(environment, tmp_path / NO_FILE))
+
+    @ex.main
+    def main(_run):
+        _run.info["integer"] = 2**70
+        for step in range(25):
+            _run.log_scalar("training.loss", 0.5, step)
+            _run._emit_heartbeat()
+        _run.captured_out = "word " * 1000
+        return {"test": 0.9}
+
+    ex.run()
+
+    (stored,) = database.runs.find()
+    assert stored["status"] == "COMPLETED"
+    assert stored["info"]["integer"] == str(2**70)
+    assert len(stored["captured_out"]) < 400
+    whole = gridfs.GridFS(database).get(stored["captured_out_file"]).read()
+    assert whole.count(b"word") >= 1000
+    assert database.metrics.count_documents({}) == 3
+    assert caplog.text.count("cannot store all as it is: info.integer") == 1
 
 
 def test_with_a_database_everything_is_in_both(experiment, tmp_path, mongo_uri, database):
