@@ -21,6 +21,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from werkzeug.wsgi import FileWrapper
 
 from deep_bottleneck.board.curves import curves, kinds
+from deep_bottleneck.board.index import indexed
 from deep_bottleneck.board.progress import progress_of
 from deep_bottleneck.board.table import View, shown_as, table
 from deep_bottleneck.errors import RecordError
@@ -86,6 +87,7 @@ class _Board:
     def __init__(self, loader: ExperimentLoader, token: str, frame_token: str) -> None:
         self._loader = loader
         self._store = loader.store
+        self._index = indexed(loader.store)
         self._token = token
         self._frame_token = frame_token
         # the style of a figure is global while it is drawn
@@ -103,7 +105,7 @@ class _Board:
             columns=tuple(given.get("columns", "").split()),
         )
         try:
-            found = table(self._store, view)
+            found = table(self._index, view)
         except ValueError as error:
             raise BadRequest(str(error)) from None
         return render_template("index.html", view=view, table=found)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 SEED = "seed"
 _ABSENT = "absent"
+_PLAIN = (str, int, float, bool, type(None))
 
 
 class HasConfig(Protocol):
@@ -35,13 +36,20 @@ def text(value: Any) -> str:
 
 def differing_keys(configs: Iterable[Mapping[str, Any]]) -> list[str]:
     """The keys, nested ones with dots, whose values are not the same in all configs, sorted."""
-    flattened = [flat(config) for config in configs]
-    keys = {key for config in flattened for key in config}
-    return sorted(
-        key
-        for key in keys
-        if len({text(config[key]) if key in config else _ABSENT for config in flattened}) > 1
-    )
+    first, *others = [flat(config) for config in configs] or [{}]
+    differing = {key for config in others for key in config.keys() ^ first.keys()}
+    for key in first.keys() - differing:
+        value, shown = first[key], text(first[key])
+        if any(
+            not _is_same(config[key], value) and text(config[key]) != shown for config in others
+        ):
+            differing.add(key)
+    return sorted(differing)
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """Whether two values are the same without a doubt, which is faster than to write both."""
+    return type(value) is type(other) and isinstance(value, _PLAIN) and value == other
 
 
 def find_differing_config_keys(experiments: Iterable[HasConfig]) -> set[str]:
