@@ -23,7 +23,7 @@ from werkzeug.wsgi import FileWrapper
 from deep_bottleneck.board.curves import curves, kinds
 from deep_bottleneck.board.index import indexed
 from deep_bottleneck.board.progress import progress_of
-from deep_bottleneck.board.table import View, shown_as, table
+from deep_bottleneck.board.table import ROWS_OF_A_PAGE, View, shown_as, table
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
 from deep_bottleneck.eval_tools.configs import differing_keys, flat, text
@@ -112,7 +112,8 @@ class _Board:
 
     def progress(self) -> dict[str, Any]:
         """How far running experiments are, and the status of all that are asked for, as JSON."""
-        ids = self._asked(required=False)
+        known = set(self._index.ids())
+        ids = [id_ for id_ in map(_as_id, request.args.getlist("id")) if id_ in known]
         entries = self._store.entries(ids)
         running = progress_of(self._store, entries.values())
         return {
@@ -237,20 +238,32 @@ class _Board:
         (id_,) = self._all_known([experiment_id])
         return id_
 
-    def _asked(self, required: bool = True) -> list[ExperimentId]:
+    def _asked(self) -> list[ExperimentId]:
         given = request.args.getlist("id")
-        if required and not given:
+        if not given:
             raise BadRequest("No experiment is selected: select some in the table")
-        return self._all_known(given) if required else list(map(as_id, given))
+        if len(given) > ROWS_OF_A_PAGE:
+            raise BadRequest(
+                f"{len(given)} experiments are selected: select {ROWS_OF_A_PAGE} at most"
+            )
+        return self._all_known(given)
 
     def _all_known(self, given: Sequence[str]) -> list[ExperimentId]:
-        ids = list(dict.fromkeys(map(as_id, given)))
-        missing = set(ids) - set(self._store.ids())
+        ids = list(dict.fromkeys(map(_as_id, given)))
+        missing = set(ids) - set(self._index.ids())
         if missing:
             raise NotFound(
                 f"There is no experiment {', '.join(map(str, missing))} in {self._store!r}"
             )
         return ids
+
+
+def _as_id(text: str) -> ExperimentId:
+    try:
+        return as_id(text)
+    except ValueError:
+        # a number of thousands of digits
+        return text
 
 
 def _refuse_foreign_names() -> None:

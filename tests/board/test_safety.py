@@ -3,6 +3,7 @@
 import html
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -150,6 +151,34 @@ def test_only_artifacts_are_served(client, name):
 @pytest.mark.parametrize("experiment_id", ["..", ".", "%2E%2E", "_sources", "99"])
 def test_only_experiments_are_served(client, experiment_id):
     assert client.get(f"/experiments/{experiment_id}/files/run").status_code == 404
+
+
+@pytest.mark.parametrize("experiment_id", ["../1", "../elsewhere", "9" * 5000, "17"])
+def test_of_others_nobody_hears_how_far_they_are(places, experiment_id):
+    loader = ExperimentLoader(**places["local"])
+    outside = loader.store.folder.parent / "elsewhere"
+    if not outside.exists():
+        shutil.copytree(loader.store.folder / "1", outside)
+    client = create_app(loader).test_client()
+
+    assert client.get("/progress", query_string={"id": experiment_id}).json == {}
+    assert client.get(f"/experiments/{'9' * 5000}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?columns=" + "+".join(f"c{number}" for number in range(51)),
+        "/compare?" + "&".join(["id=1"] * 101),
+        "/curves/loss?" + "&".join(["id=1"] * 101),
+        "/?filter=epochs%3D" + "[" * 5000,
+    ],
+)
+def test_nobody_asks_for_so_much_that_others_wait(client, path):
+    answer = client.get(path)
+
+    assert answer.status_code in (200, 400)
+    assert answer.status_code == 200 or " at most" in answer.text
 
 
 def test_names_are_text_on_the_pages(loader, client):
