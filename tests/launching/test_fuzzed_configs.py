@@ -59,6 +59,10 @@ special = {
     "callbacks": st.lists(entries, max_size=3),
     "plotters": st.lists(entries, max_size=3),
     "dataset_options": st.dictionaries(options, values, max_size=3),
+    "discretization_range": st.sampled_from([*NUMBERS, 3, 30, 0.07, 1e38, 1e-38]),
+    "n_runs": st.sampled_from([1, 3, 10**7]),
+    "model": paths,
+    "dataset": paths,
     "architecture": st.lists(st.sampled_from([1, 3, 10**7, 0, -1, 1.0, True]), max_size=4),
 }
 mutations = st.lists(
@@ -69,8 +73,9 @@ mutations = st.lists(
     max_size=3,
 )
 texts = mutations.map(lambda pairs: json.dumps({**SMALL, **dict(pairs)}))
+whole = texts.map(str.encode)
 damaged = st.one_of(
-    texts.map(str.encode),
+    *([whole] * 6),
     st.tuples(texts, st.integers(0, 400)).map(lambda cut: cut[0][: cut[1]].encode()),
     st.tuples(texts, st.sampled_from(["utf-8-sig", "utf-16", "utf-32"])).map(
         lambda written: written[0].encode(written[1])
