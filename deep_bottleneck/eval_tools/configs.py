@@ -1,7 +1,7 @@
 """Configs of stored experiments: what differs between them, and how to write it in a title."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 SEED = "seed"
@@ -22,7 +22,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested config with dots between the keys; lists stay as they are."""
     found: dict[str, Any] = {}
     for key, value in config.items():
-        if isinstance(value, Mapping) and value:
+        if not isinstance(value, _PLAIN) and isinstance(value, Mapping) and value:
             found |= flat(value, f"{prefix}{key}.")
         else:
             found[prefix + key] = value
@@ -36,20 +36,21 @@ def text(value: Any) -> str:
 
 def differing_keys(configs: Iterable[Mapping[str, Any]]) -> list[str]:
     """The keys, nested ones with dots, whose values are not the same in all configs, sorted."""
-    first, *others = [flat(config) for config in configs] or [{}]
-    differing = {key for config in others for key in config.keys() ^ first.keys()}
-    for key in first.keys() - differing:
-        value, shown = first[key], text(first[key])
-        if any(
-            not _is_same(config[key], value) and text(config[key]) != shown for config in others
-        ):
-            differing.add(key)
-    return sorted(differing)
+    flattened = [flat(config) for config in configs]
+    keys = {key for config in flattened for key in config}
+    return sorted(
+        key
+        for key in keys
+        if not all(key in config for config in flattened)
+        or _differ([config[key] for config in flattened])
+    )
 
 
-def _is_same(value: Any, other: Any) -> bool:
-    """Whether two values are the same without a doubt, which is faster than to write both."""
-    return type(value) is type(other) and isinstance(value, _PLAIN) and value == other
+def _differ(values: Sequence[Any]) -> bool:
+    """Whether not all values are written alike; most are alike, which need not be written out."""
+    if len({repr(value) for value in values}) == 1:
+        return False
+    return len({text(value) for value in values}) > 1
 
 
 def find_differing_config_keys(experiments: Iterable[HasConfig]) -> set[str]:
