@@ -3,12 +3,13 @@
 With R runs of networks with P weights and L layers, of which T epochs are recorded for N examples
 with U outputs each::
 
-    memory = R x (40,000 L + 4 P) + 4 N U + 200 R T L
+    memory = R x (40,000 L + 4 P) + 4 N U + 200 R T L + 8 S B
     files  = 100 R T L + 4 R T N U + 240 E
 
 What Keras itself takes for a layer was measured. The rows R T L of a table of information count
 once for each estimator and part of the data, the activations R T N U only where they are kept, and
-the E epochs have four metrics. Callbacks may end training after the first epoch.
+the E epochs have four metrics. Callbacks may end training after the first epoch. The order of the
+examples is there for one epoch of one run, where the config gives it S steps of B examples.
 """
 
 import math
@@ -28,7 +29,7 @@ from deep_bottleneck.interfaces import Dataset
 from deep_bottleneck.training.layers import layers_with_kernel
 from deep_bottleneck.training.schedule import default_schedule
 
-_FLOAT = 4
+_FLOAT, _INDEX = 4, 8
 _KERAS_LAYER = 40_000
 _ROW_IN_MEMORY, _ROW_IN_FILE = 200, 100
 _METRICS_OF_EPOCH = 240
@@ -90,7 +91,8 @@ def check(config: Config, size: Size, folder: Path) -> None:
     rows = runs * recorded * len(size.units) * len(config.estimator) * len(config.calculate_mi_for)
     outputs = _FLOAT * size.n_examples * sum(size.units)
     network = _KERAS_LAYER * max(1, len(size.units)) + _FLOAT * size.n_parameters
-    memory = runs * network + outputs + _ROW_IN_MEMORY * rows
+    order = _INDEX * (config.steps_per_epoch or 0) * config.batch_size
+    memory = runs * network + outputs + _ROW_IN_MEMORY * rows + order
     files = _ROW_IN_FILE * rows + _METRICS_OF_EPOCH * epochs
     if size.keeps_activations:
         files += runs * recorded * outputs
@@ -98,7 +100,7 @@ def check(config: Config, size: Size, folder: Path) -> None:
     if memory > there:
         raise ConfigError(
             f"{_told(config, size)} takes at least {_bytes(memory)} of memory, and this machine "
-            f"has {_bytes(there)}: take fewer runs, smaller layers or fewer epochs"
+            f"has {_bytes(there)}: take fewer runs, smaller layers, fewer epochs or shorter ones"
         )
     free = shutil.disk_usage(next(path for path in _and_above(folder) if path.exists())).free
     if files > free:

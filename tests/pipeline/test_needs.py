@@ -51,6 +51,7 @@ def test_ordinary_experiments_fit(machine, tmp_path):
             "with at least 100,000,010,000,000 weights over 1,000 epochs takes at least 400 TB",
         ),
         ({"epochs": 10**7, "n_runs": 1000}, "over 10,000,000 epochs takes at least"),
+        ({"steps_per_epoch": 10**7, "batch_size": 10**7}, "takes at least 800 TB of memory"),
     ],
 )
 def test_what_exceeds_the_memory_is_refused_with_the_figure(machine, tmp_path, values, sentence):

@@ -135,6 +135,20 @@ def test_a_script_sets_its_environment_up():
     ]
 
 
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_every_name_of_the_set_up_is_one_word_of_the_shell(name):
+    profile = Profile().model_copy(update={"modules": (name,), "conda": name})
+
+    lines = set_up(profile, {"A": name})
+
+    words = shlex.split(lines.replace('"$(conda shell.bash hook)"', "hook"))
+    assert words == [
+        *("module", "load", name),
+        *("eval", "hook", "&&", "conda", "activate", name),
+        *("export", "OMP_NUM_THREADS=1", "export", f"A={name}"),
+    ]
+
+
 @pytest.mark.parametrize("scheduler", [GridEngine(), Slurm()], ids=lambda one: one.name)
 def test_a_preview_is_the_script_and_the_command(scheduler, options, jobs, tmp_path):
     options = replace(
