@@ -79,8 +79,7 @@ def prepare(
 
         device.choose(chosen.device, chosen.backend)
         plan = make_plan(chosen)
-        size = needs.Size.of_config(chosen, plan.model.wants("architecture"))
-        needs.check(chosen, size, runs_folder(os.environ))
+        needs.check_config(chosen, plan, runs_folder(os.environ))
         if command_name == ex.default_command and not ex.observers:
             ex.observers.extend(observers.configured(os.environ, ENV_FILE))
     for path in sources.of_experiment(ROOT, plan.all):

@@ -190,8 +190,7 @@ def _mistake(combination: Combination, plug_ins: bool, runs: Path | None) -> str
 
             plan = make_plan(config)
             if runs is not None:
-                size = needs.Size.of_config(config, plan.model.wants("architecture"))
-                needs.check(config, size, runs)
+                needs.check_config(config, plan, runs)
     except ConfigError as error:
         return str(error)
     return ""

@@ -26,6 +26,7 @@ import numpy as np
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset
+from deep_bottleneck.pipeline.plan import Plan
 from deep_bottleneck.training.layers import layers_with_kernel
 from deep_bottleneck.training.schedule import default_schedule
 
@@ -73,6 +74,20 @@ class Size:
             len(dataset.train) + len(dataset.test),
             keeps_activations,
         )
+
+
+def check_config(config: Config, plan: Plan, folder: Path) -> None:
+    """Make sure, as far as the config alone tells, that the machine can hold an experiment.
+
+    Args:
+        config: the hyperparameters.
+        plan: its plug-ins.
+        folder: where it is recorded; it need not be there yet.
+
+    Raises:
+        ConfigError: as `check`.
+    """
+    check(config, Size.of_config(config, plan.model.wants("architecture")), folder)
 
 
 def check(config: Config, size: Size, folder: Path) -> None:
