@@ -32,7 +32,7 @@ from deep_bottleneck.errors import (
 )
 from deep_bottleneck.machine.backend import start_keras
 from deep_bottleneck.machine.disk_space import disk_full_said
-from deep_bottleneck.machine.environment import CONTINUE_VARIABLE
+from deep_bottleneck.machine.environment import CONTINUE_VARIABLE, runs_folder
 from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.pipeline import sources
 from deep_bottleneck.storage import observers
@@ -73,10 +73,12 @@ def prepare(
         # what an experiment imports is what its record keeps as sources
         import deep_bottleneck.pipeline.run  # noqa: F401
         from deep_bottleneck.machine import device
+        from deep_bottleneck.pipeline import needs
         from deep_bottleneck.pipeline.plan import make_plan
 
         device.choose(chosen.device, chosen.backend)
         plan = make_plan(chosen)
+        needs.check_config(chosen, plan, runs_folder(os.environ))
         if command_name == ex.default_command and not ex.observers:
             ex.observers.extend(observers.configured(os.environ, ENV_FILE))
     for path in sources.of_experiment(ROOT, plan.all):

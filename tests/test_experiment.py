@@ -288,6 +288,7 @@ def test_sacreds_own_commands_and_flags_work(call, tmp_path):
         (["dataset=datasets.harmonic"], "did you mean datasets.harmonics?"),
         (["callbacks=['callbacks.earlystopping_manual']"], "monitor"),
         (["backend=tensoflow"], 'did you mean "tensorflow"?'),
+        (["n_runs=10000000"], "of memory, and this machine has"),
         (["epochs={[]: 1}"], "should be KEY=VALUE, with a VALUE of JSON's types or text"),
     ],
 )

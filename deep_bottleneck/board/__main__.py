@@ -6,7 +6,6 @@ python -m deep_bottleneck.board --allow-edit     # with tags and deletion
 """
 
 import argparse
-import ipaddress
 import logging
 import os
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import waitress
 
-from deep_bottleneck.board.app import create_app
+from deep_bottleneck.board.app import create_app, is_this_machine
 from deep_bottleneck.errors import ConfigError, RecordError, exit_on
 from deep_bottleneck.eval_tools import ExperimentLoader
 
@@ -22,6 +21,14 @@ HOST = "127.0.0.1"
 PORT = 8060
 # Browsers ask for the pictures of a page all at once.
 THREADS = 8
+# Who opens connections and says nothing keeps nobody else out: there are many, and each is closed
+# after some seconds of silence.
+CONNECTIONS = {
+    "connection_limit": 800,
+    "channel_timeout": 20,
+    "cleanup_interval": 5,
+    "asyncore_use_poll": True,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(message)s")
     with exit_on(ConfigError, RecordError):
-        local = _is_this_machine(options.host)
+        local = is_this_machine(options.host)
         if options.allow_edit and not local:
             raise ConfigError(
                 f"--allow-edit with --host {options.host} would let everybody who can reach this "
@@ -41,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app = create_app(loader, options.allow_edit, local)
         try:
             server = waitress.create_server(
-                app, host=options.host, port=options.port, threads=THREADS
+                app, host=options.host, port=options.port, threads=THREADS, **CONNECTIONS
             )
         except OSError as error:
             reason = os.strerror(error.errno or 0)
@@ -50,20 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ) from None
     if not local:
         logger.warning("Everybody who can reach %s can read the experiments", options.host)
-    logger.info("%r: http://%s:%s", loader.store, server.effective_host, server.effective_port)
+    host = server.effective_host
+    address = f"[{host}]" if ":" in host else host
+    logger.info("%r: http://%s:%s", loader.store, address, server.effective_port)
     try:
         server.run()
     finally:
         server.close()
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,32 +1,45 @@
 """The pages of the board, as a Flask application."""
 
+import ipaddress
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, redirect, render_template, request, send_file, url_for
-from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound, SecurityError
+from werkzeug.exceptions import (
+    BadRequest,
+    Forbidden,
+    HTTPException,
+    NotFound,
+    RequestedRangeNotSatisfiable,
+    SecurityError,
+)
 from werkzeug.wrappers import Response as AnyResponse
+from werkzeug.wsgi import FileWrapper
 
 from deep_bottleneck.board.curves import curves, kinds
+from deep_bottleneck.board.index import indexed
 from deep_bottleneck.board.progress import progress_of
-from deep_bottleneck.board.table import View, shown_as, table
+from deep_bottleneck.board.table import ROWS_OF_A_PAGE, View, shown_as, table
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools import ExperimentCollection, ExperimentLoader
 from deep_bottleneck.eval_tools.configs import differing_keys, flat, text
 from deep_bottleneck.interfaces import Status
 from deep_bottleneck.storage.base import Entry, ExperimentId, as_id, not_ended, sort_key
 
-LOCAL_HOSTS = ["localhost", "127.0.0.1", "::1"]
 # Only files of the board itself are loaded and run ...
 OWN_PAGE = (
     "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; form-action 'self'; "
     "base-uri 'none'"
 )
-# ... and a stored page runs by itself: it can neither reach the board nor anything else.
-STORED_PAGE = "sandbox allow-scripts; default-src 'unsafe-inline' 'unsafe-eval' data: blob:"
+# ... and what is stored reaches neither the board nor anything else. A stored page runs only in a
+# frame of the board, which holds it: by itself it could leave for another address, and take along
+# what it shows.
+STORED = "sandbox; default-src 'unsafe-inline' 'unsafe-eval' data: blob:"
+FRAMED = STORED.replace("sandbox", "sandbox allow-scripts")
 PICTURES, MOVIES, PAGES = (".png", ".svg"), (".mp4",), (".html",)
 
 
@@ -39,10 +52,9 @@ def create_app(loader: ExperimentLoader, allow_edit: bool = False, local: bool =
         local: whether only this machine may ask, so that a foreign name for it is an attack.
     """
     app = Flask(__name__)
-    app.config["TRUSTED_HOSTS"] = LOCAL_HOSTS if local else None
     app.jinja_env.globals.update(allow_edit=allow_edit, store=repr(loader.store))
     app.jinja_env.filters.update(shown=shown_as)
-    board = _Board(loader, secrets.token_urlsafe())
+    board = _Board(loader, secrets.token_urlsafe(), secrets.token_urlsafe())
     app.add_url_rule("/", view_func=board.index)
     app.add_url_rule("/progress", view_func=board.progress)
     app.add_url_rule("/compare", view_func=board.compare)
@@ -53,19 +65,31 @@ def create_app(loader: ExperimentLoader, allow_edit: bool = False, local: bool =
         for edit in (board.tag, board.delete):
             rule = f"/experiments/<experiment_id>/{edit.__name__}"
             app.add_url_rule(rule, view_func=edit, methods=["POST"])
+    if local:
+        app.before_request(_refuse_foreign_names)
     app.after_request(_harden)
     app.register_error_handler(HTTPException, _problem)
     app.register_error_handler(RecordError, _refusal)
     return app
 
 
-class _Board:
-    """The pages; `token` is what tells the board's own forms from those of others."""
+def is_this_machine(host: str) -> bool:
+    """Whether a name or address is one that only this machine is reached by from itself."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
-    def __init__(self, loader: ExperimentLoader, token: str) -> None:
+
+class _Board:
+    """The pages; tokens tell the board's own forms, and its frames, from those of others."""
+
+    def __init__(self, loader: ExperimentLoader, token: str, frame_token: str) -> None:
         self._loader = loader
         self._store = loader.store
+        self._index = indexed(loader.store)
         self._token = token
+        self._frame_token = frame_token
         # the style of a figure is global while it is drawn
         self._drawing = Lock()
 
@@ -81,14 +105,15 @@ class _Board:
             columns=tuple(given.get("columns", "").split()),
         )
         try:
-            found = table(self._store, view)
+            found = table(self._index, view)
         except ValueError as error:
             raise BadRequest(str(error)) from None
         return render_template("index.html", view=view, table=found)
 
     def progress(self) -> dict[str, Any]:
         """How far running experiments are, and the status of all that are asked for, as JSON."""
-        ids = self._asked(required=False)
+        known = set(self._index.ids())
+        ids = [id_ for id_ in map(_as_id, request.args.getlist("id")) if id_ in known]
         entries = self._store.entries(ids)
         running = progress_of(self._store, entries.values())
         return {
@@ -113,6 +138,7 @@ class _Board:
             pages=[file for file in files if file.suffix in PAGES],
             files=files,
             token=self._token,
+            frame=self._frame_token,
         )
 
     def compare(self) -> str:
@@ -137,19 +163,38 @@ class _Board:
             raise NotFound(f"None of these experiments has a metric {kind}")
         return Response(picture, mimetype="image/svg+xml")
 
-    def file(self, experiment_id: str, name: str) -> Response:
-        """An artifact."""
+    def file(self, experiment_id: str, name: str) -> str | AnyResponse:
+        """An artifact, or the part of it that is asked for; a page in a frame."""
         stored = self._store.files(self._known(experiment_id)).get(name)
         if stored is None:
             raise NotFound(f"Experiment {experiment_id} has no artifact {name}")
-        shown = (*PICTURES, *MOVIES, *PAGES)
-        response = send_file(
-            stored.open(),
-            download_name=name if name.endswith(stored.suffix) else name + stored.suffix,
-            as_attachment=stored.suffix not in shown,
+        is_framed = secrets.compare_digest(
+            request.args.get("frame", "").encode(), self._frame_token.encode()
         )
-        response.headers["Content-Security-Policy"] = STORED_PAGE
-        return response
+        if stored.suffix in PAGES and not is_framed:
+            return render_template(
+                "page.html", id=experiment_id, name=name, frame=self._frame_token
+            )
+        try:
+            content = stored.open()
+        except OSError as error:
+            raise NotFound(f"{name} cannot be read: {error.strerror}") from None
+        response = send_file(
+            content,
+            download_name=name if name.endswith(stored.suffix) else name + stored.suffix,
+            as_attachment=stored.suffix not in (*PICTURES, *MOVIES, *PAGES),
+            conditional=False,
+        )
+        # one that can be wound to where a range begins
+        response.response = FileWrapper(content)
+        response.headers["Content-Security-Policy"] = FRAMED if is_framed else STORED
+        try:
+            return response.make_conditional(
+                request, accept_ranges=True, complete_length=stored.size
+            )
+        except RequestedRangeNotSatisfiable:
+            response.close()
+            raise
 
     def tag(self, experiment_id: str) -> str | AnyResponse:
         """Replace the tags of an experiment, once that is confirmed."""
@@ -193,20 +238,38 @@ class _Board:
         (id_,) = self._all_known([experiment_id])
         return id_
 
-    def _asked(self, required: bool = True) -> list[ExperimentId]:
+    def _asked(self) -> list[ExperimentId]:
         given = request.args.getlist("id")
-        if required and not given:
+        if not given:
             raise BadRequest("No experiment is selected: select some in the table")
-        return self._all_known(given) if required else list(map(as_id, given))
+        if len(given) > ROWS_OF_A_PAGE:
+            raise BadRequest(
+                f"{len(given)} experiments are selected: select {ROWS_OF_A_PAGE} at most"
+            )
+        return self._all_known(given)
 
     def _all_known(self, given: Sequence[str]) -> list[ExperimentId]:
-        ids = list(dict.fromkeys(map(as_id, given)))
-        missing = set(ids) - set(self._store.ids())
+        ids = list(dict.fromkeys(map(_as_id, given)))
+        missing = set(ids) - set(self._index.ids())
         if missing:
             raise NotFound(
                 f"There is no experiment {', '.join(map(str, missing))} in {self._store!r}"
             )
         return ids
+
+
+def _as_id(text: str) -> ExperimentId:
+    try:
+        return as_id(text)
+    except ValueError:
+        # a number of thousands of digits
+        return text
+
+
+def _refuse_foreign_names() -> None:
+    """A foreign name for this machine is how another site would read the board."""
+    if not is_this_machine(urlsplit(f"//{request.host}").hostname or ""):
+        raise SecurityError(f"The board is not called {request.host}")
 
 
 def _harden(response: Response) -> Response:

@@ -15,6 +15,7 @@ from deep_bottleneck.storage.base import ExperimentId, RecordStore
 ROWS_OF_A_PAGE = 100
 # wider tables are hard to read; what else differs is on the page of a comparison
 DIFFERING_COLUMNS = 6
+MOST_COLUMNS = 50
 FIXED_COLUMNS = ("id", "status", "start_time")
 RESULT_COLUMNS = ("result.train", "result.test", "tags")
 
@@ -73,8 +74,10 @@ def table(store: RecordStore, view: View) -> Table:
     """The page of the table that is asked for.
 
     Raises:
-        ValueError: if the filter cannot be read.
+        ValueError: if the filter cannot be read, or too many columns are asked for.
     """
+    if len(view.columns) > MOST_COLUMNS:
+        raise ValueError(f"{len(view.columns)} columns are asked for: {MOST_COLUMNS} at most")
     query = query_of(view.filter, view.status)
     fields = Fields(store)
     entries = fields.entries

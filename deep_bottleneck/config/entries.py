@@ -3,9 +3,33 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_serializer
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    model_serializer,
+)
 
-PositiveFinite = Annotated[FiniteFloat, Field(strict=True, gt=0)]
+_SMALLEST = float(np.finfo(np.float32).tiny)
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def _held_by_float32(value: float) -> float:
+    """A number that networks can work with: in float32, 1e308 is infinite and 1e-50 is zero."""
+    if value and not _SMALLEST <= abs(value) <= _LARGEST:
+        raise ValueError(
+            f"should be a number that float32 holds, of a size from {_SMALLEST:.2g} to "
+            f"{_LARGEST:.2g}"
+        )
+    return value
+
+
+Number = Annotated[FiniteFloat, Field(strict=True), AfterValidator(_held_by_float32)]
+PositiveFinite = Annotated[Number, Field(gt=0)]
 
 
 class EstimatorEntry(BaseModel):

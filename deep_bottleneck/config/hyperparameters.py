@@ -10,7 +10,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    FiniteFloat,
     ValidationInfo,
     field_serializer,
     field_validator,
@@ -22,6 +21,7 @@ from deep_bottleneck.config.entries import (
     Entry,
     EstimatorEntry,
     Estimators,
+    Number,
     PlugIns,
     PositiveFinite,
     estimator_names,
@@ -101,7 +101,7 @@ class Config(BaseModel):
     max_norm_weights: Literal[False] | PositiveFinite = Field(
         False, description="largest norm of a unit's incoming weights; false for no limit"
     )
-    initial_bias: FiniteFloat = Field(0.0, strict=True, description="every bias at the start")
+    initial_bias: Number = Field(0.0, description="every bias at the start")
     quantize_bits: Annotated[int, Field(strict=True, ge=1, le=16)] | None = Field(
         None,
         description="bits that each activation keeps, so that information is exact; null for no "

@@ -18,6 +18,7 @@ import ast
 import hashlib
 import itertools
 import json
+import math
 import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ from deep_bottleneck.errors import ConfigError
 
 SWEEP_KEYS = ("extends", "grid", "zip")
 LONGEST_NAME = 150
+MOST_EXPERIMENTS = 100_000
 N_SEEDS = 2**32
 
 Values = dict[str, Any]
@@ -223,6 +225,12 @@ def _products(path: Path, sweep: _Sweep) -> Iterable[tuple[tuple[str, Any], ...]
         listed = ", ".join(f'"{key}" has {length}' for key, length in lengths.items())
         raise ConfigError(f'{path}: "zip" needs lists of one length, but {listed}')
     zipped = list(zip(*sweep.zipped.values(), strict=True)) or [()]
+    n_experiments = len(zipped) * math.prod(map(len, sweep.grid.values()))
+    if n_experiments > MOST_EXPERIMENTS:
+        raise ConfigError(
+            f"{path}: the sweep has {n_experiments:,} experiments, more than the "
+            f"{MOST_EXPERIMENTS:,} of one command; write several with fewer values"
+        )
     for together, *single in itertools.product(zipped, *sweep.grid.values()):
         keys = [*sweep.zipped, *sweep.grid]
         yield tuple(zip(keys, [*together, *single], strict=True))

@@ -1,6 +1,8 @@
 """Artifacts of stored experiments by their type; nothing is read before it is asked for."""
 
 import base64
+import html
+import re
 import shutil
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +12,7 @@ import pandas as pd
 
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.measuring.tables import read_table
-from deep_bottleneck.storage.base import StoredFile
+from deep_bottleneck.storage.base import ExperimentId, StoredFile
 
 
 class Artifact:
@@ -18,11 +20,13 @@ class Artifact:
 
     Attributes:
         name: the name it was stored under.
+        experiment_id: the experiment it is of.
     """
 
-    def __init__(self, file: StoredFile) -> None:
+    def __init__(self, file: StoredFile, experiment_id: ExperimentId) -> None:
         self._file = file
         self.name = file.name
+        self.experiment_id = experiment_id
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.file_name!r}, {self._file.size} bytes)"
@@ -51,7 +55,8 @@ class Artifact:
         """Write a copy, piece by piece.
 
         Args:
-            path: a file to write, or a folder that is there and gets a file of the artifact's name.
+            path: a file to write, or a folder that is there and gets a file that is named after the
+                experiment's id and the artifact, such as "3_infoplane_test.png".
 
         Returns:
             The file that was written.
@@ -61,7 +66,8 @@ class Artifact:
         """
         target = Path(path)
         if target.is_dir():
-            target /= self.file_name
+            # both were chosen by who stored them, and may look like a path
+            target /= re.sub(r"[/\\\0]", "-", f"{self.experiment_id}_{self.file_name}")
         try:
             with self._file.open() as source, target.open("wb") as copy:
                 shutil.copyfileobj(source, copy)
@@ -107,7 +113,11 @@ class HTMLArtifact(Artifact):
         return self.read().decode("utf-8")
 
     def _repr_html_(self) -> str:
-        return self.content
+        # by itself: its scripts reach neither the notebook nor the kernel
+        return (
+            '<iframe sandbox="allow-scripts" width="100%" height="820" '
+            f'srcdoc="{html.escape(self.content)}"></iframe>'
+        )
 
 
 class _OpenedHDF5(h5py.File):
@@ -164,6 +174,6 @@ _TYPES: dict[str, type[Artifact]] = {
 }
 
 
-def artifact(file: StoredFile) -> Artifact:
-    """The artifact that a stored file is, by its suffix."""
-    return _TYPES.get(file.suffix.lower(), Artifact)(file)
+def artifact(file: StoredFile, experiment_id: ExperimentId) -> Artifact:
+    """The artifact that a stored file of an experiment is, by its suffix."""
+    return _TYPES.get(file.suffix.lower(), Artifact)(file, experiment_id)

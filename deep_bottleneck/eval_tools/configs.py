@@ -1,11 +1,12 @@
 """Configs of stored experiments: what differs between them, and how to write it in a title."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 SEED = "seed"
 _ABSENT = "absent"
+_PLAIN = (str, int, float, bool, type(None))
 
 
 class HasConfig(Protocol):
@@ -21,7 +22,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested config with dots between the keys; lists stay as they are."""
     found: dict[str, Any] = {}
     for key, value in config.items():
-        if isinstance(value, Mapping) and value:
+        if not isinstance(value, _PLAIN) and isinstance(value, Mapping) and value:
             found |= flat(value, f"{prefix}{key}.")
         else:
             found[prefix + key] = value
@@ -40,8 +41,16 @@ def differing_keys(configs: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted(
         key
         for key in keys
-        if len({text(config[key]) if key in config else _ABSENT for config in flattened}) > 1
+        if not all(key in config for config in flattened)
+        or _differ([config[key] for config in flattened])
     )
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    """Whether not all values are written alike; most are alike, which need not be written out."""
+    if len({repr(value) for value in values}) == 1:
+        return False
+    return len({text(value) for value in values}) > 1
 
 
 def find_differing_config_keys(experiments: Iterable[HasConfig]) -> set[str]:

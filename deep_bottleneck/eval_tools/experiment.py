@@ -107,7 +107,7 @@ class Experiment:
     @property
     def artifacts(self) -> dict[str, Artifact]:
         """Artifacts by name; their content is read when it is asked for."""
-        return {name: artifact(file) for name, file in self._store.files(self.id).items()}
+        return {name: artifact(file, self.id) for name, file in self._store.files(self.id).items()}
 
     def information_measures(
         self, estimator: str | None = None, part: str = "test"

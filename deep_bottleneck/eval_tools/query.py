@@ -4,13 +4,22 @@ import operator
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from deep_bottleneck.eval_tools.configs import text
 from deep_bottleneck.eval_tools.fields import MISSING, Fields
 from deep_bottleneck.storage.base import ExperimentId
 
 Matches = Callable[[Any, Any], bool]
+
+
+@runtime_checkable
+class Expression(Protocol):
+    """A compiled regular expression, of `re` or of another library."""
+
+    def search(self, text: str, /) -> Any:
+        """Something true where it is found in a text."""
+        ...
 
 
 def select(query: Mapping[str, Any], fields: Fields) -> set[ExperimentId]:
@@ -67,7 +76,7 @@ def _operator(name: str) -> Matches:
 
 def _equal(value: Any, wanted: Any) -> bool:
     """As in MongoDB: None matches what is missing, and an element matches its list."""
-    if isinstance(wanted, re.Pattern):
+    if isinstance(wanted, Expression):
         return _found(value, wanted)
     if wanted is None:
         return value is None or value is MISSING
@@ -95,8 +104,12 @@ def _comparison(compare: Callable[[Any, Any], bool]) -> Matches:
     return matches
 
 
-def _found(value: Any, pattern: "re.Pattern[str]") -> bool:
-    return value is not MISSING and value is not None and bool(pattern.search(text(value)))
+def _found(value: Any, pattern: Expression) -> bool:
+    if value is MISSING or value is None:
+        return False
+    # half of a character, which JSON can hold, is in no other library's text
+    searched = text(value).encode("utf-8", "replace").decode()
+    return bool(pattern.search(searched))
 
 
 def _regex(value: Any, argument: tuple[str, str]) -> bool:

@@ -84,7 +84,13 @@ def _launch(command: Command, configs: Path, root: Path) -> int:
     launcher = plug_in.load(_said(command, options))
     # what is not waited for is checked as a whole before any of it is launched
     thorough = not plug_in.waits
-    plan = LaunchPlan.make(configs, command.updates, command.only, command.dry_run or thorough)
+    plan = LaunchPlan.make(
+        configs,
+        command.updates,
+        command.only,
+        command.dry_run or thorough,
+        runs if plug_in.waits else None,
+    )
     if command.resume:
         plan = plan.without_completed(runs, root)
     if command.dry_run:

@@ -66,6 +66,7 @@ class LaunchPlan:
         updates: Sequence[str] = (),
         only: Sequence[str] = (),
         thorough: bool = False,
+        runs: Path | None = None,
     ) -> "LaunchPlan":
         """Find and check the experiments that a config, a sweep or a folder of them describes.
 
@@ -75,12 +76,14 @@ class LaunchPlan:
             only: values that the experiments must have, as `key=value`.
             thorough: whether to check the plug-ins of a file that is no sweep as well, so that
                 `jobs` refuses what is wrong with it.
+            runs: the folder of the local record where the experiments run on this machine, which
+                must then be large enough for those whose plug-ins are checked.
 
         Raises:
             ConfigError: if there is no such file or folder, it holds no config, a sweep is no
                 proper one, or no experiment has the values.
         """
-        found = [one for file in _files(path) for one in _of_file(file, updates, thorough)]
+        found = [one for file in _files(path) for one in _of_file(file, updates, thorough, runs)]
         for text in only:
             found = _chosen(found, text)
         return cls(tuple(found), tuple(updates), thorough)
@@ -167,22 +170,27 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _of_file(path: Path, updates: Sequence[str], thorough: bool) -> Iterable[PlannedExperiment]:
+def _of_file(
+    path: Path, updates: Sequence[str], thorough: bool, runs: Path | None
+) -> Iterable[PlannedExperiment]:
     for combination in sweep.expand(path, updates):
         plug_ins = thorough or combination.is_resolved
-        yield PlannedExperiment(combination, _mistake(combination, plug_ins))
+        yield PlannedExperiment(combination, _mistake(combination, plug_ins, runs))
 
 
-def _mistake(combination: Combination, plug_ins: bool) -> str:
+def _mistake(combination: Combination, plug_ins: bool, runs: Path | None) -> str:
     """What is wrong with a config, or with the plug-ins it names; "" if nothing."""
     try:
         config = Config.parse(combination.hyperparameters)
         if plug_ins:
             # only here, since Keras takes seconds; on any backend the same plug-ins are there
             start_keras("torch")
+            from deep_bottleneck.pipeline import needs
             from deep_bottleneck.pipeline.plan import make_plan
 
-            make_plan(config)
+            plan = make_plan(config)
+            if runs is not None:
+                needs.check_config(config, plan, runs)
     except ConfigError as error:
         return str(error)
     return ""

@@ -15,6 +15,9 @@ from deep_bottleneck.information.discrete import mutual_information, row_keys
 from deep_bottleneck.interfaces import FloatArray, IntArray, LayerInformation
 from deep_bottleneck.machine.threads import threads_for
 
+# of more, their edges alone would fill the memory
+MOST_BINS = 10**6
+
 
 def information_of_states(
     activations: FloatArray, labels: IntArray, states: Callable[[torch.Tensor], torch.Tensor]
@@ -48,11 +51,13 @@ def whole_number_of_bins(discretization_range: float) -> int:
     """The number of bins that a config asks for.
 
     Raises:
-        ConfigError: if it is not a whole number of at least 2.
+        ConfigError: if it is not a whole number of at least 2, or there would be too many.
     """
-    if not float(discretization_range).is_integer() or discretization_range < 2:
+    number = float(discretization_range)
+    if not number.is_integer() or not 2 <= number <= MOST_BINS:
         raise ConfigError(
             f'"discretization_range" is {discretization_range:g} but this estimator takes it as '
-            "the number of bins, which should be a whole number of at least 2, such as 30"
+            "the number of bins, which should be a whole number of at least 2, such as 30, and of "
+            f"at most {MOST_BINS}"
         )
     return int(discretization_range)

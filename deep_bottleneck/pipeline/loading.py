@@ -21,6 +21,7 @@ from deep_bottleneck.machine import device
 from deep_bottleneck.machine.backend import set_random_seed
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn, can_stream
 from deep_bottleneck.measuring.tables import Tables
+from deep_bottleneck.pipeline import needs
 from deep_bottleneck.pipeline.plan import ACTIVITY_RECORDER, Plan
 from deep_bottleneck.storage.names import STORE_NAME
 from deep_bottleneck.training.recorder import Recorder
@@ -70,8 +71,8 @@ def load_experiment(config: Config, plan: Plan, record: Record, folder: Path) ->
         folder: where the activation store and files on their way to the record are kept.
 
     Raises:
-        ConfigError: if a plug-in's `load` returns something else than it should, or activations
-            cannot be kept where the config says.
+        ConfigError: if a plug-in's `load` returns something else than it should, activations
+            cannot be kept where the config says, or the machine is too small.
         DataError: if the data set cannot be trained on.
     """
     dataset = _dataset(config, plan)
@@ -93,11 +94,15 @@ def load_experiment(config: Config, plan: Plan, record: Record, folder: Path) ->
     on_trial = [plug_in.load(values) for plug_in in estimators.values()]
     wants_recording = bool(config.keep_activations) or plan.draws_activations
     measures_live = not wants_recording and all(map(can_stream, on_trial))
+    models = _models(plan.model, values, config)
+    first = next(models)
+    keeps_here = not measures_live and not isinstance(config.keep_activations, str)
+    needs.check(config, needs.Size.of_model(first, dataset, keeps_here), folder)
     return LoadedExperiment(
         config=config,
         dataset=dataset,
         plotters=[plotter.load_as(BasePlotter, values) for plotter in plan.plotters],
-        models=list(_models(plan.model, values, config)),
+        models=[first, *models],
         estimators=estimators,
         callbacks=[
             callback

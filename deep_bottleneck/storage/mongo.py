@@ -69,8 +69,9 @@ class MongoSettings:
             reason = refusal(error)
         except PyMongoError:
             reason = f"it did not answer within {REACH_WITHIN_MS / 1000:g} seconds"
-        except Exception as error:  # noqa: BLE001  what comes of an answer that is none of MongoDB's
-            reason = f"its answer is none of a MongoDB: {type(error).__name__}"
+        except (BSONError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # pymongo reads the answers to a login without a doubt about them
+            reason = f"it answers as no MongoDB does: {type(error).__name__}"
         else:
             return client
         client.close()
@@ -111,8 +112,15 @@ def refusals_of(place: str) -> Iterator[None]:
         raise StoreGoneError(f"{place} does not answer ({type(error).__name__})") from None
 
 
-def settings_of_uri(uri: str, database: str | None = None) -> MongoSettings:
+def settings_of_uri(
+    uri: str, database: str | None = None, name: str = "MONGO_URI"
+) -> MongoSettings:
     """The settings that an address stands for, with the database it names if none is given.
+
+    Args:
+        uri: the address.
+        database: the database there.
+        name: what gave the address, for error messages.
 
     Raises:
         ConfigError: if it is no address of a MongoDB.
@@ -120,13 +128,15 @@ def settings_of_uri(uri: str, database: str | None = None) -> MongoSettings:
     # such an address may parse, and part of the password be taken for a database, which is shown
     if re.search(r"://[^/?#]*[/?#].*@", uri):
         raise ConfigError(
-            "MONGO_URI is not a MongoDB address: a user or password with one of / ? # in it is "
+            f"{name} is not a MongoDB address: a user or password with one of / ? # in it is "
             "written percent-encoded, as urllib.parse.quote_plus does it"
         )
     try:
         in_uri = pymongo.uri_parser.parse_uri(uri)["database"]
-    except (ConfigurationError, ValueError, PyMongoError) as error:
-        raise ConfigError(f"MONGO_URI is not a MongoDB address: {error}") from None
+        # which is asked for nothing, but doubts more: that a user has a password, for one
+        pymongo.MongoClient(uri, connect=False).close()
+    except (ConfigurationError, OSError, ValueError, PyMongoError) as error:
+        raise ConfigError(f"{name} is not a MongoDB address: {error}") from None
     return MongoSettings(uri, database or in_uri or DEFAULT_DATABASE)
 
 
@@ -161,4 +171,4 @@ def mongo_settings(environment: Mapping[str, str], env_file: Path) -> MongoSetti
     login = ""
     if user and password:
         login = f"{quote_plus(user)}:{quote_plus(password)}@"
-    return MongoSettings(f"mongodb://{login}{host}", database)
+    return settings_of_uri(f"mongodb://{login}{host}", database, "MONGO_HOST")

@@ -183,6 +183,22 @@ def test_the_interactive_plane_works_on_the_page_of_its_experiment(board, loader
     assert board.complaints == []
 
 
+def test_a_stored_page_cannot_leave_its_frame(board, loader, tmp_path):
+    leaving = tmp_path / "leaving.html"
+    leaving.write_text(
+        "<p>stays</p><script>document.title = 'ran';"
+        "try { top.location = 'http://127.0.0.1:1/' } catch { }"
+        "location = 'http://127.0.0.1:1/?taken=along'</script>"
+    )
+    loader.find_by_id(3).attach("leaving", leaving)
+
+    board.open("/experiments/3/files/leaving")
+
+    assert board.find("h1").text == "Experiment 3: leaving"
+    board.wait(lambda: any("frame-src" in said["message"] for said in board.complaints))
+    assert board.browser.current_url.endswith("/experiments/3/files/leaving")
+
+
 def test_what_is_not_there_is_one_sentence(board):
     board.open("/experiments/17")
     assert "There is no experiment 17 in" in board.find("#problem").text

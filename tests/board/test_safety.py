@@ -1,12 +1,18 @@
 """Who may read and change experiments through the board."""
 
+import html
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
+import waitress
 
 from deep_bottleneck.board.__main__ import main
 from deep_bottleneck.board.app import create_app
@@ -52,12 +58,89 @@ def test_another_name_for_this_machine_is_refused(client):
     assert client.get("/", headers={"Host": "localhost:8060"}).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "127.0.0.2", "[::1]", "[::1]:8060"])
+def test_this_machine_has_several_names(client, name):
+    assert client.get("/", headers={"Host": name}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["[::2]", "10.0.0.1", "localhost.example", "127.0.0.1.example", "::1", "", "[]", "a b"]
+)
+def test_all_others_are_foreign(client, name):
+    assert client.get("/", headers={"Host": name}).status_code == 400
+
+
+def frame_of(page):
+    return html.unescape(re.search('<iframe[^>]* src="([^"]+)"', page)[1])
+
+
 def test_stored_pages_are_kept_apart_from_the_board(client):
-    with client.get("/experiments/1/files/page") as answer:
+    with client.get(frame_of(client.get("/experiments/1").text)) as answer:
         policy = answer.headers["Content-Security-Policy"]
+        assert answer.text == "<p>a page</p>"
 
     assert policy.startswith("sandbox allow-scripts;")
     assert "default-src 'self'" in client.get("/").headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("query", ["", "?frame=", "?frame=guessed", "?frame=gü"])
+def test_by_itself_a_stored_page_is_in_a_frame_of_the_board(client, query):
+    answer = client.get(f"/experiments/1/files/page{query}")
+
+    assert "a page" not in answer.text
+    assert 'sandbox="allow-scripts"' in answer.text
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    with client.get(frame_of(answer.text)) as framed:
+        assert framed.text == "<p>a page</p>"
+
+
+@pytest.mark.parametrize("name", ["infoplane_test", "film", "notes"])
+def test_other_stored_files_run_nothing(client, name):
+    with client.get(f"/experiments/1/files/{name}") as answer:
+        assert answer.headers["Content-Security-Policy"].startswith("sandbox; ")
+
+
+@pytest.mark.parametrize(
+    ("asked", "content", "said"),
+    [
+        ("bytes=0-1", b"a ", "bytes 0-1/6"),
+        ("bytes=2-", b"film", "bytes 2-5/6"),
+        ("bytes=-3", b"ilm", "bytes 3-5/6"),
+        ("bytes=4-99", b"lm", "bytes 4-5/6"),
+    ],
+)
+def test_a_part_of_a_film_is_sent(client, asked, content, said):
+    with client.get("/experiments/1/files/film", headers={"Range": asked}) as answer:
+        assert answer.status_code == 206
+        assert answer.data == content
+        assert answer.headers["Content-Range"] == said
+
+
+def test_a_part_that_is_not_there_is_one_sentence(client):
+    answer = client.get("/experiments/1/files/film", headers={"Range": "bytes=99-"})
+
+    assert answer.status_code == 416
+    assert "problem" in answer.text
+    with client.get("/experiments/1/files/film") as whole:
+        assert whole.status_code == 200
+        assert whole.data == b"a film"
+        assert whole.headers["Accept-Ranges"] == "bytes"
+
+
+def test_a_folder_in_place_of_a_file_is_one_sentence(places):
+    loader = ExperimentLoader(**places["local"])
+    path = loader.store.folder / "3" / "notes.txt"
+    path.unlink()
+    path.mkdir()
+    client = create_app(loader).test_client()
+    try:
+        answer = client.get("/experiments/3/files/notes")
+    finally:
+        path.rmdir()
+        path.write_text("notes")
+
+    assert answer.status_code == 404
+    assert "notes cannot be read: Is a directory" in answer.text
 
 
 @pytest.mark.parametrize("name", ["../run.json", "..%2Frun.json", "run.json", "config"])
@@ -68,6 +151,34 @@ def test_only_artifacts_are_served(client, name):
 @pytest.mark.parametrize("experiment_id", ["..", ".", "%2E%2E", "_sources", "99"])
 def test_only_experiments_are_served(client, experiment_id):
     assert client.get(f"/experiments/{experiment_id}/files/run").status_code == 404
+
+
+@pytest.mark.parametrize("experiment_id", ["../1", "../elsewhere", "9" * 5000, "17"])
+def test_of_others_nobody_hears_how_far_they_are(places, experiment_id):
+    loader = ExperimentLoader(**places["local"])
+    outside = loader.store.folder.parent / "elsewhere"
+    if not outside.exists():
+        shutil.copytree(loader.store.folder / "1", outside)
+    client = create_app(loader).test_client()
+
+    assert client.get("/progress", query_string={"id": experiment_id}).json == {}
+    assert client.get(f"/experiments/{'9' * 5000}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?columns=" + "+".join(f"c{number}" for number in range(51)),
+        "/compare?" + "&".join(["id=1"] * 101),
+        "/curves/loss?" + "&".join(["id=1"] * 101),
+        "/?filter=epochs%3D" + "[" * 5000,
+    ],
+)
+def test_nobody_asks_for_so_much_that_others_wait(client, path):
+    answer = client.get(path)
+
+    assert answer.status_code in (200, 400)
+    assert answer.status_code == 200 or " at most" in answer.text
 
 
 def test_names_are_text_on_the_pages(loader, client):
@@ -119,8 +230,26 @@ def test_the_command_serves_this_machine_alone(command):
     said = command("--port", "0")
 
     address = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
-    with urllib.request.urlopen(address) as answer:  # noqa: S310
-        assert "4 experiments" in answer.read().decode()
+    with ExitStack() as silent:
+        for _ in range(150):
+            place = ("127.0.0.1", int(address.rpartition(":")[2]))
+            silent.enter_context(socket.create_connection(place)).send(b"GET / HTTP/1.1\r\n")
+        with urllib.request.urlopen(address, timeout=30) as answer:  # noqa: S310
+            assert "4 experiments" in answer.read().decode()
+
+
+def test_an_address_of_the_sixth_version_is_said_so_that_it_can_be_opened(
+    places, monkeypatch, caplog
+):
+    server = SimpleNamespace(
+        effective_host="::1", effective_port=8060, run=lambda: None, close=lambda: None
+    )
+    monkeypatch.setattr(waitress, "create_server", lambda app, **options: server)
+
+    with caplog.at_level("INFO"):
+        main(["--runs", str(places["local"]["path"]), "--host", "::1"])
+
+    assert "http://[::1]:8060" in caplog.text
 
 
 def test_an_address_of_another_machine_is_one_sentence(command):

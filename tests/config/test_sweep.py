@@ -116,6 +116,10 @@ def test_names_stay_file_names_and_apart(write):
         ({"extends": "absent.json"}, "absent.json: there is no such file"),
         ({"extends": "base\0.json"}, "base\0.json: cannot be read: embedded null"),
         ({"extends": "s.json"}, "circle: s.json -> s.json"),
+        (
+            {"grid": {f"dataset_options.{x}": list(range(1000)) for x in "abc"}},
+            "the sweep has 1,000,000,000 experiments, more than the 100,000 of one command",
+        ),
     ],
 )
 def test_an_improper_sweep_is_one_sentence(write, content, sentence):

@@ -12,6 +12,7 @@ from deep_bottleneck.eval_tools import (
     format_config,
 )
 from deep_bottleneck.eval_tools.comparison import repeats
+from deep_bottleneck.eval_tools.configs import differing_keys
 
 
 def test_a_collection_is_a_sequence(loader):
@@ -51,6 +52,24 @@ def test_a_key_that_nobody_has_is_named(loader):
         loader.find_all().project(["epcohs"])
     with pytest.raises(ValueError, match="'median' is none of first, last"):
         loader.find_all().project([{"test.accuracy": "median"}])
+
+
+@pytest.mark.parametrize(
+    ("configs", "keys"),
+    [
+        ([], []),
+        ([{"a": 1}], []),
+        ([{"a": 1}, {"a": True}], ["a"]),
+        ([{"a": 1}, {"a": 1.0}], ["a"]),
+        ([{"a": float("nan")}, {"a": float("nan")}], []),
+        ([{"a": [1, 2]}, {"a": (1, 2)}], []),
+        ([{"a": {"x": 1, "y": 2}}, {"a": {"y": 2, "x": 1}}], []),
+        ([{"a": None}, {}], ["a"]),
+        ([{}, {"b": 1, "a": {"x": 1}}, {}], ["a.x", "b"]),
+    ],
+)
+def test_values_differ_as_they_are_written(configs, keys):
+    assert differing_keys(configs) == keys
 
 
 def test_what_differs_titles_an_experiment(loader):

@@ -1,6 +1,8 @@
+import io
 import json
 import shutil
 from datetime import UTC, datetime
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -9,6 +11,8 @@ from stored_experiments import measures
 
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools import ExperimentLoader
+from deep_bottleneck.eval_tools.artifacts import artifact
+from deep_bottleneck.storage.base import StoredFile
 
 
 def test_what_is_known_of_an_experiment(loader):
@@ -56,15 +60,43 @@ def test_artifacts_have_the_content_of_their_type(loader, tmp_path):
     assert artifacts["infoplane_test"].content.startswith(b"\x89PNG")
     assert artifacts["infoplane_test"]._repr_png_() == artifacts["infoplane_test"].content
     assert artifacts["information_measures_test"].content["MI_XM"].max() == 4
-    assert artifacts["page"]._repr_html_() == "<p>a page</p>"
+    assert artifacts["page"].content == "<p>a page</p>"
     assert "YSBmaWxt" in artifacts["film"]._repr_html_()
     assert artifacts["notes"].show() is artifacts["notes"]
     assert artifacts["notes"].content == b"notes"
     with artifacts["states"].content as file:
         assert file["layer"][1].tolist() == [3, 4, 5]
     assert artifacts["states"].show()["shape"].tolist() == ["(2, 3)"]
-    assert artifacts["states"].save(tmp_path) == tmp_path / "states.h5"
+    assert artifacts["states"].save(tmp_path) == tmp_path / "1_states.h5"
     assert artifacts["page"].save(tmp_path / "copy.html").read_text() == "<p>a page</p>"
+
+
+def test_artifacts_of_several_experiments_are_saved_beside_each_other(loader, tmp_path):
+    saved = [found.artifacts["notes"].save(tmp_path) for found in loader.find_all()]
+
+    assert [path.name for path in saved] == [f"{id_}_notes.txt" for id_ in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a\\b", "a\0b"])
+def test_a_stored_name_leads_to_no_other_folder(tmp_path, name):
+    stored = StoredFile(name, ".txt", 5, lambda: io.BytesIO(b"notes"))
+
+    saved = artifact(stored, "../1").save(tmp_path)
+
+    assert saved.parent == tmp_path
+    assert saved.read_bytes() == b"notes"
+
+
+def test_a_stored_page_runs_apart_from_the_notebook():
+    page = '<p title="a">x</p><script>parent.document.title = 1</script>'
+    stored = StoredFile("page", ".html", len(page), lambda: io.BytesIO(page.encode()))
+
+    shown = artifact(stored, 1)._repr_html_()
+
+    (frame,) = ElementTree.fromstring(f"<div>{shown}</div>")  # noqa: S314
+    assert frame.tag == "iframe"
+    assert frame.get("sandbox") == "allow-scripts"
+    assert frame.get("srcdoc") == page
 
 
 def test_an_artifact_that_cannot_be_saved_says_so(loader, tmp_path):

@@ -6,7 +6,7 @@ import pymongo
 import pytest
 import sacred
 from bson import json_util
-from mongo_proxy import Guard, listening, port_of
+from mongo_proxy import Guard, _command, listening, port_of
 
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.eval_tools import ExperimentLoader
@@ -105,11 +105,52 @@ def test_a_database_that_is_absent_does_not_tell_it(login, tmp_path, caplog, cap
         f"mongodb://me:{PASSWORD}@host/?authSource",
         f"mongodb://me:{PASSWORD}@[::1",
         f"me:{PASSWORD}@host",
+        "mongodb://me:@host",
+        "mongodb://me@host/?authMechanism=SCRAM-SHA-256",
+        f"mongodb://me:{PASSWORD}@host/?authMechanism=NONSENSE",
+        f"mongodb://me:{PASSWORD}@host/?tlsCAFile=/nowhere&tls=true",
+        f"mongodb://:{PASSWORD}@host",
+        f"mongodb://me:{PASSWORD}@",
+        f"mongodb://me:{PASSWORD}@host:0",
+        f"mongodb://me:{PASSWORD}@host:99999",
     ],
 )
 def test_a_mistaken_address_is_not_repeated(uri):
     with pytest.raises(ConfigError, match="MONGO_URI is not a MongoDB address: ") as refused:
         settings_of_uri(uri)
+
+    assert PASSWORD not in str(refused.value)
+
+
+class Odd(Guard):
+    """Answers a login with what no MongoDB says."""
+
+    said = None
+
+    def _answer(self, message, session):
+        command = _command(message)
+        is_login = command is not None and next(iter(command)) == "saslStart"
+        return {"ok": 1.0, **self.said} if is_login else super()._answer(message, session)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"conversationId": 1, "payload": b""},
+        {"conversationId": 1, "payload": "text"},
+        {"conversationId": 1, "payload": b"r=x"},
+        {"conversationId": 1, "payload": b"i=many,s=!,r=x"},
+        {"conversationId": 1, "payload": 7},
+    ],
+)
+def test_an_odd_answer_to_a_login_is_one_sentence(mongo_uri, said):
+    with listening(Odd(port_of(mongo_uri))) as odd:
+        odd.said = said
+        settings = settings_of_uri(f"mongodb://me:{PASSWORD}@127.0.0.1:{odd.port}/x")
+
+        with pytest.raises(RecordError, match="cannot be used") as refused:
+            settings.connect()
 
     assert PASSWORD not in str(refused.value)
 

@@ -7,7 +7,12 @@ from xml.etree import ElementTree
 
 from deep_bottleneck.errors import SchedulerError
 from deep_bottleneck.interfaces import Listed, Listing, State
-from deep_bottleneck.launching.cluster.scheduler import ArrayJob, called, called_or_nothing
+from deep_bottleneck.launching.cluster.scheduler import (
+    ArrayJob,
+    called,
+    called_or_nothing,
+    in_one_line,
+)
 
 
 class GridEngine:
@@ -21,30 +26,33 @@ class GridEngine:
         """The lines that begin with #$.
 
         A soft limit sends SIGUSR1 ahead of the hard one, and -notify SIGUSR2 ahead of a qdel.
+
+        Raises:
+            ConfigError: if a name or path cannot be told.
         """
         profile = job.profile
         options = [
-            f"-N {job.name}",
-            f"-t 1-{job.n_tasks}",
-            f"-o {job.log_folder}/$TASK_ID.log -j y",
-            "-cwd -notify",
+            ["-N", job.name],
+            ["-t", f"1-{job.n_tasks}"],
+            ["-o", f"{_log_folder(job)}/$TASK_ID.log", "-j", "y"],
+            ["-cwd", "-notify"],
         ]
         if job.at_a_time:
-            options.append(f"-tc {job.at_a_time}")
+            options.append(["-tc", str(job.at_a_time)])
         if profile.seconds:
             soft = max(1, profile.seconds - profile.notice)
-            options.append(f"-l h_rt={profile.seconds},s_rt={soft}")
+            options.append(["-l", f"h_rt={profile.seconds},s_rt={soft}"])
         if profile.memory:
-            options.append(f"-l {profile.memory_resource}={profile.memory}")
+            options.append(["-l", f"{profile.memory_resource}={profile.memory}"])
         if profile.gpus:
-            options.append(f"-l {profile.gpu_resource}={profile.gpus}")
+            options.append(["-l", f"{profile.gpu_resource}={profile.gpus}"])
         if profile.cpus > 1:
-            options.append(f"-pe {profile.parallel_environment} {profile.cpus}")
+            options.append(["-pe", profile.parallel_environment, str(profile.cpus)])
         if profile.queue:
-            options.append(f"-q {profile.queue}")
+            options.append(["-q", profile.queue])
         if profile.account:
-            options.append(f"-P {profile.account}")
-        return [f"#$ {option}" for option in options]
+            options.append(["-P", profile.account])
+        return [f"#$ {' '.join(map(_word, words))}" for words in options]
 
     def submit_command(self, arguments: Sequence[str], script: Path) -> list[str]:
         """Call qsub."""
@@ -79,6 +87,17 @@ class GridEngine:
     def cancel(self, job: str) -> None:
         """Call qdel."""
         called(["qdel", job])
+
+
+def _log_folder(job: ArrayJob) -> str:
+    """Where logs go; qsub would take a part for a variable, a host or another path."""
+    return in_one_line(str(job.log_folder), "$:,")
+
+
+def _word(text: str) -> str:
+    """One word of a directive: qsub knows quotes, which it takes out wherever they stand."""
+    text = in_one_line(text, "\"'")
+    return text if re.fullmatch(r"[\w./:=$,+@-]+", text) else f'"{text}"'
 
 
 def _listed(job: ElementTree.Element) -> Listed:

@@ -93,7 +93,9 @@ class ClusterLauncher:
         submission = replace(submission, commit=state.commit, changed=bool(state.diff))
         if self._options.snapshot:
             submission = replace(submission, script=copy_code(submission))
-        self._script_path(submission).write_text(self._script(submission), encoding="utf-8")
+        # a path need not be text in any encoding
+        script = self._script(submission).encode("utf-8", "surrogateescape")
+        self._script_path(submission).write_bytes(script)
         submission.write()
         return submission
 
@@ -128,6 +130,10 @@ def _python(profile: Profile) -> str:
 
 def _variables(submission: Submission) -> dict[str, str]:
     """What a task needs of the environment: where the code is, and our own settings."""
-    own = {name: value for name, value in os.environ.items() if name.startswith(OWN_VARIABLES)}
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(OWN_VARIABLES) and name.isidentifier()
+    }
     paths = [str(submission.script.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {"PYTHONPATH": os.pathsep.join(paths), **own}

@@ -60,6 +60,25 @@ class Scheduler(Queue, Protocol):
         ...
 
 
+def in_one_line(value: str, impossible: str = "") -> str:
+    """A value that a directive tells a scheduler; a directive ends with its line.
+
+    Args:
+        value: the value.
+        impossible: further characters that the scheduler has no way to be told.
+
+    Raises:
+        ConfigError: if there is one of them, or a line break or another unprintable one.
+    """
+    wrong = next((one for one in value if not one.isprintable() or one in impossible), None)
+    if wrong is not None:
+        raise ConfigError(
+            f"{value!r} has {wrong!r} in it, which no line of a job script can tell the "
+            "scheduler; choose a name without it (DEEP_BOTTLENECK_OUTPUT names the output folder)"
+        )
+    return value
+
+
 def called(command: Sequence[str]) -> str:
     """What a scheduler's command prints.
 

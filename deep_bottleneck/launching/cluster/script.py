@@ -39,7 +39,9 @@ def set_up(profile: Profile, variables: Mapping[str, str]) -> str:
     """The lines of a job script that make its environment."""
     lines = [f"module load {shlex.quote(module)}" for module in profile.modules]
     if profile.conda:
-        lines.append(f'eval "$(conda shell.bash hook)" && conda activate {profile.conda}')
+        lines.append(
+            f'eval "$(conda shell.bash hook)" && conda activate {shlex.quote(profile.conda)}'
+        )
     if profile.venv:
         lines.append(f"source {shlex.quote(profile.venv)}/bin/activate")
     lines.append(f"export OMP_NUM_THREADS={profile.cpus}")

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deep_bottleneck.interfaces import Listed, Listing, State
-from deep_bottleneck.launching.cluster.scheduler import ArrayJob, called, called_or_nothing
+from deep_bottleneck.launching.cluster.scheduler import (
+    ArrayJob,
+    called,
+    called_or_nothing,
+    in_one_line,
+)
 
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 USUAL_REASONS = ("None", "Priority", "Resources", "JobArrayTaskLimit", "Dependency")
@@ -19,13 +24,17 @@ class Slurm:
     default_profile = "slurm"
 
     def directives(self, job: ArrayJob) -> list[str]:
-        """The lines that begin with #SBATCH; SIGUSR1 comes ahead of the time limit."""
+        """The lines that begin with #SBATCH; SIGUSR1 comes ahead of the time limit.
+
+        Raises:
+            ConfigError: if a name or path cannot be told.
+        """
         profile = job.profile
         cap = f"%{job.at_a_time}" if job.at_a_time else ""
         options = [
             f"--job-name={job.name}",
             f"--array=1-{job.n_tasks}{cap}",
-            f"--output={job.log_folder}/%a.log",
+            f"--output={_log_folder(job)}/%a.log",
             "--open-mode=append",
             f"--cpus-per-task={profile.cpus}",
         ]
@@ -39,7 +48,7 @@ class Slurm:
             options.append(f"--partition={profile.queue}")
         if profile.account:
             options.append(f"--account={profile.account}")
-        return [f"#SBATCH {option}" for option in options]
+        return [f"#SBATCH {_word(option)}" for option in options]
 
     def submit_command(self, arguments: Sequence[str], script: Path) -> list[str]:
         """Call sbatch."""
@@ -78,3 +87,13 @@ class Slurm:
     def cancel(self, job: str) -> None:
         """Call scancel."""
         called(["scancel", job])
+
+
+def _log_folder(job: ArrayJob) -> str:
+    """Where logs go, as a pattern; with a backslash in it sbatch would fill in no number."""
+    return in_one_line(str(job.log_folder), "\\").replace("%", "%%")
+
+
+def _word(option: str) -> str:
+    """An option as one word: sbatch reads a directive as a shell reads a line."""
+    return re.sub(r"([^\w./:=%+@,-])", r"\\\1", in_one_line(option))

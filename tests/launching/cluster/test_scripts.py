@@ -1,5 +1,7 @@
 """The scripts that are submitted, and what the schedulers' own output is read as."""
 
+import re
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -78,12 +80,72 @@ def test_slurm_is_told_what_a_profile_asks_for(array):
     ]
 
 
+ODD_NAMES = [
+    "out put", 'quo"te', "it's", "$HOME", "${x}", "`date`", "ünïcode 文", "50%a", "back\\slash",
+    "#no comment", "a:b", "a,b", "two\nlines", "re\rturn", "\udc80", "tab\t", "a;b&c|d", "*?[x]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("scheduler", [GridEngine(), Slurm()], ids=lambda one: one.name)
+def test_every_name_is_one_word_or_refused(scheduler, name):
+    """What is quoted reads as it was, in the way of the scheduler's own source."""
+    profile = replace_all(EVERYTHING, name)
+    job = ArrayJob("sweep", 12, 3, Path(f"/{name}/logs"), profile)
+    try:
+        lines = scheduler.directives(job)
+    except ConfigError as error:
+        assert "choose a name without it" in str(error)
+        assert set(name) & set("\"'$:,\n\r\t\\\udc80")
+        return
+
+    assert not any("\n" in line for line in lines)
+    words = [read_as(scheduler, line) for line in lines]
+    told = [word for line in words for word in line]
+    if scheduler.name == "Slurm":
+        assert [len(line) for line in words] == [1] * len(lines)
+        assert f"--output=/{name.replace('%', '%%')}/logs/%a.log" in told
+        assert {f"--partition={name}", f"--account={name}", f"--gres={name}:1"} <= set(told)
+    else:
+        assert ["-o", f"/{name}/logs/$TASK_ID.log", "-j", "y"] in words
+        assert {("-q", name), ("-P", name), ("-pe", name, "4")} <= set(map(tuple, words))
+
+
+def replace_all(profile, name):
+    names = ("queue", "account", "gpu_resource", "memory_resource", "parallel_environment")
+    return profile.model_copy(update=dict.fromkeys(names, name))
+
+
+def read_as(scheduler, line):
+    """The words of a directive: sbatch's `_get_argument`, and qsub's `string_list`."""
+    if scheduler.name == "Slurm":
+        text = line.removeprefix("#SBATCH ")
+        assert not re.search(r"(?<!\\)(\\\\)*#", text)
+        return shlex.split(text)
+    found = re.findall(r"""(?:"[^"]*"|'[^']*'|[^\s"'])+""", line.removeprefix("#$ "))
+    return [re.sub("[\"']", "", word) for word in found]
+
+
 def test_a_script_sets_its_environment_up():
     assert set_up(EVERYTHING, {"A": "b c"}).splitlines() == [
         "module load cuda/12",
         "source /home/me/venv/bin/activate",
         "export OMP_NUM_THREADS=4",
         "export A='b c'",
+    ]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_every_name_of_the_set_up_is_one_word_of_the_shell(name):
+    profile = Profile().model_copy(update={"modules": (name,), "conda": name})
+
+    lines = set_up(profile, {"A": name})
+
+    words = shlex.split(lines.replace('"$(conda shell.bash hook)"', "hook"))
+    assert words == [
+        *("module", "load", name),
+        *("eval", "hook", "&&", "conda", "activate", name),
+        *("export", "OMP_NUM_THREADS=1", "export", f"A={name}"),
     ]
 
 
