@@ -134,8 +134,8 @@ class ExperimentCollection(Sequence[Experiment]):
             part: which part of the data.
 
         Returns:
-            The columns id, estimator, parameter, epoch, layer, MI_XM and MI_YM, in bits. Missing
-            values are left out of the means.
+            The columns id, estimator, parameter, epoch, layer, name, MI_XM and MI_YM, in bits.
+            Missing values are left out of the means.
 
         Raises:
             RecordError: if an experiment has no such table.
@@ -146,7 +146,7 @@ class ExperimentCollection(Sequence[Experiment]):
         ]
         if not frames:
             raise RecordError("there is no experiment to take means of")
-        keys = ["id", "estimator", "parameter", "epoch", "layer"]
+        keys = ["id", "estimator", "parameter", "epoch", "layer", "name"]
         table = pd.concat(frames, ignore_index=True)
         return table.groupby(keys, dropna=False)[["MI_XM", "MI_YM"]].mean().reset_index()
 
