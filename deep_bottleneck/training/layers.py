@@ -52,7 +52,13 @@ class Extractor(keras.Model):
         """Compute the model, and hear its places."""
         with _listening(self.model) as places:
             outputs = self.model(inputs, training=training)
-        return [*(heard.output for heard in places.values()), *keras.tree.flatten(outputs)]
+        return [*(in_full(place.output) for place in places.values()), *keras.tree.flatten(outputs)]
+
+
+def in_full(values: Any) -> Any:
+    """A tensor or a variable in single precision where it is in half, and else as it is."""
+    is_half = keras.backend.standardize_dtype(values.dtype) in ("float16", "bfloat16")
+    return keras.ops.cast(values, "float32") if is_half else values
 
 
 def feature_extractor(model: keras.Model) -> Extractor:

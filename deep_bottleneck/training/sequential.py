@@ -10,6 +10,7 @@ from deep_bottleneck.training.batches import Batches
 from deep_bottleneck.training.gradients import kernel_gradients
 from deep_bottleneck.training.layers import (
     feature_extractor,
+    in_full,
     kernels_of,
     layer_outputs,
     watched_layers,
@@ -81,7 +82,9 @@ class SequentialGroup:
     def kernels(self) -> list[FloatArray]:
         """The kernels of each place, shape (1, n_weights)."""
         return [
-            np.concatenate([keras.ops.convert_to_numpy(v).reshape(1, -1) for v in kernels], axis=1)
+            np.concatenate(
+                [keras.ops.convert_to_numpy(in_full(v)).reshape(1, -1) for v in kernels], axis=1
+            )
             for kernels in self._kernels
         ]
 

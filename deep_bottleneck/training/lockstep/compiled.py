@@ -13,7 +13,7 @@ from torch.utils.dlpack import from_dlpack
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, IntArray
 from deep_bottleneck.machine.device import select, to_host
 from deep_bottleneck.training.batches import Batches
-from deep_bottleneck.training.layers import layer_outputs
+from deep_bottleneck.training.layers import in_full, layer_outputs
 from deep_bottleneck.training.lockstep.convolutions import convolves
 from deep_bottleneck.training.lockstep.obstacles import UNTRACEABLE, ObstacleError
 from deep_bottleneck.training.lockstep.programs import Arrays, Data, Logs, Programs
@@ -205,7 +205,7 @@ class CompiledGroup:
 
         def of_runs(field: int, index: int) -> FloatArray:
             # the memory of a state is used again, so what is kept of it is copied
-            return np.array(state[field][index])[alive].reshape(len(alive), -1)
+            return np.array(in_full(state[field][index]))[alive].reshape(len(alive), -1)
 
         return [
             np.concatenate([of_runs(*position) for position in of_place], axis=1)

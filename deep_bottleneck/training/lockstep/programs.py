@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from deep_bottleneck.training.layers import feature_extractor, kernels_of, watched_layers
+from deep_bottleneck.training.layers import feature_extractor, in_full, kernels_of, watched_layers
 from deep_bottleneck.training.lockstep.layout import examples_last
 
 Arrays = list[jax.Array]
@@ -206,7 +206,7 @@ class Programs:
         where = {position for of_place in self.kernels for position in of_place}
         found = jax.grad(loss)({(field, index): state[field][index] for field, index in where})
         return [
-            jnp.concatenate([found[position].ravel() for position in of_place])
+            jnp.concatenate([in_full(found[position]).ravel() for position in of_place])
             for of_place in self.kernels
         ]
 
