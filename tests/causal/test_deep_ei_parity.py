@@ -261,13 +261,13 @@ def test_a_dynamic_range_is_that_of_each_output_there_that_of_all():
     assert of_all == pytest.approx(1 + 3, abs=0.03)
 
 
-def test_samples_beyond_the_range_are_left_out_of_whole_vectors_there_have_bins_of_their_own():
+def test_samples_below_the_range_are_left_out_of_whole_vectors_there_have_bins_of_their_own():
     layer, topology = scaled(2.0)
-    options = {"samples": SAMPLES, "in_range": (0, 1), "in_bins": 8, "out_bins": 4}
+    options = {"samples": SAMPLES, "in_range": (-0.5, 0.5), "in_bins": 8, "out_bins": 4}
 
     with pytest.warns(UserWarning, match="left out"):
         left_out = ei(layer, topology, out_range=(0, 1), **options)
-    further_bins = ei(layer, topology, out_range=(0, 2), **{**options, "out_bins": 8})
+    further_bins = ei(layer, topology, out_range=(-1, 1), **{**options, "out_bins": 8})
 
     assert left_out == pytest.approx(2, abs=0.01)
     assert further_bins == pytest.approx(3, abs=0.01)
