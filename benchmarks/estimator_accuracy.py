@@ -62,6 +62,7 @@ class Drawn:
     examples: np.ndarray[Any, Any]
     epochs: Sequence[int] = (0,)
     n_layers: int = 1
+    layer_names: Sequence[str] = ("",)
 
     def runs(self, epoch: int) -> np.ndarray[Any, Any]:
         """The only run."""

@@ -155,17 +155,19 @@ def _listed(classes: Sequence[Any]) -> str:
 
 
 class LayerOutput(NamedTuple):
-    """What a layer with a kernel gives for one example.
+    """What a place of a network, one call of a layer with weights, gives for one example.
 
     Attributes:
-        name: the layer's name.
+        name: the layer's name, after those of what it is nested in, with the number of a further
+            call: "block.dense_2".
         shape: the shape of its output, before it is flattened to units.
-        neuron_axis: which axis of that shape counts the neurons; all others are positions.
+        neuron_axis: which axis of that shape counts the neurons; all others are positions. None if
+            it cannot be known.
     """
 
     name: str
     shape: tuple[int, ...]
-    neuron_axis: int
+    neuron_axis: int | None
 
 
 class RunGroup(Protocol):
@@ -184,7 +186,7 @@ class RunGroup(Protocol):
         ...
 
     def activations(self, examples: FloatArray) -> list[FloatArray]:
-        """The output of each layer with a kernel, shape (runs, n_examples, n_units)."""
+        """The output of each place, shape (runs, n_examples, n_units)."""
         ...
 
     def outputs(self, examples: FloatArray) -> "Sequence[torch.Tensor | FloatArray]":
@@ -192,11 +194,11 @@ class RunGroup(Protocol):
         ...
 
     def gradients(self, epoch: int) -> Iterator[list[FloatArray]]:
-        """For each of an epoch's batches the gradient of each kernel, shape (runs, n_weights)."""
+        """For each of an epoch's batches the gradient of each place's kernels, as `kernels`."""
         ...
 
     def kernels(self) -> list[FloatArray]:
-        """The kernel of each layer that has one, shape (runs, n_weights)."""
+        """The kernels of each place, shape (runs, n_weights)."""
         ...
 
 
@@ -221,6 +223,11 @@ class Activations(Protocol):
     @property
     def n_layers(self) -> int:
         """How many layers were recorded."""
+        ...
+
+    @property
+    def layer_names(self) -> Sequence[str]:
+        """What each layer is called; "" where the recording does not say."""
         ...
 
     def runs(self, epoch: int) -> IntArray:

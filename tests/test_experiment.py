@@ -150,7 +150,7 @@ def test_lenet5_follows_its_efficiency_over_epochs(call, few_images, tmp_path):
     ]
     assert (record / "efficiency_plot.png").stat().st_size > 0
     table = pd.read_csv(record / "efficiency.csv")
-    assert table[["run", "epoch", "layer_name"]].to_numpy().tolist() == [
+    assert table[["run", "epoch", "name"]].to_numpy().tolist() == [
         [run, epoch, f"conv_{i}"] for run in (0, 1) for epoch in (0, 1) for i in (1, 2, 3)
     ]
     assert table["efficiency"].between(0, 1, inclusive="neither").all()
@@ -173,7 +173,7 @@ def test_iris_follows_its_effective_information_over_epochs(call, tmp_path):
     artifacts = [*names, *(f"{name}_plot" for name in names), "causal_plane"]
     assert sorted(json.loads((record / "run.json").read_text())["artifacts"]) == sorted(artifacts)
     table = pd.read_csv(record / "effective_information.csv")
-    assert list(table.columns) == ["run", "epoch", "layer", "layer_name", "measure", "value"]
+    assert list(table.columns) == ["run", "epoch", "layer", "name", "measure", "value"]
     assert len(table) == 2 * 2 * 3 * 5
     assert table["value"].notna().all()
     metrics = json.loads((record / "metrics.json").read_text())

@@ -1,4 +1,4 @@
-"""Records the activations of every layer with a kernel at the scheduled epochs."""
+"""Records the activations of every layer with weights at the scheduled epochs."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor

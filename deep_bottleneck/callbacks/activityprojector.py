@@ -61,7 +61,7 @@ def load(
 
 
 class ActivityProjector(ScheduledRecorder):
-    """Writes what every layer with a kernel makes of the examples, for all runs of a group at once.
+    """Writes what every layer with weights makes of the examples, for all runs at once.
 
     Each embedding is named after its run, epoch and layer. What is written can be looked at while
     training goes on.

@@ -23,7 +23,7 @@ from deep_bottleneck.errors import (
     UnresolvedWarning,
 )
 from deep_bottleneck.interfaces import Dataset, IntArray, Record, RunGroup, TableRecord
-from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.layers import watched_layers
 from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("effective_information",)
@@ -103,7 +103,7 @@ def load(
 
 
 class EffectiveInformationRecorder(MeasureRecorder):
-    """Injects noise into every layer with a kernel, for all runs of a group at once.
+    """Injects noise into every layer with weights, for all runs of a group at once.
 
     The measures are those of `causal.measures_of`, in bits: ei (of whole input and output vectors),
     ei_parts, sensitivity, degeneracy (sensitivity - ei_parts) and determinism. What cannot be
@@ -134,6 +134,7 @@ class EffectiveInformationRecorder(MeasureRecorder):
         self._input_range = input_range
         self._of_channel = of_channel
         self._of_measures = of_measures
+        self._layers: dict[int, list[keras.Layer]] = {}
 
     def record(self, epoch: int, group: RunGroup, due: IntArray) -> None:
         """Measure every layer of the runs that are due.
@@ -143,14 +144,27 @@ class EffectiveInformationRecorder(MeasureRecorder):
         """
         models = [group.models[row] for row in due]
         runs = [group.runs[row] for row in due]
-        for index, layer in enumerate(group.layer_outputs):
-            self.keep(epoch, runs, index, layer.name, self._measured(models, index, epoch))
+        topology = _topology(models[0])
+        for run, model in zip(runs, models, strict=True):
+            if run not in self._layers:
+                self._layers[run] = watched_layers(model)
+        for index, place in enumerate(group.layer_outputs):
+            layers = [self._layers[run][index] for run in runs]
+            if layers[0] in topology:
+                values = self._measured(models, layers, index, epoch)
+            else:
+                values = {measure: np.full(len(runs), np.nan) for measure in MEASURES}
+                self.tell_once(index, f"{place.name} is NaN: it is inside of no graph of layers")
+            self.keep(epoch, runs, index, place.name, values)
 
     def _measured(
-        self, models: Sequence[keras.Model], index: int, epoch: int
+        self,
+        models: Sequence[keras.Model],
+        layers: Sequence[keras.Layer],
+        index: int,
+        epoch: int,
     ) -> Mapping[str, Values]:
         topology = _topology(models[0])
-        layers = [layers_with_kernel(model)[index] for model in models]
         is_first = all(
             isinstance(before, RANGE_KEEPING) for before in nx.ancestors(topology, layers[0])
         )
@@ -166,8 +180,11 @@ class EffectiveInformationRecorder(MeasureRecorder):
                 )
                 found = measures_of(channel, **self._of_measures)
         except (EstimationError, TypeError, ValueError) as error:
-            if len(models) > 1:  # one run that fails leaves the others their values
-                alone = [self._measured([model], index, epoch) for model in models]
+            if len(layers) > 1:  # one run that fails leaves the others their values
+                alone = [
+                    self._measured([model], [layer], index, epoch)
+                    for model, layer in zip(models, layers, strict=True)
+                ]
                 return {
                     measure: np.concatenate([of_run[measure] for of_run in alone])
                     for measure in MEASURES
@@ -178,7 +195,7 @@ class EffectiveInformationRecorder(MeasureRecorder):
         values = {measure: found[measure].cpu().numpy() for measure in MEASURES}
         for warning in caught:
             if issubclass(warning.category, UnresolvedWarning):
-                values["ei"] = np.full(len(models), np.nan)
+                values["ei"] = np.full(len(layers), np.nan)
                 self.tell_once((index, "ei"), f"ei of layer {index} is NaN: {warning.message}")
             elif issubclass(warning.category, OutOfRangeWarning):
                 self.tell_once((index, "outside"), f"at epoch {epoch}, {warning.message}")

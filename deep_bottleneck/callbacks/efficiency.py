@@ -30,7 +30,7 @@ COLUMNS = (
     "run",
     "epoch",
     "layer",
-    "layer_name",
+    "name",
     "efficiency",
     "undersampled",
     "network_efficiency",
@@ -62,14 +62,14 @@ def load(
 
 
 class EfficiencyRecorder(TableRecorder):
-    """Counts firing states of the test examples at every layer with a kernel but the readout.
+    """Counts firing states of the test examples at every layer with weights but the readout.
 
     Each example gives one state for each position of a convolution. States are counted batch by
     batch, so that memory holds the distinct states of one epoch and no activations but a batch's.
     The readout is left out: all outputs of a softmax are above zero, which is one state, and the
     network's efficiency, a geometric mean, would be 0.
 
-    The table has the columns run, epoch, layer, layer_name, efficiency, undersampled (whether too
+    The table has the columns run, epoch, layer, name, efficiency, undersampled (whether too
     few states were observed to tell the layer's efficiency) and, the same for all layers of a run
     and epoch, network_efficiency, accuracy (on the test examples; NaN for models compiled without
     it) and aIQ. Where activations are NaN, as those of a run that diverged, so are the efficiencies
@@ -95,7 +95,7 @@ class EfficiencyRecorder(TableRecorder):
         """Count the states of the runs that are due.
 
         Raises:
-            ConfigError: if the model has no layer with a kernel but its readout.
+            ConfigError: if the model has no layer with weights but its readout.
         """
         hidden = group.layer_outputs[:-1]
         if not hidden:
@@ -128,7 +128,10 @@ class EfficiencyRecorder(TableRecorder):
             batch = group.outputs(examples[start : start + EXAMPLES_PER_BATCH])
             for row, of_layers in zip(due, states, strict=True):
                 for layer, capture, outputs in zip(layers, of_layers, batch, strict=False):
-                    capture.record(outputs[row].reshape(-1, *layer.shape))
+                    if layer.neuron_axis is None:
+                        self.tell_once(layer.name, _unknown_axis(layer))
+                    else:
+                        capture.record(outputs[row].reshape(-1, *layer.shape))
         return states
 
     def _efficiency(self, layer: StateCaptureHook, run: int, epoch: int) -> float:
@@ -144,7 +147,15 @@ class EfficiencyRecorder(TableRecorder):
 def _capture(layer: LayerOutput) -> StateCaptureHook:
     """Counts the states of a layer's outputs that it is handed; on the GPU, if they are there."""
     axis = layer.neuron_axis
-    return StateCaptureHook(layer.name, channel_axis=axis if axis < 0 else axis + 1)
+    of_batch = axis if axis is None or axis < 0 else axis + 1
+    return StateCaptureHook(layer.name, channel_axis=of_batch)
+
+
+def _unknown_axis(layer: LayerOutput) -> str:
+    return (
+        f"{layer.name} is NaN: it cannot be told which axis of its outputs, of shape "
+        f"{layer.shape}, counts the neurons"
+    )
 
 
 def _rows(
@@ -169,7 +180,7 @@ def _rows(
         {
             **shared,
             "layer": index,
-            "layer_name": layer.name,
+            "name": layer.name,
             "efficiency": efficiency,
             "undersampled": layer.undersampled,
         }

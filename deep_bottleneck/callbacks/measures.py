@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from deep_bottleneck.interfaces import Record, TableRecord
+from deep_bottleneck.measuring.tables import with_names
 from deep_bottleneck.training.recorder import ScheduledRecorder, State
 from deep_bottleneck.training.schedule import Schedule
 
-COLUMNS = ("run", "epoch", "layer", "layer_name", "measure", "value")
+COLUMNS = ("run", "epoch", "layer", "name", "measure", "value")
 WHOLE_NETWORK = -1
 """Stands in the column `layer` for what was measured of all layers together."""
 
@@ -62,7 +63,7 @@ class TableRecorder(ScheduledRecorder):
 
     def restore(self, state: State) -> None:
         """Go on with them."""
-        self._pieces = [] if state["rows"] is None else [state["rows"]]
+        self._pieces = [] if state["rows"] is None else [with_names(state["rows"])]
         self._told = set(state["told"])
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
@@ -85,7 +86,7 @@ class TableRecorder(ScheduledRecorder):
 class MeasureRecorder(TableRecorder):
     """Keeps values of measures of layers.
 
-    The table has a row for each value, with the columns run, epoch, layer, layer_name, measure and
+    The table has a row for each value, with the columns run, epoch, layer, name, measure and
     value. The metrics are called `<table>.layer_<layer>.<measure>`, or `<table>.<name>.<measure>`
     for what was measured of the whole network, whose layer is -1.
     """
@@ -118,7 +119,7 @@ class MeasureRecorder(TableRecorder):
                     "run": list(runs),
                     "epoch": epoch,
                     "layer": layer,
-                    "layer_name": name,
+                    "name": name,
                     "measure": measure,
                     "value": np.asarray(of_runs, dtype=np.float64),
                 }

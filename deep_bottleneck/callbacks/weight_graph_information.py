@@ -14,7 +14,7 @@ from deep_bottleneck.causal import weight_graph
 from deep_bottleneck.causal.weight_graph import Norm, Shapes, WeightGraphMeasures
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import IntArray, Record, RunGroup, TableRecord
-from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.layers import watched_layers
 from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("weight_graph_information",)
@@ -58,7 +58,7 @@ class WeightGraphRecorder(MeasureRecorder):
     def __init__(self, run: Record, tables: TableRecord, schedule: Schedule, norm: Norm) -> None:
         super().__init__(run, tables, schedule, "weight_graph_information")
         self._norm = norm
-        self._shapes: dict[int, Shapes] = {}
+        self._parts: dict[int, dict[int, Shapes]] = {}
 
     def record(self, epoch: int, group: RunGroup, due: IntArray) -> None:
         """Measure the network and every layer of the runs that are due.
@@ -70,13 +70,9 @@ class WeightGraphRecorder(MeasureRecorder):
         names |= {index: layer.name for index, layer in enumerate(group.layer_outputs)}
         for row in due:
             run, model = group.runs[row], group.models[row]
-            if run not in self._shapes:
-                self._shapes[run] = self._shapes_of(model)
-            shapes = self._shapes[run]
-            parts: dict[int, Shapes] = {WHOLE_NETWORK: shapes}
-            for index, layer in enumerate(layers_with_kernel(model)):
-                parts[index] = {layer: shapes[layer]} if layer in shapes else {}
-            for index, part in parts.items():
+            if run not in self._parts:
+                self._parts[run] = self._parts_of(model)
+            for index, part in self._parts[run].items():
                 found = self._measured(model, part, f"{names[index]} at epoch {epoch}")
                 values = {name: np.array([value]) for name, value in found._asdict().items()}
                 self.keep(epoch, [run], index, names[index], values)
@@ -87,8 +83,19 @@ class WeightGraphRecorder(MeasureRecorder):
             found = weight_graph.measures_of(model, shapes=shapes, norm=self._norm)
             reason = "its weights are NaN or infinite"
         if math.isnan(found.ei):
-            self.tell_once(reason, f"{what} is NaN, perhaps others too: {reason}")
+            self.tell_once(
+                (what.split(" at ")[0], reason), f"{what} is NaN, perhaps others too: {reason}"
+            )
         return found
+
+    def _parts_of(self, model: keras.Model) -> dict[int, Shapes]:
+        """The shapes of the whole network and of each place."""
+        shapes = self._shapes_of(model)
+        parts = {
+            index: {layer: shapes[layer]} if layer in shapes else {}
+            for index, layer in enumerate(watched_layers(model))
+        }
+        return {WHOLE_NETWORK: shapes, **parts}
 
     def _shapes_of(self, model: keras.Model) -> Shapes:
         try:

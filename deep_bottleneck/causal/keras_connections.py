@@ -41,7 +41,7 @@ _CONNECTING = (
     _L.LSTM, _L.GRU, _L.SimpleRNN, _L.Bidirectional, _L.TimeDistributed, _L.MultiHeadAttention,
 )  # fmt: skip
 # one weight for each unit, and no connection between two
-_SCALING = (
+SCALING = (
     _L.BatchNormalization, _L.LayerNormalization, _L.GroupNormalization, _L.RMSNormalization,
     _L.UnitNormalization, _L.Normalization, _L.PReLU,
 )  # fmt: skip
@@ -65,7 +65,7 @@ def connecting_shapes(model: Any) -> dict[Any, tuple[Shape, Shape]]:
         if isinstance(layer, _CONNECTING) and _inner(layer) is not None:
             in_and_out = _shape(node.input_tensors[0]), _shape(node.output_tensors[0])
             shapes.setdefault(layer, in_and_out)
-        elif isinstance(layer, keras.Layer) and layer.weights and not isinstance(layer, _SCALING):
+        elif isinstance(layer, keras.Layer) and layer.weights and not isinstance(layer, SCALING):
             left_out[f"{layer.name} ({type(layer).__name__})"] = None
     if left_out:
         warnings.warn(f"left out of the weight graph: {', '.join(left_out)}", stacklevel=4)

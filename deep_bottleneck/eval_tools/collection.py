@@ -137,8 +137,9 @@ class ExperimentCollection(Sequence[Experiment]):
             part: which part of the data.
 
         Returns:
-            The columns id, estimator, parameter, epoch, layer, MI_XM and MI_YM, in bits. Missing
-            values are left out of the means, and damaged experiments with a word in the log.
+            The columns id, estimator, parameter, epoch, layer, name, MI_XM and MI_YM, in bits.
+            Missing values are left out of the means, and damaged experiments with a word in the
+            log.
 
         Raises:
             MissingTableError: if an experiment that is not damaged has no such table.
@@ -156,7 +157,7 @@ class ExperimentCollection(Sequence[Experiment]):
                 frames.append(measures.assign(id=experiment.id))
         if not frames:
             raise RecordError("there is no experiment to take means of")
-        keys = ["id", "estimator", "parameter", "epoch", "layer"]
+        keys = ["id", "estimator", "parameter", "epoch", "layer", "name"]
         table = pd.concat(frames, ignore_index=True)
         return table.groupby(keys, dropna=False)[["MI_XM", "MI_YM"]].mean().reset_index()
 

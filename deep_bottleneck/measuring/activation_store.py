@@ -7,6 +7,7 @@ and the epoch is its first, growing axis:
 
     /epochs                          (epochs,)   the recorded epochs
     /recorded                        (epochs, runs)   which runs were completely written
+    /layers                          (layers,)   their names
     /<part>/labels                   (examples,)
     /<part>/examples                 (examples, input_size)   float32, compressed
     /<part>/activations/<layer>      (epochs, runs, examples, units)   float32, compressed
@@ -40,6 +41,7 @@ PARTS = ("train", "test")
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 GRADIENT_MEASURES = ("mean_norm", "std_norm", "weight_norm")
 
+_NAMES = "layers"
 # a quarter of a second for what cannot be read
 _ATTEMPTS = 28
 # what comes of a file that holds something else than it should
@@ -72,7 +74,14 @@ class ActivationWriter(_OpenFile):
     """
 
     def __init__(
-        self, path: Path, dataset: Dataset, layer_units: Sequence[int], n_runs: int, epochs: int
+        self,
+        path: Path,
+        dataset: Dataset,
+        layer_units: Sequence[int],
+        n_runs: int,
+        epochs: int,
+        *,
+        layer_names: Sequence[str] = (),
     ) -> None:
         """Create the file and everything in it.
 
@@ -82,6 +91,7 @@ class ActivationWriter(_OpenFile):
             layer_units: units of each recorded layer.
             n_runs: the number of runs.
             epochs: how long they train at most.
+            layer_names: what the layers are called; none if they have no names.
 
         Raises:
             RecordError: if the file cannot be created.
@@ -97,6 +107,8 @@ class ActivationWriter(_OpenFile):
             raise RecordError(f"cannot create the activation store {path}: {error}") from error
         file = self._file
         file.create_dataset("epochs", (0,), np.int64, maxshape=(None,))
+        names = list(layer_names) or [""] * len(layer_units)
+        file.create_dataset(_NAMES, data=names, dtype=h5py.string_dtype())
         file.create_dataset("recorded", (0, n_runs), np.bool_, maxshape=(None, n_runs))
         for part in PARTS:
             labelled = getattr(dataset, part)
@@ -272,13 +284,15 @@ class ActivationStore(_OpenFile):
         """Norms of the batch gradients' mean and standard deviation, and of the weights.
 
         Returns:
-            Columns run, epoch, layer, mean_norm, std_norm, weight_norm.
+            Columns run, epoch, layer, name, mean_norm, std_norm, weight_norm.
         """
         epochs = self._file["epochs"][:]
         columns = {name: self._file[f"gradients/{name}"][:] for name in GRADIENT_MEASURES}
         rows, runs, layers = np.nonzero(np.isfinite(columns["weight_norm"]))
         values = {name: column[rows, runs, layers] for name, column in columns.items()}
-        frame = pd.DataFrame({"run": runs, "epoch": epochs[rows], "layer": layers, **values})
+        names = np.array(_layer_names(self._file, columns["weight_norm"].shape[2]), dtype=object)
+        places = {"run": runs, "epoch": epochs[rows], "layer": layers, "name": names[layers]}
+        frame = pd.DataFrame({**places, **values})
         return frame.sort_values(["run", "epoch", "layer"], ignore_index=True)
 
 
@@ -331,6 +345,11 @@ class _PartOfStore:
         """How many layers were recorded."""
         return len(self.file[f"{self.parts[0]}/activations"])
 
+    @property
+    def layer_names(self) -> Sequence[str]:
+        """What each layer is called; "" where the store was written before stores knew it."""
+        return _layer_names(self.file, self.n_layers)
+
     def runs(self, epoch: int) -> IntArray:
         """The runs whose activations of this epoch were completely written."""
         _, complete = self._recorded[epoch]
@@ -372,6 +391,10 @@ def _shapes(file: h5py.File) -> dict[str, tuple[int, ...]]:
 
     file.visititems(note)
     return found
+
+
+def _layer_names(file: h5py.File, n_layers: int) -> list[str]:
+    return list(file[_NAMES].asstr()[:]) if _NAMES in file else [""] * n_layers
 
 
 def _create_growing(

@@ -40,6 +40,7 @@ COLUMNS = (
     "run",
     "epoch",
     "layer",
+    "name",
     "MI_XM",
     "MI_YM",
     "error_XM",
@@ -47,7 +48,7 @@ COLUMNS = (
     "ceiling",
     "violates_dpi",
 )
-NUMBERS = ("run", "epoch", "layer", "MI_XM", "MI_YM", "error_XM", "error_YM", "ceiling")
+NUMBERS = ("run", "epoch", "layer", "name", "MI_XM", "MI_YM", "error_XM", "error_YM", "ceiling")
 # Numerical differences of equal informations stay far below this, in bits.
 TOLERANCE = 1e-3
 
@@ -110,7 +111,7 @@ class InformationTable:
             )
         for reason in information.reasons:
             self._failures.setdefault(reason, []).append((epoch, layer))
-        numbers = _frame(runs, epoch, layer, information)
+        numbers = _frame(runs, epoch, layer, activations.name, information)
         numbers["ceiling"] = numbers["ceiling"].clip(upper=self._input_entropy)
         self._numbers.append(numbers)
         return numbers
@@ -172,11 +173,16 @@ class InformationTable:
 
 
 class LayerActivations:
-    """The activations of one layer at one epoch, copied from their device at most once."""
+    """The activations of one layer at one epoch, copied from their device at most once.
 
-    def __init__(self, values: torch.Tensor | FloatArray) -> None:
+    Attributes:
+        name: what the layer is called, "" if that is not known.
+    """
+
+    def __init__(self, values: torch.Tensor | FloatArray, name: str = "") -> None:
         """Hold values of shape (runs, n_examples, n_units)."""
         self._values = values
+        self.name = name
 
     def taken_by(self, estimator: MutualInformationEstimator) -> Any:
         """The values in a form that an estimator takes: as they are, or as an array."""
@@ -213,7 +219,7 @@ def estimate(
 
         - estimator, parameter, bounds, geometric (see `Method`), part, n_examples, unit: how and
           of what the values were estimated;
-        - run, epoch, layer;
+        - run, epoch, layer, name: the layer's number and what it is called;
         - MI_XM, MI_YM: I(X;M) and I(Y;M) in bits;
         - error_XM, error_YM: their standard errors in bits, NaN where the method has none;
         - ceiling: the largest MI_XM that the method could have answered, or the entropy of the
@@ -226,8 +232,8 @@ def estimate(
     gathered = InformationTable(fitted(estimator, activations), part, labels, inputs)
     for epoch in activations.epochs if epochs is None else epochs:
         runs = activations.runs(epoch)
-        for layer in range(activations.n_layers):
-            values = LayerActivations(activations.layer(epoch, layer))
+        for layer, name in enumerate(activations.layer_names):
+            values = LayerActivations(activations.layer(epoch, layer), name)
             gathered.observe(epoch, runs, layer, values)
         progress.advance(epoch=str(epoch))
     gathered.say_what_failed()
@@ -303,11 +309,14 @@ def _mistake(
     )
 
 
-def _frame(runs: IntArray, epoch: int, layer: int, information: LayerInformation) -> pd.DataFrame:
+def _frame(
+    runs: IntArray, epoch: int, layer: int, name: str, information: LayerInformation
+) -> pd.DataFrame:
     values = {
         "run": runs,
         "epoch": epoch,
         "layer": layer,
+        "name": name,
         "MI_XM": information.mi_xm,
         "MI_YM": information.mi_ym,
         "error_XM": np.nan if information.error_xm is None else information.error_xm,

@@ -27,8 +27,8 @@ from deep_bottleneck.training.recorder import Recorder
 from deep_bottleneck.training.schedule import Schedule, due_runs
 
 
-def inputs_of(dataset: Dataset, part: Part) -> Inputs:
-    """The labels and the flattened examples of a part of the data."""
+def inputs_of(dataset: Dataset, part: Part, layer_names: Sequence[str] = ()) -> Inputs:
+    """The labels and the flattened examples of a part of the data, for layers of these names."""
     labelled: Sequence[LabelledDataset] = {
         "train": [dataset.train],
         "test": [dataset.test],
@@ -36,7 +36,7 @@ def inputs_of(dataset: Dataset, part: Part) -> Inputs:
     }[part]
     examples = np.concatenate([one.examples for one in labelled])
     labels = np.concatenate([one.labels for one in labelled])
-    return Inputs(labels, examples.reshape(len(labels), -1))
+    return Inputs(labels, examples.reshape(len(labels), -1), layer_names=layer_names)
 
 
 class InformationRecorder(Recorder):

@@ -53,8 +53,8 @@ class InformationTables:
             part: the part of the data that will be observed.
             plug_ins: the estimators by their name, which is "" for the only one of an experiment.
             values: what they may ask for, by name.
-            inputs: the labels and examples of this part; the whole recording of it for estimators
-                that look at all epochs first.
+            inputs: the labels and examples of this part, and the names of the layers; the whole
+                recording of it for estimators that look at all epochs first.
             tables: where the tables go, row by row and at the end.
             device: where estimators that take tensors get the examples; None for arrays.
             known: by the name of the estimator the tables that are there already, of which only the
@@ -66,6 +66,7 @@ class InformationTables:
         self.part: Part = part
         self._plug_ins = plug_ins
         self._tables = tables
+        self._layer_names = dict(enumerate(inputs.layer_names))
         counts = counted_inputs(inputs)
         there = inputs
         if device is not None:
@@ -101,7 +102,7 @@ class InformationTables:
         """
         rows: dict[str, list[pd.DataFrame]] = {}
         for layer, values in enumerate(layers):
-            activations = LayerActivations(values)
+            activations = LayerActivations(values, self._layer_names.get(layer, ""))
             for name, checked in self._checked.items():
                 numbers = checked.observe(epoch, runs, layer, activations, telling)
                 if numbers is not None:
@@ -176,6 +177,7 @@ class Inputs:
     examples: Any
     epochs: Sequence[int] = ()
     n_layers: int = 0
+    layer_names: Sequence[str] = ()
 
     def runs(self, epoch: int) -> IntArray:
         """None: there are no epochs."""

@@ -22,9 +22,12 @@ TEXTS = (
     "options",
     "check",
     "measure",
+    "name",
 )
 
 
+# what the column of layers' names was called
+_EARLIER_COLUMN = "layer_name"
 # such as "kraskov_3_algorithm_2": no module is taken for the parameter of another one
 _EARLIER_NAME = re.compile(r"(.+?)_(-?\d[\d.e+-]*)(?:_(.*))?")
 
@@ -36,6 +39,8 @@ NUMBERS = ("run", "epoch", "layer", "MI_XM", "MI_YM")
 def read_table(content: bytes, name: str = "the table") -> pd.DataFrame:
     """A stored table as it was before: what is text stays text, also where it is empty.
 
+    The names of layers, "" where an earlier version stored none, are in the column name.
+
     Args:
         content: what its file holds.
         name: what it is called where it cannot be read.
@@ -43,11 +48,20 @@ def read_table(content: bytes, name: str = "the table") -> pd.DataFrame:
     Raises:
         RecordError: if that is no table.
     """
+    texts = dict.fromkeys((*TEXTS, _EARLIER_COLUMN), str)
     try:
-        table = pd.read_csv(io.BytesIO(content), dtype=dict.fromkeys(TEXTS, str))
+        table = with_names(pd.read_csv(io.BytesIO(content), dtype=texts))
     except ValueError as error:
         raise RecordError(f"{name} cannot be read as a table: {error}") from None
     return table.fillna(dict.fromkeys(TEXTS, ""))
+
+
+def with_names(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of this or an earlier version, with a column name beside layer."""
+    table = table.rename(columns={_EARLIER_COLUMN: "name"})
+    if "layer" in table and "name" not in table:
+        table.insert(table.columns.tolist().index("layer") + 1, "name", "")
+    return table
 
 
 def read_information(name: str, content: bytes) -> pd.DataFrame:

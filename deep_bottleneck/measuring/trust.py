@@ -31,6 +31,7 @@ COLUMNS = (
     "measure",
     "epoch",
     "layer",
+    "name",
     "value",
     "lowest",
     "highest",
@@ -162,8 +163,8 @@ def trust_report(
 
     Returns:
         The columns estimator, parameter, bounds, geometric, part, n_examples, n_runs as in the
-        table; check, measure, epoch and layer (NaN where a check has none); value, the mean over
-        runs; lowest and highest, the range over runs; unit.
+        table; check, measure, epoch, layer (NaN where a check has none) and name; value, the mean
+        over runs; lowest and highest, the range over runs; unit.
     """
     if table.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -176,8 +177,8 @@ def trust_report(
         known=table,
     )
     for epoch in telling_epochs(recording.epochs):
-        for layer in range(recording.n_layers):
-            values = LayerActivations(recording.layer(epoch, layer))
+        for layer, name in enumerate(recording.layer_names):
+            values = LayerActivations(recording.layer(epoch, layer), name)
             checked.observe(epoch, recording.runs(epoch), layer, values, telling=True)
     return checked.report(metrics)
 
@@ -216,6 +217,8 @@ def report(
     found = pd.concat(checks).assign(**context, n_runs=table["run"].nunique())
     for name, values in varied.items():
         found.loc[found["check"] == name, "parameter"] = values["parameter"].iloc[0]
+    names = table.drop_duplicates("layer").set_index("layer")["name"]
+    found = found.assign(name=found["layer"].map(names).fillna(""))
     return found.reindex(columns=list(COLUMNS)).reset_index(drop=True)
 
 

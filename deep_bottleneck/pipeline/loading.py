@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import torch
+from keras.src.utils.naming import reset_uids
 
 from deep_bottleneck.config import Config
 from deep_bottleneck.config.components import Component
@@ -148,12 +149,16 @@ def _dataset(config: Config, plan: Plan) -> Dataset:
 def _models(
     component: Component, values: Mapping[str, Any], config: Config
 ) -> Iterator[keras.Model]:
-    """One model for each run; a run's weights depend on the seed and its number alone."""
+    """One model for each run; a run's weights depend on the seed and its number alone.
+
+    So do the names that Keras gives its layers.
+    """
     # on the CPU, so that the weights are the same wherever they train
     with device.chosen(torch.device("cpu")):
         for run in range(config.n_runs):
             (weight_seed,) = np.random.SeedSequence([config.seed or 0, run]).generate_state(1)
             set_random_seed(int(weight_seed))
+            reset_uids()
             yield component.load_as(keras.Model, values)
 
 

@@ -22,7 +22,7 @@ from deep_bottleneck.pipeline.plan import Plan
 from deep_bottleneck.storage.names import STORE_NAME
 from deep_bottleneck.training.continuation import Checkpoints
 from deep_bottleneck.training.ensemble import Ensemble
-from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.layers import layer_outputs, tell_of_layers_left_out
 from deep_bottleneck.training.preemption import Preemption
 from deep_bottleneck.training.schedule import default_schedule
 
@@ -73,7 +73,10 @@ def run_experiment(
 
 def _live_tables(experiment: LoadedExperiment) -> list[InformationTables]:
     """Tables of information that observe the networks while they train."""
-    return _tables(experiment, lambda part: inputs_of(experiment.dataset, part), experiment.device)
+    names = [layer.name for layer in layer_outputs(experiment.models[0])]
+    return _tables(
+        experiment, lambda part: inputs_of(experiment.dataset, part, names), experiment.device
+    )
 
 
 def _recorded_tables(
@@ -108,11 +111,13 @@ def _train(
 ) -> None:
     """Train all runs, let callbacks record them, and tables observe them."""
     config, dataset, models = experiment.config, experiment.dataset, experiment.models
-    units = [int(np.prod(layer.output.shape[1:])) for layer in layers_with_kernel(models[0])]
-    path = experiment.store_path
+    layers = layer_outputs(models[0])
+    tell_of_layers_left_out(models[0])
+    units, names = [int(np.prod(layer.shape)) for layer in layers], [layer.name for layer in layers]
+    path, n_runs = experiment.store_path, config.n_runs
     with (
-        ActivationWriter(path, dataset, units, config.n_runs, config.epochs) as writer,
-        progress("Training", config.n_runs * config.epochs) as bar,
+        ActivationWriter(path, dataset, units, n_runs, config.epochs, layer_names=names) as writer,
+        progress("Training", n_runs * config.epochs) as bar,
         checkpoints.preemption.at_epoch_ends(),
     ):
         values = {
@@ -122,7 +127,7 @@ def _train(
             "schedule": default_schedule,
             "training_progress": bar,
         }
-        recorders, of_runs = load_callbacks(experiment.callbacks, values, config.n_runs)
+        recorders, of_runs = load_callbacks(experiment.callbacks, values, n_runs)
         if observing:
             recorders.append(
                 InformationRecorder(

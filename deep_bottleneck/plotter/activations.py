@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from deep_bottleneck.interfaces import Activations, BasePlotter, Part, Results
 from deep_bottleneck.plotter import activation_histograms
+from deep_bottleneck.plotter.curves import layer_label
 from deep_bottleneck.plotter.style import styled
 
 NEEDS_ACTIVATIONS = True
@@ -44,7 +45,8 @@ def layer_activations(activations: Activations, part: Part) -> Figure:
     for layer, axes in enumerate(panels[: activations.n_layers]):
         histograms = activation_histograms.of_layer(activations, layer)
         mesh = activation_histograms.draw(axes, histograms)
-        axes.set(title=f"layer {layer}", xlabel="epoch", ylabel="activation")
+        label = layer_label(layer, activations.layer_names[layer])
+        axes.set(title=f"layer {label}", xlabel="epoch", ylabel="activation")
     for unused in panels[activations.n_layers :]:
         unused.set_axis_off()
     figure.colorbar(mesh, ax=panels, label="share of activations", extend="min")

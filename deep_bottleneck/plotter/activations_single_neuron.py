@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Activations, BasePlotter, Part, Results
 from deep_bottleneck.plotter import activation_histograms
+from deep_bottleneck.plotter.curves import layer_label
 from deep_bottleneck.plotter.style import styled
 
 NEEDS_ACTIVATIONS = True
@@ -73,7 +74,7 @@ def neuron_activations(activations: Activations, part: Part, run: int, most_neur
     figure.suptitle(f"Activations of single neurons (run {run}, {part} examples)")
     panels = figure.subplots(len(layers), n_columns, squeeze=False, sharey="row")
     for layer, (row, histograms) in enumerate(zip(panels, layers, strict=True)):
-        row[0].set_ylabel(f"layer {layer}")
+        row[0].set_ylabel(f"layer {layer_label(layer, activations.layer_names[layer])}")
         by_neuron = np.moveaxis(histograms.shares, 1, 0)
         for neuron, (axes, shares) in enumerate(zip(row, by_neuron, strict=False)):
             one = activation_histograms.Histograms(histograms.epochs, histograms.edges, shares)

@@ -46,7 +46,7 @@ def causal_plane(table: pd.DataFrame, plot_median: bool) -> Figure:
     """Draw a plane for each layer.
 
     Args:
-        table: columns run, epoch, layer, layer_name, measure, value, among the measures degeneracy
+        table: columns run, epoch, layer, name, measure, value, among the measures degeneracy
             and sensitivity in bits.
         plot_median: whether the points are medians over runs instead of means.
     """

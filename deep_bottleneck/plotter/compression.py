@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deep_bottleneck.interfaces import BasePlotter, Results
+from deep_bottleneck.plotter.curves import layer_ticks
 from deep_bottleneck.plotter.style import CATEGORY_COLORS, described, styled
 
 OFFSETS = {"peak": -0.12, "final": 0.12}
@@ -77,7 +78,7 @@ def compression(table: pd.DataFrame, plot_median: bool) -> Figure:
     above.legend(frameon=False)
     below.set(xlabel="layer", ylabel="peak - final [bits]")
     below.axhline(0, color="0.4", linewidth=0.8)
-    below.set_xticks(sorted(found["layer"].unique()))
+    layer_ticks(below.xaxis, table)
     return figure
 
 

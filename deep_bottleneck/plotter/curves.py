@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
@@ -11,6 +12,8 @@ from deep_bottleneck.plotter.style import epoch_ticks, styled
 
 # the first epochs are not to vanish in a corner
 LAST_EPOCH_OF_LINEAR_AXES = 100
+# characters that a tick's label may have beside others
+_LONGEST_ACROSS = 4
 
 
 def curve(
@@ -88,13 +91,27 @@ def scale_epochs(axes: Axes, last: int, linear_up_to: int = LAST_EPOCH_OF_LINEAR
 
 def layer_labels(table: pd.DataFrame) -> dict[int, str]:
     """What pictures call each layer, in order: its number, and its name where it has one."""
-    if "layer_name" not in table:
-        return {layer: str(layer) for layer in sorted(table["layer"].unique().tolist())}
-    layers = table.drop_duplicates("layer").sort_values("layer")
+    layers = table.dropna(subset="layer").drop_duplicates("layer").sort_values("layer")
+    names = layers["name"] if "name" in layers else [""] * len(layers)
     return {
-        layer: f"{layer}: {name}" if layer >= 0 else name
-        for layer, name in zip(layers["layer"].tolist(), layers["layer_name"], strict=True)
+        layer: layer_label(layer, name)
+        for layer, name in zip(layers["layer"].astype(int).tolist(), names, strict=True)
     }
+
+
+def layer_label(layer: int, name: str) -> str:
+    """What pictures call a layer of this name, "" if it has none."""
+    if layer < 0:
+        return name
+    return f"{layer}: {name}" if name else str(layer)
+
+
+def layer_ticks(axis: XAxis | YAxis, table: pd.DataFrame) -> None:
+    """Let an axis of a picture have a tick for each layer of a table, with its name."""
+    labels = layer_labels(table)
+    axis.set_ticks(list(labels), list(labels.values()))
+    if isinstance(axis, XAxis) and max(map(len, labels.values())) > _LONGEST_ACROSS:
+        axis.set_tick_params(rotation=30)
 
 
 @styled
@@ -109,7 +126,7 @@ def panels(
     """Draw a panel for each measure, and in it a curve for each layer.
 
     Args:
-        table: columns run, epoch, layer, measure, value, and layer_name if layers have names.
+        table: columns run, epoch, layer, measure, value, and name if layers have names.
         titles: what to call each measure to draw, in order.
         title: what stands above all.
         plot_median: whether the curves are medians over runs instead of means.

@@ -33,14 +33,14 @@ def efficiency(table: pd.DataFrame, plot_median: bool) -> Figure:
     """Draw the layers above and the network below.
 
     Args:
-        table: columns run, epoch, layer, layer_name, efficiency, undersampled,
+        table: columns run, epoch, layer, name, efficiency, undersampled,
             network_efficiency, aIQ.
         plot_median: whether the lines are medians over runs instead of means.
     """
     figure = Figure(figsize=(8, 8))
     above, below = figure.subplots(2, sharex=True)
     above.set(title="State-space efficiency", ylabel="layer efficiency")
-    for (_, name), of_layer in table.groupby(["layer", "layer_name"]):
+    for (_, name), of_layer in table.groupby(["layer", "name"]):
         undersampled = of_layer.groupby("epoch")["undersampled"].any()
         curve(above, of_layer, "efficiency", str(name), plot_median, hollow=undersampled)
     if table["undersampled"].any():

@@ -10,6 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from deep_bottleneck.interfaces import BasePlotter, Results
+from deep_bottleneck.plotter.curves import layer_labels
 from deep_bottleneck.plotter.style import (
     COLOR_MAP,
     SPREAD_COLOR,
@@ -79,8 +80,18 @@ def plane(table: pd.DataFrame, plot_median: bool, title: str) -> Figure:
     _mark_ceiling(axes, ceiling)
     high[0] = max(high[0], ceiling + 0.02 * (ceiling - low[0]))
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    _name_layers(axes, table, centre)
     add_epoch_bar(axes, scatter, last)
     return figure
+
+
+def _name_layers(axes: Axes, table: pd.DataFrame, centre: pd.DataFrame) -> None:
+    """Write the names of layers, where they have some, beside where they were last."""
+    last = centre.groupby("layer").last()
+    for layer, label in layer_labels(table).items():
+        if layer in last.index and label != str(layer):
+            point = tuple(last.loc[layer])
+            axes.annotate(label, point, (4, 3), textcoords="offset points", fontsize=7, color="0.3")
 
 
 def summarise(table: pd.DataFrame, median: bool) -> tuple[pd.DataFrame, pd.DataFrame]:

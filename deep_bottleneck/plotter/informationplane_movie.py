@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.accuracy import LABELS
-from deep_bottleneck.plotter.curves import scale_epochs
+from deep_bottleneck.plotter.curves import layer_labels, scale_epochs
 from deep_bottleneck.plotter.informationplane import COORDINATES
 from deep_bottleneck.plotter.movie import Movie
 from deep_bottleneck.plotter.style import CATEGORY_COLORS, SPREAD_COLOR, described, styled
@@ -101,7 +101,6 @@ class _Plane:
             ],
             axis=-1,
         )
-        layers = sorted(table["layer"].unique())
         colors = list(islice(cycle(CATEGORY_COLORS), n_layers))
         n_runs = self._points.shape[1]
         self._lines = LineCollection([], color=SPREAD_COLOR, linewidth=0.5, alpha=0.6, zorder=1)
@@ -116,7 +115,8 @@ class _Plane:
         axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="I(X;M) [bits]")
         axes.set_ylabel("I(Y;M) [bits]")
         handles = [Line2D([], [], marker="o", ls="", color=color) for color in colors]
-        axes.legend(handles, layers, title="layer", loc="center left", bbox_to_anchor=(1, 0.5))
+        labels = list(layer_labels(table).values())
+        axes.legend(handles, labels, title="layer", loc="center left", bbox_to_anchor=(1, 0.5))
 
     def show(self, frame: int) -> None:
         """Move to a frame."""

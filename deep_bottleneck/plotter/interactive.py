@@ -18,6 +18,7 @@ from matplotlib.colors import to_hex
 from plotly.offline import get_plotlyjs
 
 from deep_bottleneck.interfaces import BasePlotter, Results, TableName
+from deep_bottleneck.plotter.curves import layer_labels
 from deep_bottleneck.plotter.style import COLOR_MAP, described
 
 TEMPLATE = Path(__file__).with_suffix(".html")
@@ -110,6 +111,7 @@ def _values(
         "epochs": epochs.tolist(),
         "runs": runs.tolist(),
         "layers": [to_hex(color) for color in colors],
+        "labels": list(layer_labels(together).values()),
         "summary": "median" if plot_median else "mean",
         "estimators": list(estimators.values()),
         "accuracy": {

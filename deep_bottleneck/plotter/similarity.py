@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import BasePlotter, Results
-from deep_bottleneck.plotter.curves import curve, scale_epochs
+from deep_bottleneck.plotter.curves import curve, layer_labels, layer_ticks, scale_epochs
 from deep_bottleneck.plotter.style import COLOR_MAP, styled
 from deep_bottleneck.similarity import (
     PWCCA,
@@ -98,8 +97,9 @@ def heat_map(table: pd.DataFrame, plot_median: bool, part: str) -> Figure:
         value = cells[row, column]
         color = "white" if value < 0.6 else "black"
         axes.annotate(f"{value:.2f}", (column, row), ha="center", va="center", color=color)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(integer=True))
+    others = table[["other_layer", "other_name"]].set_axis(["layer", "name"], axis=1)
+    layer_ticks(axes.yaxis, table)
+    layer_ticks(axes.xaxis, others)
     figure.colorbar(image, ax=axes, label=table["measure"].iloc[0], shrink=0.8)
     return figure
 
@@ -120,8 +120,8 @@ def convergence(table: pd.DataFrame, plot_median: bool, part: str) -> Figure:
     figure.suptitle(f"Each layer and its final self ({part})")
     shades = np.linspace(0, 0.9, table["layer"].nunique())
     axes.set_prop_cycle(color=colormaps[COLOR_MAP](shades))
-    for layer, of_layer in table.groupby("layer"):
-        curve(axes, of_layer, "similarity", str(layer), plot_median)
+    for layer, label in layer_labels(table).items():
+        curve(axes, table[table["layer"] == layer], "similarity", label, plot_median)
     axes.set_ylim(top=1.02)
     scale_epochs(axes, int(table["epoch"].max()))
     axes.legend(title="layer", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

@@ -40,13 +40,13 @@ def ratios(gradients: pd.DataFrame) -> pd.DataFrame:
     """The norms and their ratio, one row for each.
 
     Args:
-        gradients: columns run, epoch, layer, mean_norm, std_norm, weight_norm.
+        gradients: columns run, epoch, layer, name, mean_norm, std_norm, weight_norm.
 
     Returns:
-        Columns run, epoch, layer, measure, value. The ratio is |mean| / |standard deviation|, NaN
-        where an epoch is a single batch and so has no noise.
+        Columns run, epoch, layer, name, measure, value. The ratio is |mean| / |standard deviation|,
+        NaN where an epoch is a single batch and so has no noise.
     """
     noise = gradients["std_norm"].where(gradients["std_norm"] > 0, np.nan)
     return gradients.assign(snr=gradients["mean_norm"] / noise).melt(
-        ["run", "epoch", "layer"], list(TITLES), "measure"
+        ["run", "epoch", "layer", "name"], list(TITLES), "measure"
     )

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from deep_bottleneck.interfaces import BasePlotter, Results
+from deep_bottleneck.plotter.curves import layer_ticks
 from deep_bottleneck.plotter.style import described, styled
 from deep_bottleneck.storage.names import TRUST
 
@@ -79,7 +80,7 @@ def _information(axes: Axes, report: pd.DataFrame, measure: str, bound: str, epo
     axes.axhline(limit.iloc[0], color="0.4", linewidth=0.8, label=bound)
     axes.set(title=f"at epoch {epoch:.0f}", xlabel="layer")
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    layer_ticks(axes.xaxis, report)
     axes.legend(fontsize=8, frameon=False)
 
 
@@ -100,7 +101,7 @@ def _shares(axes: Axes, report: pd.DataFrame) -> None:
     axes.set(title="share of epochs and runs", xlabel="layer", ylim=(0, 1.5))
     axes.set_yticks(np.linspace(0, 1, 5))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    layer_ticks(axes.xaxis, report)
     axes.legend(fontsize=8, frameon=False)
 
 

@@ -20,7 +20,9 @@ COLUMNS = (
     "epoch",
     "other_epoch",
     "layer",
+    "name",
     "other_layer",
+    "other_name",
     "similarity",
 )
 
@@ -44,7 +46,8 @@ def similarity_of_layers(
 
     Returns:
         One row for each run, layer and other layer, with the columns measure, run, other_run,
-        epoch, other_epoch, layer, other_layer and similarity. What is not defined is NaN.
+        epoch, other_epoch, layer, name, other_layer, other_name and similarity. What is not
+        defined is NaN.
 
     Raises:
         ValueError: if an epoch was not recorded, or the recordings are empty, not of the same
@@ -78,7 +81,7 @@ def similarity_of_layers(
             )
             for layer, ours in enumerate(prepared)
         ]
-    return _table(frames, measure)
+    return _table(frames, measure, (recording, other))
 
 
 def similarity_to_final(
@@ -124,7 +127,7 @@ def similarity_to_final(
                     other_layer=layer,
                 )
             )
-    return _table(frames, measure)
+    return _table(frames, measure, (recording, other))
 
 
 def similarity_of_runs(
@@ -171,7 +174,7 @@ def similarity_of_runs(
                 other_layer=layer,
             )
         )
-    return _table(frames, measure)
+    return _table(frames, measure, (recording, other))
 
 
 def _same_examples(recording: Activations, other: Activations | None) -> Activations:
@@ -220,8 +223,10 @@ def _frame(similarity: torch.Tensor, **columns: int | Sequence[int]) -> pd.DataF
     return pd.DataFrame({**columns, "similarity": similarity.cpu().numpy()})
 
 
-def _table(frames: Iterable[pd.DataFrame], measure: Measure[Any]) -> pd.DataFrame:
-    empty = pd.DataFrame(columns=COLUMNS[1:])
+def _table(
+    frames: Iterable[pd.DataFrame], measure: Measure[Any], of: tuple[Activations, Activations]
+) -> pd.DataFrame:
+    empty = pd.DataFrame(columns=COLUMNS)
     found = list(frames)
     table = pd.concat(found) if found else empty
     undefined = int(table["similarity"].isna().sum())
@@ -235,5 +240,10 @@ def _table(frames: Iterable[pd.DataFrame], measure: Measure[Any]) -> pd.DataFram
             *table.loc[table["similarity"].isna(), ["epoch", "layer"]].iloc[0],
         )
     keys = ["run", "other_run", "epoch", "layer", "other_layer"]
-    table = table.assign(measure=measure.name).sort_values(keys, ignore_index=True)
+    names, other_names = (dict(enumerate(recording.layer_names)) for recording in of)
+    table = table.assign(
+        measure=measure.name,
+        name=table["layer"].map(names).fillna(""),
+        other_name=table["other_layer"].map(other_names).fillna(""),
+    ).sort_values(keys, ignore_index=True)
     return table[list(COLUMNS)]

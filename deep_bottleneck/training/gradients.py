@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from deep_bottleneck.interfaces import FloatArray, IntArray
+from deep_bottleneck.training.layers import in_full
 
 Loss = Callable[[Sequence[Any]], Any]
 
@@ -49,7 +50,7 @@ def kernel_gradients(
         return keras.ops.mean(loss_function(labels, predictions)) + sum(penalties)
 
     gradients = _GRADIENT[keras.backend.backend()](loss, [kernel.value for kernel in kernels])
-    return [keras.ops.convert_to_numpy(gradient).ravel() for gradient in gradients]
+    return [keras.ops.convert_to_numpy(in_full(gradient)).ravel() for gradient in gradients]
 
 
 def _torch(loss: Loss, weights: Sequence[Any]) -> Sequence[Any]:

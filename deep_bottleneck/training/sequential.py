@@ -8,7 +8,13 @@ import numpy as np
 from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray
 from deep_bottleneck.training.batches import Batches
 from deep_bottleneck.training.gradients import kernel_gradients
-from deep_bottleneck.training.layers import feature_extractor, layer_outputs, layers_with_kernel
+from deep_bottleneck.training.layers import (
+    feature_extractor,
+    in_full,
+    kernels_of,
+    layer_outputs,
+    watched_layers,
+)
 from deep_bottleneck.training.targets import targets
 
 PREDICTION_BATCH = 4096
@@ -20,14 +26,14 @@ class SequentialGroup:
     Attributes:
         runs: the run.
         models: its model.
-        layer_outputs: name and shape of the output of each layer with a kernel.
+        layer_outputs: name and shape of the output of each place.
     """
 
     def __init__(self, model: keras.Model, run: int, dataset: Dataset, batches: Batches) -> None:
         self._model = model
         self._dataset = dataset
         self._batches = batches
-        self._layers = layers_with_kernel(model)
+        self._kernels = [kernels_of(layer) for layer in watched_layers(model)]
         self._extractor = feature_extractor(model)
         self.runs = [run]
         self.models = [model]
@@ -51,9 +57,9 @@ class SequentialGroup:
         )
 
     def activations(self, examples: FloatArray) -> list[FloatArray]:
-        """The output of each layer with a kernel, shape (1, n_examples, n_units)."""
+        """The output of each place, shape (1, n_examples, n_units)."""
         outputs = self._extractor.predict(examples, batch_size=PREDICTION_BATCH, verbose=0)
-        return [output.reshape(1, len(examples), -1) for output in outputs[: len(self._layers)]]
+        return [output.reshape(1, len(examples), -1) for output in outputs[: len(self._kernels)]]
 
     def outputs(self, examples: FloatArray) -> list[FloatArray]:
         """The same: `predict` gives arrays."""
@@ -63,16 +69,24 @@ class SequentialGroup:
         """The gradients of an epoch's batches at the current weights, batch by batch.
 
         Yields:
-            For each layer with a kernel the kernel's gradient, shape (1, n_weights).
+            For each place the gradient of its kernels, shape (1, n_weights).
         """
-        kernels = [layer.kernel for layer in self._layers]
+        different = list({id(v): v for of_place in self._kernels for v in of_place}.values())
         for examples, labels in self._epoch(epoch):
-            gradients = kernel_gradients(self._model, kernels, examples, labels)
-            yield [gradient[None] for gradient in gradients]
+            gradients = kernel_gradients(self._model, different, examples, labels)
+            found = {id(v): gradient for v, gradient in zip(different, gradients, strict=True)}
+            yield [
+                np.concatenate([found[id(v)] for v in of_place])[None] for of_place in self._kernels
+            ]
 
     def kernels(self) -> list[FloatArray]:
-        """The kernel of each layer that has one, shape (1, n_weights)."""
-        return [keras.ops.convert_to_numpy(layer.kernel).reshape(1, -1) for layer in self._layers]
+        """The kernels of each place, shape (1, n_weights)."""
+        return [
+            np.concatenate(
+                [keras.ops.convert_to_numpy(in_full(v)).reshape(1, -1) for v in kernels], axis=1
+            )
+            for kernels in self._kernels
+        ]
 
     def _stream(
         self, first: int, epochs: int

@@ -41,7 +41,7 @@ def test_every_layer_of_every_run_at_the_end(tiny_dataset, make_models, tmp_path
     for embedding in listed():
         run, epoch, layer = (int(embedding.tensor_name.split("_")[place]) for place in (1, 3, 5))
         assert epoch == 2
-        expected = feature_extractor(models[run])([tiny_dataset.test.examples[:15]])[layer]
+        expected = feature_extractor(models[run])(tiny_dataset.test.examples[:15])[layer]
         found = np.loadtxt(tmp_path / embedding.tensor_path, delimiter="\t", ndmin=2)
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
         labels = np.loadtxt(tmp_path / embedding.metadata_path, dtype=int)

@@ -42,7 +42,7 @@ def test_a_row_for_each_run_epoch_layer_and_measure(
 
     table = train(models, tiny_dataset).tables["effective_information"]
 
-    assert list(table.columns) == ["run", "epoch", "layer", "layer_name", "measure", "value"]
+    assert list(table.columns) == ["run", "epoch", "layer", "name", "measure", "value"]
     assert table[["run", "epoch", "layer", "measure"]].to_numpy().tolist() == [
         [run, epoch, layer, measure]
         for run in range(2)
@@ -51,7 +51,7 @@ def test_a_row_for_each_run_epoch_layer_and_measure(
         for measure in effective_information.MEASURES
     ]
     names = [layer.name for layer in layers_with_kernel(models[0])]
-    assert table["layer_name"].unique().tolist() == names
+    assert table["name"].unique().tolist() == names
     assert np.isfinite(table["value"]).all()
 
 

@@ -82,7 +82,7 @@ def test_a_convolution_has_one_state_for_each_position(monkeypatch, examples_per
             entropy_by_unique(hidden > 0) / 4,
         ]
         of_run = last[last["run"] == run]
-        assert of_run["layer_name"].tolist() == ["conv", "hidden"]
+        assert of_run["name"].tolist() == ["conv", "hidden"]
         np.testing.assert_allclose(of_run["efficiency"], expected, rtol=1e-6)
         np.testing.assert_allclose(of_run["network_efficiency"], np.sqrt(np.prod(expected)))
 

@@ -55,7 +55,7 @@ def test_a_recorder_of_measures_keeps_rows_names_and_what_it_told(tiny_dataset, 
     second.on_train_end()
 
     assert caplog.messages == ["noise: scale is NaN"]
-    assert notes.tables["noise"]["layer_name"].tolist() == ["total", "total"]
+    assert notes.tables["noise"]["name"].tolist() == ["total", "total"]
     assert notes.metrics == {"noise.total.scale": {0: 1.5}}
 
 

@@ -34,7 +34,7 @@ def test_values_are_those_of_the_library_on_the_runs_own_models(make_models, tin
                     model, shapes=part, norm=getattr(weight_graph, norm)
                 )
                 assert last[run, index, measure] == pytest.approx(expected)
-    assert table[table["layer"] == -1]["layer_name"].unique().tolist() == ["network"]
+    assert table[table["layer"] == -1]["name"].unique().tolist() == ["network"]
 
 
 def test_means_over_runs_are_metrics(make_models, tiny_dataset):

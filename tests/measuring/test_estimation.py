@@ -14,6 +14,7 @@ class Recorded:
     examples = np.arange(16.0)[:, None]
     epochs = (0, 3)
     n_layers = 2
+    layer_names = ("first", "second")
 
     def runs(self, epoch):
         return np.array([0, 1]) if epoch == 0 else np.array([0])

@@ -18,6 +18,7 @@ class Recorded:
     examples = np.arange(float(N_EXAMPLES))[:, None]
     epochs = (0, 1, 3, 9, 50, 99)
     n_layers = 2
+    layer_names = ("first", "second")
 
     def runs(self, epoch):
         return np.array([0, 1])
@@ -90,7 +91,9 @@ def test_a_layer_that_says_more_about_the_label_than_about_the_input():
     labels = np.arange(N_EXAMPLES) % 2
     table = pd.DataFrame({"run": [0, 0], "epoch": [0, 9], "layer": 0, "violates_dpi": False})
     table = table.assign(MI_XM=[0.2, 0.9], MI_YM=0.5, ceiling=6.0, part="test", n_examples=64)
-    table = table.assign(estimator="edge", parameter="1", bounds="estimate", geometric=True)
+    table = table.assign(
+        estimator="edge", parameter="1", bounds="estimate", geometric=True, name=""
+    )
 
     found = report_of(table, {}, table, labels, METRICS)
 

@@ -15,6 +15,7 @@ class Recording:
 
     epochs = (0,)
     n_layers = 2
+    layer_names = ("first", "second")
 
     def __init__(self, examples, labels):
         part = LabelledDataset.from_labels(examples, labels, 2)

@@ -71,7 +71,7 @@ def test_a_quantised_network_trains_in_lockstep_and_shows_few_values(make_models
     )
 
     assert after[0] < before[0]
-    *layers, _ = feature_extractor(models[0])([tiny_dataset.train.examples])
+    *layers, _ = feature_extractor(models[0])(tiny_dataset.train.examples)
     for layer in layers:
         assert len(np.unique(layer)) <= 8
 

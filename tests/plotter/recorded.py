@@ -11,6 +11,7 @@ class Recorded:
         self._runs = runs or {}
         self.epochs = list(by_epoch)
         self.n_layers = len(next(iter(by_epoch.values())))
+        self.layer_names = [""] * self.n_layers
 
     def runs(self, epoch):
         return np.array(self._runs.get(epoch, [0, 1]))

@@ -17,7 +17,7 @@ def table(n_runs=3, epochs=(0, 1, 5), undersampled=()):
                 (run, epoch, i, name, generator.random(), (run, epoch, i) in undersampled, *network)
                 for i, name in enumerate(("conv", "hidden"))
             ]
-    columns = ["run", "epoch", "layer", "layer_name", "efficiency", "undersampled"]
+    columns = ["run", "epoch", "layer", "name", "efficiency", "undersampled"]
     return pd.DataFrame(rows, columns=[*columns, "network_efficiency", "accuracy", "aIQ"])
 
 

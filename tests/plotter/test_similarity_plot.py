@@ -13,6 +13,7 @@ class Recorded:
 
     epochs = (0, 3, 200)
     n_layers = 2
+    layer_names = ("", "")
     examples = np.random.default_rng(0).standard_normal((30, 4)).astype(np.float32)
     labels = np.arange(30) % 2
 

@@ -12,12 +12,12 @@ from deep_bottleneck.plotter import snr
 def gradients(n_runs=2, epochs=(0, 1, 5), n_layers=3):
     generator = np.random.default_rng(0)
     rows = [
-        (run, epoch, layer, *(1 + generator.random(3)))
+        (run, epoch, layer, "", *(1 + generator.random(3)))
         for run in range(n_runs)
         for epoch in epochs
         for layer in range(n_layers)
     ]
-    columns = ["run", "epoch", "layer", "mean_norm", "std_norm", "weight_norm"]
+    columns = ["run", "epoch", "layer", "name", "mean_norm", "std_norm", "weight_norm"]
     return pd.DataFrame(rows, columns=columns)
 
 

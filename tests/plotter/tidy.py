@@ -12,5 +12,5 @@ def tidy(measures, n_runs=3, epochs=(0, 1, 5), layers=((0, "dense"), (1, "pred")
         for layer, name in layers
         for measure in measures
     ]
-    columns = ["run", "epoch", "layer", "layer_name", "measure", "value"]
+    columns = ["run", "epoch", "layer", "name", "measure", "value"]
     return pd.DataFrame(rows, columns=columns)

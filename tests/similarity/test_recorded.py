@@ -22,6 +22,7 @@ class Recorded:
 
     epochs = (0, 2, 7)
     n_layers = len(UNITS)
+    layer_names = ("first", "second")
 
     def __init__(self, seed=0):
         self.examples = np.random.default_rng(0).standard_normal((40, 4)).astype(np.float32)

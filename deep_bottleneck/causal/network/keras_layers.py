@@ -256,6 +256,9 @@ def tensor_of(variable: Any) -> torch.Tensor:
     value = getattr(variable, "value", variable)
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().clone()
+    if keras.backend.standardize_dtype(value.dtype) == "bfloat16":  # which NumPy lacks
+        single = keras.ops.convert_to_numpy(keras.ops.cast(value, "float32"))
+        return torch.from_numpy(np.array(single)).bfloat16()
     return torch.from_numpy(np.array(keras.ops.convert_to_numpy(value)))
 
 

@@ -13,7 +13,7 @@ from torch.utils.dlpack import from_dlpack
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, IntArray
 from deep_bottleneck.machine.device import select, to_host
 from deep_bottleneck.training.batches import Batches
-from deep_bottleneck.training.layers import layer_outputs
+from deep_bottleneck.training.layers import in_full, layer_outputs
 from deep_bottleneck.training.lockstep.convolutions import slower_together
 from deep_bottleneck.training.lockstep.obstacles import UNTRACEABLE, ObstacleError
 from deep_bottleneck.training.lockstep.programs import Arrays, Data, Logs, Programs
@@ -70,7 +70,7 @@ class CompiledGroup:
     among groups of the same size, to rounding among groups of others.
 
     Attributes:
-        layer_outputs: name and shape of the output of each layer with a kernel.
+        layer_outputs: name and shape of the output of each place.
         launches: how many programs were started to train and to test.
     """
 
@@ -176,7 +176,7 @@ class CompiledGroup:
             self._stack.freeze(row)
 
     def activations(self, examples: FloatArray) -> list[FloatArray]:
-        """The output of each layer with a kernel, shape (runs, n_examples, n_units)."""
+        """The output of each place, shape (runs, n_examples, n_units)."""
         return to_host(self.outputs(examples))
 
     def outputs(self, examples: FloatArray) -> list[torch.Tensor]:
@@ -191,7 +191,7 @@ class CompiledGroup:
         """The gradients of an epoch's batches at the current weights, batch by batch.
 
         Yields:
-            For each layer with a kernel the kernel's gradient, shape (runs, n_weights).
+            For each place the gradient of its kernels, shape (runs, n_weights).
         """
         order = self._order(epoch)
         for batch in self._batches.slices:
@@ -200,11 +200,17 @@ class CompiledGroup:
             yield to_host(self._tensors(found))
 
     def kernels(self) -> list[FloatArray]:
-        """The kernel of each layer that has one, shape (runs, n_weights)."""
-        state = self._stack.state
-        arrays = [state[field][index] for field, index in self._programs.kernels]
-        # the memory of a state is used again, so what is kept of it is copied
-        return [np.array(array)[self._alive].reshape(len(self._alive), -1) for array in arrays]
+        """The kernels of each place, shape (runs, n_weights)."""
+        state, alive = self._stack.state, self._alive
+
+        def of_runs(field: int, index: int) -> FloatArray:
+            # the memory of a state is used again, so what is kept of it is copied
+            return np.array(in_full(state[field][index]))[alive].reshape(len(alive), -1)
+
+        return [
+            np.concatenate([of_runs(*position) for position in of_place], axis=1)
+            for of_place in self._programs.kernels
+        ]
 
     @property
     def multiplications(self) -> int:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from deep_bottleneck.training.layers import feature_extractor, layers_with_kernel
+from deep_bottleneck.training.layers import feature_extractor, in_full, kernels_of, watched_layers
 from deep_bottleneck.training.lockstep.convolutions import as_products
 from deep_bottleneck.training.lockstep.layout import examples_last
 
@@ -57,11 +57,12 @@ class Programs:
             epoch's steps, for the runs marked in `trains`, or for all where it is None.
         test: (state, metrics, test, first, last) -> (state, metrics, logs): a test on some of the
             examples.
-        outputs: (state, examples) -> of each layer with a kernel its output, flattened.
-        gradients: (state, chosen, train) -> of each of these layers the gradient of its kernel.
+        outputs: (state, examples) -> of each place its output, flattened.
+        gradients: (state, chosen, train) -> of each place the gradient of its kernels, in one
+            vector.
         no_metrics: what a run's metrics have counted before the first batch.
-        kernels: for each layer with a kernel where it is: in which field of a state, and which of
-            its arrays it is.
+        kernels: for each place where its kernels are: in which field of a state, and which of its
+            arrays they are.
     """
 
     def __init__(self, template: keras.Model, test_batch_size: int, for_cpu: bool) -> None:
@@ -80,13 +81,15 @@ class Programs:
         self.no_metrics = [variable.value for variable in template.metrics_variables]
         trainable = [id(variable) for variable in template.trainable_variables]
         others = [id(variable) for variable in template.non_trainable_variables]
-        kernels = [id(layer.kernel) for layer in layers_with_kernel(template)]
         positions = {
             identity: (field, index)
             for field, identities in enumerate((trainable, others))
             for index, identity in enumerate(identities)
         }
-        self.kernels = [positions[kernel] for kernel in kernels]
+        self.kernels = [
+            [positions[id(kernel)] for kernel in kernels_of(layer)]
+            for layer in watched_layers(template)
+        ]
         self.epoch = jax.jit(self._epochs, static_argnums=4, donate_argnums=0)
         self.steps = jax.jit(self._some_steps, static_argnums=5, donate_argnums=(0, 1))
         self.test = jax.jit(self._tests, static_argnums=(3, 4))
@@ -182,14 +185,12 @@ class Programs:
         values = [*state.trainable, *state.others]
         with keras.StatelessScope(list(zip(variables, values, strict=True))), self._traced():
             outputs = self._extractor(examples, training=False)
-        # one layer with a kernel that gives what the model gives makes Keras return no list
-        layers = keras.tree.flatten(outputs)[: len(self.kernels)]
-        return [output.reshape(len(examples), -1) for output in layers]
+        return [output.reshape(len(examples), -1) for output in outputs[: len(self.kernels)]]
 
     def _gradients(self, state: State, chosen: jax.Array, train: Data) -> Arrays:
-        def loss(kernels: Arrays) -> jax.Array:
+        def loss(kernels: dict[tuple[int, int], jax.Array]) -> jax.Array:
             fields = [list(state.trainable), list(state.others)]
-            for (field, index), kernel in zip(self.kernels, kernels, strict=True):
+            for (field, index), kernel in kernels.items():
                 fields[field][index] = kernel
             with self._traced():
                 _, (unscaled, *_) = self._template.compute_loss_and_updates(
@@ -203,8 +204,12 @@ class Programs:
                 )
             return unscaled
 
-        gradients = jax.grad(loss)([state[field][index] for field, index in self.kernels])
-        return [gradient.ravel() for gradient in gradients]
+        where = {position for of_place in self.kernels for position in of_place}
+        found = jax.grad(loss)({(field, index): state[field][index] for field, index in where})
+        return [
+            jnp.concatenate([in_full(found[position]).ravel() for position in of_place])
+            for of_place in self.kernels
+        ]
 
     def _logs(self, metrics: Arrays, logs: Logs) -> Logs:
         """The values of the metrics, as `model.fit` has them at the end of an epoch."""
