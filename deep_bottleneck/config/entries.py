@@ -29,7 +29,7 @@ def _held_by_float32(value: float) -> float:
 
 
 Number = Annotated[FiniteFloat, Field(strict=True), AfterValidator(_held_by_float32)]
-PositiveFinite = Annotated[Number, Field(gt=0)]
+PositiveFinite = Annotated[FiniteFloat, Field(strict=True, gt=0), AfterValidator(_held_by_float32)]
 
 
 class EstimatorEntry(BaseModel):

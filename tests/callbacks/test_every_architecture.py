@@ -19,7 +19,6 @@ from deep_bottleneck.training.layers import watched_layers
 from deep_bottleneck.training.sequential import SequentialGroup
 
 WIDTH = 0.25
-BACKEND = keras.backend.backend()
 PLAIN = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.DepthwiseConv2D)
 
 
@@ -155,18 +154,15 @@ def of_ones_own(given):
 
 
 ARCHITECTURES = [
-    nested, shared, frozen, attention, recurrent, separable, wrapped, glu, vit_block, resnet_block,
+    nested, shared, frozen, attention, recurrent, separable, glu, vit_block, resnet_block,
     gpt_block, parametrised, channels_first, bfloat16, two_inputs, of_ones_own,
+    pytest.param(wrapped, marks=pytest.mark.backend("torch")),
 ]  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES, ids=lambda make: make.__name__)
 def network(request):
     """A network as a group of one run, and arrays of what its places give."""
-    if request.param is wrapped and BACKEND != "torch":
-        pytest.skip("modules of PyTorch need the torch backend")
-    if request.param is channels_first and BACKEND == "tensorflow":
-        pytest.skip("TensorFlow on a CPU has no convolution with channels first")
     keras.utils.set_random_seed(0)
     model, places = request.param(keras.Input((4,)))
     model.compile("sgd", "categorical_crossentropy")

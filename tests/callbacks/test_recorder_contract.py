@@ -76,7 +76,7 @@ def data(order=slice(None)):
     return Dataset(part, part, 2)
 
 
-@pytest.fixture(params=MEASURES)
+@pytest.fixture
 def measured(request):
     """Makes a recorder's numbers of some networks, by run and row of the table."""
     module, options = MEASURES[request.param]
@@ -95,10 +95,14 @@ def measured(request):
         column = "efficiency" if "efficiency" in table else "value"
         return [of_run[column].to_numpy() for _, of_run in table.groupby("run")]
 
-    measured.name = request.param
     return measured
 
 
+def of(names):
+    return pytest.mark.parametrize("measured", sorted(names), indirect=True)
+
+
+@of(MEASURES)
 @pytest.mark.filterwarnings("ignore::deep_bottleneck.errors.UnresolvedWarning")
 def test_the_numbers_of_a_run_are_its_own(measured):
     broken = network(2)
@@ -114,9 +118,9 @@ def test_the_numbers_of_a_run_are_its_own(measured):
     assert np.isnan(among_broken[0]).any()
 
 
+# in batches, another order is another sample
+@of(MEASURES.keys() - IN_BATCHES)
 def test_the_order_of_examples_does_not_matter(measured):
-    if measured.name in IN_BATCHES:
-        pytest.skip("other batches are another sample")
     shuffled = np.random.default_rng(2).permutation(60)
 
     np.testing.assert_array_equal(
@@ -124,10 +128,9 @@ def test_the_order_of_examples_does_not_matter(measured):
     )
 
 
+# the others are measured in a range, or have a size
+@of(MEASURES.keys() - BY_SCALE)
 def test_where_scale_says_nothing_it_does_not_matter(measured):
-    if measured.name in BY_SCALE:
-        pytest.skip("it is measured in a range, or has a size")
-
     np.testing.assert_allclose(
         measured(network(0, gain=1000))[0], measured(network(0))[0], rtol=1e-4, atol=1e-9
     )

@@ -16,8 +16,6 @@ from deep_bottleneck.training.layers import (
     watched_layers,
 )
 
-IS_TORCH = keras.backend.backend() == "torch"
-
 
 class Block(layers.Layer):
     """Two dense layers, and a scale of its own for what they give."""
@@ -118,7 +116,7 @@ def test_a_layer_of_keras_is_one_place_whatever_it_is_made_of():
     ]
 
 
-@pytest.mark.skipif(not IS_TORCH, reason="modules of PyTorch need the torch backend")
+@pytest.mark.backend("torch")
 def test_a_wrapped_module_of_pytorch_is_a_place():
     import torch
 
@@ -138,7 +136,7 @@ def test_a_wrapped_module_of_pytorch_is_a_place():
 
 def test_the_axis_of_channels_first_and_none_where_it_cannot_be_known():
     given = keras.Input((5, 5))
-    tokens = layers.EinsumDense("abc,cd->abd", (5, 5), name="tokens")(given)
+    tokens = layers.EinsumDense("btc,cd->btd", (5, 5), name="tokens")(given)
     image = layers.Reshape((1, 5, 5))(tokens)
     image = layers.Conv2D(2, 3, data_format="channels_first", name="conv")(image)
 
