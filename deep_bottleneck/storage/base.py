@@ -17,7 +17,7 @@ from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.processes import is_alive
 from deep_bottleneck.storage.document import NOTES as NOTES
 from deep_bottleneck.storage.document import TAGS as TAGS
-from deep_bottleneck.storage.document import check_kinds
+from deep_bottleneck.storage.document import check_kinds, must_be
 
 ExperimentId = int | str
 Key = TypeVar("Key")
@@ -101,6 +101,9 @@ class Entry:
             AttributeError, KeyError, TypeError, ValueError: if that is not as it should be.
         """
         check_kinds(run)
+        names = tuple(artifacts)
+        for name in names:
+            must_be(str, name, "the name of an artifact")
         return cls(
             id_,
             run.get("status") or "",
@@ -108,7 +111,7 @@ class Entry:
             utc(run.get("stop_time")),
             utc(run.get("heartbeat")),
             run.get("result"),
-            tuple(artifacts),
+            names,
             run,
             _process_alive(run),
         )

@@ -41,16 +41,21 @@ def check_kinds(run: Mapping[str, Any]) -> None:
         for parent in parents:
             holder = holder.get(parent) or {}
         if holder.get(key) is not None:
-            _is(kind, holder[key], path)
+            must_be(kind, holder[key], path)
     experiment, notes = run.get("experiment") or {}, run.get(NOTES) or {}
     for name, _ in experiment.get("sources") or ():
-        _is(str, name, "the name of a source")
+        must_be(str, name, "the name of a source")
     for repository in experiment.get("repositories") or ():
-        _is(Mapping, repository, "a repository")
+        must_be(Mapping, repository, "a repository")
     for tag in notes.get(TAGS) or ():
-        _is(str, tag, "a tag")
+        must_be(str, tag, "a tag")
 
 
-def _is(kind: type, value: object, what: str) -> None:
+def must_be(kind: type, value: object, what: str) -> None:
+    """Make sure of the kind of a value.
+
+    Raises:
+        TypeError: if it is of another.
+    """
     if not isinstance(value, kind):
         raise TypeError(f"{what} is a {type(value).__name__}, not a {kind.__name__}")

@@ -48,6 +48,9 @@ BROKEN = [
     ("run.json", {"start_time": "yesterday"}, "Invalid isoformat string: 'yesterday'"),
     ("run.json", {"heartbeat": 7}, "run.json cannot be read"),
     ("run.json", {"host": "vm"}, "run.json cannot be read"),
+    ("run.json", {"artifacts": [[]]}, "the name of an artifact is a list, not a str"),
+    ("run.json", {"experiment": "x"}, "experiment is a str, not a Mapping"),
+    ("run.json", {"heartbeat": "0001-01-01T00:00:00+09:00"}, "is no time in UTC"),
 ]
 
 
