@@ -17,6 +17,7 @@ from typing import Any
 
 import sacred
 from sacred.config.config_files import HANDLER_BY_EXT
+from sacred.dependencies import Source, get_digest
 from sacred.host_info import HostInfoGetter
 from sacred.run import Run
 
@@ -81,9 +82,19 @@ def prepare(
         needs.check_config(chosen, plan, runs_folder(os.environ))
         if command_name == ex.default_command and not ex.observers:
             ex.observers.extend(observers.configured(os.environ, ENV_FILE))
-    for path in sources.of_experiment(ROOT, plan.all):
-        ex.add_source_file(path)
+    add_sources(sources.of_experiment(ROOT, plan.all))
     return {}
+
+
+def add_sources(paths: Sequence[Path]) -> None:
+    """Let the record keep files; git is asked once about all of the framework."""
+    script = Source.create(__file__)
+    for path in paths:
+        if path.is_relative_to(ROOT):
+            of_git = script.repo, script.commit, script.is_dirty
+            ex.sources.add(Source(path, get_digest(path), *of_git))
+        else:
+            ex.add_source_file(path)
 
 
 @ex.main

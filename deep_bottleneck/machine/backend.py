@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import importlib
+import logging
 import os
 import platform
 import random
@@ -42,6 +43,8 @@ def start_keras(backend: str) -> None:
             f'"backend" is "{backend}" but it cannot be imported ({error}); install it with '
             f"pip install -r requirements/{backend}.txt"
         ) from error
+    # it looks for a TPU on every machine, and tells so
+    logging.getLogger("jax._src.xla_bridge").setLevel(logging.WARNING)
     running = keras.backend.backend()
     if running != backend:
         raise ConfigError(

@@ -8,6 +8,8 @@ from deep_bottleneck.config.components import Component
 from deep_bottleneck.storage.identity import digest_of
 
 SCRIPT = "experiment.py"
+# which a process that was forked by a launch has imported
+LAUNCHING = "deep_bottleneck.launching"
 
 
 def of_experiment(root: Path, components: Sequence[Component]) -> list[Path]:
@@ -21,7 +23,11 @@ def of_experiment(root: Path, components: Sequence[Component]) -> list[Path]:
         components: the experiment's plug-ins.
     """
     package = root / "deep_bottleneck"
-    modules = [module for name, module in sys.modules.items() if name.startswith(package.name)]
+    modules = [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith(package.name) and not name.startswith(LAUNCHING)
+    ]
     own = {Path(module.__file__).resolve() for module in modules if module.__file__}
     return sorted({root / SCRIPT} | own | set(_plug_in_files(components, package)))
 
