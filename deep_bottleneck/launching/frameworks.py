@@ -1,7 +1,6 @@
 """What an experiment imports, for a server that imports it before it forks."""
 
 import git  # noqa: F401  which Sacred imports when it runs
-import sacred  # noqa: F401
 
 from deep_bottleneck.config import Config
 from deep_bottleneck.machine.backend import start_keras

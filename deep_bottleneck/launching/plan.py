@@ -1,6 +1,7 @@
 """Which experiments a command asks for, whether their configs are right, and what is left to do."""
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -184,7 +185,8 @@ def _mistake(combination: Combination, plug_ins: bool, runs: Path | None) -> str
         config = Config.parse(combination.hyperparameters)
         if plug_ins:
             # only here, since Keras takes seconds; on any backend the same plug-ins are there
-            start_keras("torch")
+            if "keras" not in sys.modules:
+                start_keras(config.backend)
             from deep_bottleneck.pipeline import needs
             from deep_bottleneck.pipeline.plan import make_plan
 
