@@ -83,9 +83,9 @@ class WeightGraphRecorder(MeasureRecorder):
             found = weight_graph.measures_of(model, shapes=shapes, norm=self._norm)
             reason = "its weights are NaN or infinite"
         if math.isnan(found.ei):
-            self.tell_once(
-                (what.split(" at ")[0], reason), f"{what} is NaN, perhaps others too: {reason}"
-            )
+            # each layer of such a kind is named, and what has diverged once
+            topic = reason if shapes else what.partition(" at ")[0]
+            self.tell_once(topic, f"{what} is NaN, perhaps others too: {reason}")
         return found
 
     def _parts_of(self, model: keras.Model) -> dict[int, Shapes]:

@@ -27,7 +27,7 @@ from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Dataset
 from deep_bottleneck.pipeline.plan import Plan
-from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.layers import layer_outputs
 from deep_bottleneck.training.schedule import default_schedule
 
 _FLOAT, _INDEX = 4, 8
@@ -70,7 +70,7 @@ class Size:
         """What a model and its data say."""
         return cls(
             model.count_params(),
-            [int(np.prod(layer.output.shape[1:])) for layer in layers_with_kernel(model)],
+            [int(np.prod(place.shape)) for place in layer_outputs(model)],
             len(dataset.train) + len(dataset.test),
             keeps_activations,
         )

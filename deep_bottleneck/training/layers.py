@@ -20,7 +20,6 @@ from deep_bottleneck.causal.keras_connections import SCALING
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import LayerOutput
 from deep_bottleneck.state_space.keras_axes import axis_at
-from deep_bottleneck.training.lockstep.obstacles import ObstacleError
 
 logger = logging.getLogger(__name__)
 
@@ -99,19 +98,6 @@ def kernels_of(layer: keras.Layer) -> list[keras.Variable]:
     weights = [weight for part in parts for weight in part._trainable_variables]
     kernels = [weight for weight in weights if weight.name != "bias" and len(weight.shape) > 1]
     return kernels or weights or layer.weights
-
-
-def layers_with_kernel(model: keras.Model) -> list[keras.Layer]:
-    """The layer of each place, for groups on torch, which know layers with one kernel alone.
-
-    Raises:
-        ObstacleError: if another kind of layer is among them.
-    """
-    layers = watched_layers(model)
-    for layer in layers:
-        if getattr(layer, "kernel", None) is None:
-            raise ObstacleError(f"the layer {layer.name} has no single kernel")
-    return layers
 
 
 def tell_of_layers_left_out(model: keras.Model) -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.layers import watched_layers
 
 
 class Notes:
@@ -26,5 +26,5 @@ class Notes:
 
 def diverge(model, layer):
     """Let the weights of a layer be NaN, as those of a run that diverged."""
-    kernel = layers_with_kernel(model)[layer].kernel
+    kernel = watched_layers(model)[layer].kernel
     kernel.assign(np.full(kernel.shape, np.nan, np.float32))

@@ -11,7 +11,7 @@ from deep_bottleneck.errors import ConfigError, UnresolvedWarning
 from deep_bottleneck.interfaces import Dataset, LabelledDataset, LayerOutput
 from deep_bottleneck.models import feedforward_batchnorm
 from deep_bottleneck.training.ensemble import Ensemble
-from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.layers import watched_layers
 from deep_bottleneck.training.lockstep import obstacles
 
 OPTIONS = {"samples": 1_100, "in_bins": 4, "out_bins": 4}
@@ -50,7 +50,7 @@ def test_a_row_for_each_run_epoch_layer_and_measure(
         for layer in range(3)
         for measure in effective_information.MEASURES
     ]
-    names = [layer.name for layer in layers_with_kernel(models[0])]
+    names = [layer.name for layer in watched_layers(models[0])]
     assert table["name"].unique().tolist() == names
     assert np.isfinite(table["value"]).all()
 
@@ -66,7 +66,7 @@ def test_values_are_those_of_the_library_on_the_runs_own_models(make_models, tin
     (seed,) = np.random.SeedSequence(7, spawn_key=(1,)).generate_state(1)
     for run, model in enumerate(models):
         topology = topology_of(model, None)
-        for index, layer in enumerate(layers_with_kernel(model)):
+        for index, layer in enumerate(watched_layers(model)):
             in_range = (examples.min(), examples.max()) if index == 0 else None
             options = {"in_range": in_range, "in_bins": 4, "out_bins": 4, "outside": "clip"}
             own = values(table, run=run, epoch=1, layer=index)

@@ -6,7 +6,7 @@ from deep_bottleneck.callbacks import weight_graph_information
 from deep_bottleneck.causal import weight_graph
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.training.ensemble import Ensemble
-from deep_bottleneck.training.layers import layers_with_kernel
+from deep_bottleneck.training.layers import watched_layers
 
 
 def train(models, dataset, **options):
@@ -26,7 +26,7 @@ def test_values_are_those_of_the_library_on_the_runs_own_models(make_models, tin
     for run, model in enumerate(models):
         shapes = weight_graph.get_shapes(model)
         parts = {-1: shapes} | {
-            index: {layer: shapes[layer]} for index, layer in enumerate(layers_with_kernel(model))
+            index: {layer: shapes[layer]} for index, layer in enumerate(watched_layers(model))
         }
         for index, part in parts.items():
             for measure in ("ei", "determinism", "degeneracy"):

@@ -7,7 +7,7 @@ import torch
 
 from deep_bottleneck.models import feedforward, feedforward_batchnorm
 from deep_bottleneck.training.gradients import kernel_gradients
-from deep_bottleneck.training.layers import feature_extractor, layers_with_kernel
+from deep_bottleneck.training.layers import feature_extractor, watched_layers
 
 # what the order of additions makes of float32
 ROUNDING = 1e-5
@@ -193,7 +193,7 @@ def test_the_models_of_a_group_have_their_current_weights(make_models, group):
     kernels = trained.kernels()
 
     for row, model in enumerate(trained.models):
-        for layer, ours in zip(layers_with_kernel(model), kernels, strict=True):
+        for layer, ours in zip(watched_layers(model), kernels, strict=True):
             np.testing.assert_array_equal(np.ravel(layer.kernel), ours[row])
 
 
@@ -244,7 +244,7 @@ def test_gradients_are_those_of_the_loss(make_models, group, tiny_dataset, batch
     train = tiny_dataset.train
     for row, model in enumerate(trained.models):
         chosen = batches.order(row, 3)[batches.slices[0]]
-        kernels = [layer.kernel for layer in layers_with_kernel(model)]
+        kernels = [layer.kernel for layer in watched_layers(model)]
         batch = train.examples[chosen], train.one_hot_labels[chosen]
         for ours, theirs in zip(first, kernel_gradients(model, kernels, *batch), strict=True):
             np.testing.assert_allclose(ours[row], theirs, atol=ROUNDING)
