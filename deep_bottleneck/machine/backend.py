@@ -6,13 +6,11 @@ import importlib
 import logging
 import os
 import platform
-import random
 import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 from platformdirs import user_cache_path
 
 from deep_bottleneck.errors import ConfigError
@@ -45,6 +43,8 @@ def start_keras(backend: str) -> None:
         ) from error
     # it looks for a TPU on every machine, and tells so
     logging.getLogger("jax._src.xla_bridge").setLevel(logging.WARNING)
+    if backend != "tensorflow" and "tensorflow" not in sys.modules:
+        _hide_tensorflow()
     running = keras.backend.backend()
     if running != backend:
         raise ConfigError(
@@ -53,30 +53,14 @@ def start_keras(backend: str) -> None:
         )
 
 
-def set_random_seed(seed: int) -> None:
-    """Let Python, NumPy and Keras draw the same numbers again.
+def _hide_tensorflow() -> None:
+    """Let Keras not import TensorFlow, where it is installed, to ask whether something is of it.
 
-    As `keras.utils.set_random_seed` does, which on any backend imports TensorFlow where it is
-    installed: that takes seconds.
-
-    Args:
-        seed: from 0 to 2**32 - 1.
+    That takes seconds. What needs TensorFlow, as `keras.callbacks.TensorBoard` does, imports it.
     """
-    import keras
-    from keras.src.backend.common import global_state
-    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+    from keras.src.utils.module_utils import tensorflow
 
-    if keras.backend.backend() == "tensorflow":
-        keras.utils.set_random_seed(seed)
-        return
-    global_state.set_global_attribute("global_random_seed", seed)
-    global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, None)
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002, since layers may draw there
-    if keras.backend.backend() == "torch":
-        import torch
-
-        torch.manual_seed(seed)
+    tensorflow._available = False
 
 
 def _preferences() -> dict[str, str]:

@@ -161,6 +161,9 @@ class InformationTable:
 
     def state(self) -> dict[str, Any]:
         """What was observed so far, for `restore`."""
+        if self._numbers:
+            # a checkpoint takes long to write thousands of small tables
+            self._numbers = [pd.concat(self._numbers, ignore_index=True)]
         return {"numbers": list(self._numbers), "failures": dict(self._failures)}
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -19,7 +19,6 @@ from deep_bottleneck.datasets.changes import changed
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import BasePlotter, Dataset, Record
 from deep_bottleneck.machine import device
-from deep_bottleneck.machine.backend import set_random_seed
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn, can_stream
 from deep_bottleneck.measuring.tables import Tables
 from deep_bottleneck.pipeline import needs
@@ -157,7 +156,7 @@ def _models(
     with device.chosen(torch.device("cpu")):
         for run in range(config.n_runs):
             (weight_seed,) = np.random.SeedSequence([config.seed or 0, run]).generate_state(1)
-            set_random_seed(int(weight_seed))
+            keras.utils.set_random_seed(int(weight_seed))
             reset_uids()
             yield component.load_as(keras.Model, values)
 

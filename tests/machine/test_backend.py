@@ -1,26 +1,32 @@
-import random
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NETWORK = """
+import sys
+from deep_bottleneck.machine.backend import start_keras
+
+start_keras("jax")
 
 import keras
-import numpy as np
+from deep_bottleneck.models import feedforward
+from deep_bottleneck.training.lockstep.obstacles import obstacle
 
-from deep_bottleneck.machine.backend import set_random_seed
-
-
-def drawn():
-    dense = keras.layers.Dense(3)
-    dense.build((None, 2))
-    own = keras.ops.convert_to_numpy(keras.random.normal((2,)))
-    drawn = [random.random(), np.random.random()]  # noqa: S311, NPY002
-    return [*drawn, *np.ravel(dense.get_weights()[0]), *own]
+keras.utils.set_random_seed(1)
+models = [feedforward.load([3], "tanh", "adam", 0.01, 4, 2) for _ in range(2)]
+assert obstacle(models) is None
+print(sorted({"tensorflow", "torch", "jax"} & set(sys.modules)))
+"""
 
 
-def test_a_seed_gives_what_that_of_keras_gives():
-    keras.utils.set_random_seed(7)
-    of_keras = drawn()
+def test_no_network_on_jax_imports_tensorflow():
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
-    set_random_seed(7)
-    first = drawn()
-    set_random_seed(8)
+    done = subprocess.run(
+        [sys.executable, "-c", NETWORK], env=environment, capture_output=True, text=True, check=True
+    )
 
-    assert first == of_keras
-    assert drawn() != of_keras
+    assert "tensorflow" not in done.stdout
+    assert "tensorflow" not in done.stderr.lower()
