@@ -111,8 +111,7 @@ class InformationTable:
             )
         for reason in information.reasons:
             self._failures.setdefault(reason, []).append((epoch, layer))
-        numbers = _frame(runs, epoch, layer, activations.name, information)
-        numbers["ceiling"] = numbers["ceiling"].clip(upper=self._input_entropy)
+        numbers = _frame(runs, epoch, layer, activations.name, information, self._input_entropy)
         self._numbers.append(numbers)
         return numbers
 
@@ -313,7 +312,12 @@ def _mistake(
 
 
 def _frame(
-    runs: IntArray, epoch: int, layer: int, name: str, information: LayerInformation
+    runs: IntArray,
+    epoch: int,
+    layer: int,
+    name: str,
+    information: LayerInformation,
+    input_entropy: float,
 ) -> pd.DataFrame:
     values = {
         "run": runs,
@@ -324,7 +328,7 @@ def _frame(
         "MI_YM": information.mi_ym,
         "error_XM": np.nan if information.error_xm is None else information.error_xm,
         "error_YM": np.nan if information.error_ym is None else information.error_ym,
-        "ceiling": information.ceiling,
+        "ceiling": np.minimum(information.ceiling, input_entropy),
     }
     return pd.DataFrame(values)
 
