@@ -35,7 +35,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-slow", action="store_true", help="run tests that take minutes")
     parser.addoption(
-        "--quick", action="store_true", help="leave out tests that start processes of their own"
+        "--quick",
+        action="store_true",
+        help="leave out tests that start processes, train networks or try many examples",
     )
 
 
@@ -45,7 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         long = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in long)
     if config.getoption("--quick"):
-        items[:] = [item for item in items if not _starts_processes(item)]
+        items[:] = [item for item in items if not _takes_long(item)]
     for item in items:
         if item.get_closest_marker("slow") and not config.getoption("--run-slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
@@ -56,12 +58,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
-def _starts_processes(item: pytest.Item) -> bool:
-    """Whether a test needs a service, or may start programs: whole experiments, a browser."""
+SERVICES = {"mongo_uri", "browser"}
+# what a module that starts programs or trains networks has of its own or imports
+LONG = ("subprocess", "run_experiment", "reader", "Ensemble", "SequentialGroup", "given")
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    """Whether a test asks for a service, or may start programs, train or try many examples."""
     assert isinstance(item, pytest.Function)
-    return bool({"mongo_uri", "browser"} & set(item.fixturenames)) or any(
-        hasattr(item.module, name) for name in ("subprocess", "run_experiment", "reader")
-    )
+    lockstep = "lockstep" in item.path.parts
+    asks = SERVICES & set(item.fixturenames)
+    return bool(asks) or lockstep or any(hasattr(item.module, name) for name in LONG)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType, ModuleType
 from typing import Any, TypeVar, get_type_hints
@@ -70,6 +70,24 @@ class Component:
         parameter = self._signature.parameters.get(name)
         has_one = parameter is not None and parameter.default is not parameter.empty
         return parameter.default if parameter and has_one else None
+
+    @property
+    def names_run(self) -> bool:
+        """Whether one of its texts has `{run}` in it."""
+        texts = [*self.arguments, *self.keywords.values()]
+        return any(isinstance(text, str) and "{run}" in text for text in texts)
+
+    def of_run(self, run: int) -> "Component":
+        """The same for one of several runs: `{run}` in its texts is the number of the run."""
+
+        def told(value: Any) -> Any:
+            return value.replace("{run}", str(run)) if isinstance(value, str) else value
+
+        return replace(
+            self,
+            arguments=[told(value) for value in self.arguments],
+            keywords={name: told(value) for name, value in self.keywords.items()},
+        )
 
     def load(self, values: Mapping[str, Any]) -> Any:
         """Call `load` with whatever its signature asks for out of these values."""

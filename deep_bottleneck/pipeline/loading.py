@@ -129,11 +129,11 @@ def load_callbacks(
     recorders: list[Recorder] = []
     of_runs: list[list[keras.callbacks.Callback]] = [[] for _ in range(n_runs)]
     for component in callbacks:
-        first = component.load_as(keras.callbacks.Callback, values)
+        first = component.of_run(0).load_as(keras.callbacks.Callback, values)
         if isinstance(first, Recorder):
             recorders.append(first)
             continue
-        others = (component.load_as(type(first), values) for _ in range(n_runs - 1))
+        others = (component.of_run(run).load_as(type(first), values) for run in range(1, n_runs))
         for own, callback in zip(of_runs, (first, *others), strict=True):
             own.append(callback)
     return recorders, of_runs
@@ -143,6 +143,15 @@ def _dataset(config: Config, plan: Plan) -> Dataset:
     loaded = plan.dataset.load_as(Dataset, config.hyperparameters)
     checking.check(loaded, plan.dataset.path)
     return changed(loaded, config.dataset_options)
+
+
+def _compiled(model: keras.Model, path: str) -> keras.Model:
+    if not model.compiled:
+        raise ConfigError(
+            f'"model": {path} gave a model that is not compiled; let its load() call '
+            'model.compile() with an optimizer, a loss and metrics=["accuracy"]'
+        )
+    return model
 
 
 def _models(
@@ -158,7 +167,7 @@ def _models(
             (weight_seed,) = np.random.SeedSequence([config.seed or 0, run]).generate_state(1)
             keras.utils.set_random_seed(int(weight_seed))
             reset_uids()
-            yield component.load_as(keras.Model, values)
+            yield _compiled(component.load_as(keras.Model, values), component.path)
 
 
 def _store_path(config: Config, folder: Path) -> Path:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import keras
+
 from deep_bottleneck.config import Config, components
 from deep_bottleneck.config.components import Component
 from deep_bottleneck.config.entries import Entry
@@ -24,6 +26,12 @@ CALLBACK_VALUES = (
     "writer",
     "schedule",
     "training_progress",
+)
+FILE_WRITERS = (
+    keras.callbacks.BackupAndRestore,
+    keras.callbacks.CSVLogger,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.TensorBoard,
 )
 PLOTTER_VALUES = ("run", "dataset", "n_classes")
 
@@ -79,11 +87,23 @@ def make_plan(config: Config) -> Plan:
         plotters=plotters,
     )
     _check_tables(plan)
+    if config.n_runs > 1:
+        _check_files(plan.callbacks)
     return plan
 
 
 def _draw_activations(plotters: Sequence[Component]) -> bool:
     return any(getattr(plotter.module, "NEEDS_ACTIVATIONS", False) for plotter in plotters)
+
+
+def _check_files(callbacks: Sequence[Component]) -> None:
+    """Make sure that no file is written by the callbacks of several runs."""
+    for callback in callbacks:
+        if callback.target in FILE_WRITERS and not callback.names_run:
+            raise ConfigError(
+                f'"callbacks": {callback.path} of several runs would write into one file; put '
+                "{run}, which is the number of a run, into its path"
+            )
 
 
 def _check_tables(plan: Plan) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import FloatArray, IntArray, LabelledDataset
 
+_OF_TWO_CLASSES = ("binary", "hinge", "squared_hinge", "squaredhinge")
+
 
 def targets(model: keras.Model, part: LabelledDataset) -> FloatArray | IntArray:
     """The labels of examples in the form that a model's compiled loss takes.
@@ -21,7 +23,8 @@ def targets(model: keras.Model, part: LabelledDataset) -> FloatArray | IntArray:
         classes and a model with one output unit; else the one-hot labels.
 
     Raises:
-        ConfigError: if a model has one output unit for more than two classes.
+        ConfigError: if a model has one output unit for more than two classes, or a loss that is
+            none of two classes.
     """
     if _is_sparse(model.loss):
         return part.labels
@@ -34,9 +37,24 @@ def targets(model: keras.Model, part: LabelledDataset) -> FloatArray | IntArray:
             f'"model": {model.name} has one output unit, which can tell two classes apart, but the '
             f"data set has {n_classes}"
         )
+    if not _is_of_two_classes(model.loss):
+        raise ConfigError(
+            f'"model": {model.name} has one output unit and the loss {_name(model.loss)}, which '
+            "does not tell two classes apart; binary_crossentropy does"
+        )
     return part.labels[:, None].astype(np.float32)
 
 
+def _is_of_two_classes(loss: Any) -> bool:
+    """Whether a loss is one of two classes, as far as that is known: a loss of one's own may be."""
+    known = keras.losses.get(loss)
+    module = getattr(known, "__module__", type(known).__module__)
+    return not module.startswith("keras.") or _name(known).lower().startswith(_OF_TWO_CLASSES)
+
+
 def _is_sparse(loss: Any) -> bool:
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
-    return name.lower().startswith("sparse")
+    return _name(loss).lower().startswith("sparse")
+
+
+def _name(loss: Any) -> str:
+    return loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
