@@ -5,6 +5,8 @@ CONFIG ?= configs/basic.json
 # hyperparameters to change, such as UPDATES="epochs=20 n_runs=1"
 UPDATES ?=
 PYTEST_FLAGS ?=
+# the same for the tests that need Keras on PyTorch
+TORCH_FLAGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +20,7 @@ run: $(VENV)/.base
 # Keras has one backend in a process: the few tests that need another than JAX have one of their own
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m backend
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m backend $(TORCH_FLAGS)
 
 # a look at what was just changed; `make test` runs everything
 quick: $(VENV)/.dev

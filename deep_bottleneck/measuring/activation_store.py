@@ -19,6 +19,7 @@ takes no space and reads as NaN.
 """
 
 import ctypes
+import errno
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,7 +65,13 @@ class _OpenFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except RuntimeError as unwritten:
+            # so h5py tells that others have filled the disk meanwhile
+            if f"errno = {errno.ENOSPC}," in str(unwritten):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from unwritten
+            raise
 
 
 class ActivationWriter(_OpenFile):
