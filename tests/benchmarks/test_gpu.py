@@ -21,8 +21,7 @@ def test_every_measurement_runs_on_a_cpu():
 
     assert reached.operations > 0
     assert reached.bytes > 0
-    assert gpu.epoch(CPU, harmonics.load(), n_runs=2, with_graph=True, repeats=1) > 0
-    assert gpu.epoch(CPU, harmonics.load(), n_runs=2, with_graph=False, repeats=1) > 0
+    assert gpu.epoch(CPU, harmonics.load(), n_runs=2, repeats=1) > 0
     assert gpu.drawing(harmonics.load(), n_runs=2, repeats=1) > 0
     assert gpu.bounds(CPU, 64, n_runs=2, repeats=1) > 0
     assert gpu.neighbours(CPU, 64, n_runs=2, repeats=1) > 0

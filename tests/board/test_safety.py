@@ -140,7 +140,7 @@ def test_a_folder_in_place_of_a_file_is_one_sentence(places):
         path.write_text("notes")
 
     assert answer.status_code == 404
-    assert "notes cannot be read: Is a directory" in answer.text
+    assert "Experiment 3 has no artifact notes" in answer.text
 
 
 @pytest.mark.parametrize("name", ["../run.json", "..%2Frun.json", "run.json", "config"])
