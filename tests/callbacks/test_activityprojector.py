@@ -113,7 +113,7 @@ def test_keras_tensorboard_works_from_a_config(tmp_path):
         "n_runs": 2,
         "calculate_mi_for": [],
         "plotters": [],
-        "callbacks": [["keras.callbacks.TensorBoard", [], {"log_dir": str(tmp_path / "logs")}]],
+        "callbacks": [["keras.callbacks.TensorBoard", [], {"log_dir": f"{tmp_path}/logs_{{run}}"}]],
     }
     (tmp_path / "config.json").write_text(json.dumps(values))
     environment = {**os.environ, "DEEP_BOTTLENECK_RUNS": str(tmp_path / "runs")}
@@ -125,6 +125,6 @@ def test_keras_tensorboard_works_from_a_config(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     for part in ("train", "validation"):
-        accumulated = EventAccumulator(str(tmp_path / "logs" / part)).Reload()
+        accumulated = EventAccumulator(str(tmp_path / "logs_1" / part)).Reload()
         tags = accumulated.Tags()["tensors"]
         assert {"epoch_loss", "epoch_accuracy"} <= set(tags)

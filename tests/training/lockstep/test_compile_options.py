@@ -110,7 +110,6 @@ TRAINED = {
     "one sigmoid unit": lambda: compiled(
         softmax(outputs=1, activation="sigmoid"), loss="binary_crossentropy"
     ),
-    "one unit, mse": lambda: compiled(softmax(outputs=1, activation=None), loss="mse"),
     "crossentropy": lambda: compiled(softmax(), loss="crossentropy"),
     "hinge": lambda: compiled(softmax(), loss="categorical_hinge"),
     "compute_loss": lambda: compiled(softmax(FiveTimes)),
