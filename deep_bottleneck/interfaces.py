@@ -1,5 +1,6 @@
 """The protocols and value objects that everything else agrees on. Imports nothing of ours."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -168,6 +169,16 @@ class LayerOutput(NamedTuple):
     name: str
     shape: tuple[int, ...]
     neuron_axis: int | None
+
+    @property
+    def n_units(self) -> int:
+        """How many numbers there are."""
+        return math.prod(self.shape)
+
+    @property
+    def n_positions(self) -> int:
+        """How many times each neuron is there; each number is a position where that is unknown."""
+        return self.n_units // (1 if self.neuron_axis is None else self.shape[self.neuron_axis])
 
 
 class RunGroup(Protocol):

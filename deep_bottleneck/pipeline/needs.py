@@ -21,7 +21,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError
@@ -70,7 +69,7 @@ class Size:
         """What a model and its data say."""
         return cls(
             model.count_params(),
-            [int(np.prod(place.shape)) for place in layer_outputs(model)],
+            [place.n_units for place in layer_outputs(model)],
             len(dataset.train) + len(dataset.test),
             keeps_activations,
         )

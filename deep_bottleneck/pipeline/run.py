@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -113,7 +112,7 @@ def _train(
     config, dataset, models = experiment.config, experiment.dataset, experiment.models
     layers = layer_outputs(models[0])
     tell_of_layers_left_out(models[0])
-    units, names = [int(np.prod(layer.shape)) for layer in layers], [layer.name for layer in layers]
+    units, names = [layer.n_units for layer in layers], [layer.name for layer in layers]
     path, n_runs = experiment.store_path, config.n_runs
     with (
         ActivationWriter(path, dataset, units, n_runs, config.epochs, layer_names=names) as writer,

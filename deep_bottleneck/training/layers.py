@@ -8,6 +8,7 @@ Layers that scale units and connect none, as normalisation does, are no places.
 
 import itertools
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -100,6 +101,14 @@ def kernels_of(layer: keras.Layer) -> list[keras.Variable]:
     return kernels or weights or layer.weights
 
 
+def multiplications(model: keras.Model) -> int:
+    """About how many an example takes forward: each weight of a place meets each position."""
+    return sum(
+        place.n_positions * sum(math.prod(kernel.shape) for kernel in kernels_of(layer))
+        for place, layer in zip(layer_outputs(model), watched_layers(model), strict=True)
+    )
+
+
 def tell_of_layers_left_out(model: keras.Model) -> None:
     """Name the layers with weights that no table has a row for, and say why."""
     places = {id(heard.layer) for heard in _places(model).values()}
@@ -155,10 +164,10 @@ def _with_batch(given: keras.KerasTensor) -> keras.KerasTensor:
 def _listening(model: keras.Model) -> Iterator[dict[str, Heard]]:
     """What the places of a model give while it computes, by name."""
     found: dict[str, Heard] = {}
-    layers = {id(layer): layer for _, layer in _layers_by_path(model)}.values()
-    names = _Names(path for path, _ in _layers_by_path(model))
+    by_path = list(_layers_by_path(model))
+    names = _Names(path for path, _ in by_path)
     with ExitStack() as patched:
-        for layer in layers:
+        for layer in {id(layer): layer for _, layer in by_path}.values():
             patched.enter_context(_heard_by(layer, partial(_call, layer, names, found)))
         yield found
 

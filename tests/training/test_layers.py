@@ -12,6 +12,7 @@ from deep_bottleneck.training.layers import (
     feature_extractor,
     kernels_of,
     layer_outputs,
+    multiplications,
     tell_of_layers_left_out,
     watched_layers,
 )
@@ -183,3 +184,16 @@ def test_a_model_without_weights_or_without_a_graph_is_refused():
         layer_outputs(keras.Sequential([keras.Input((4,)), layers.ReLU()]))
     with pytest.raises(ConfigError, match="must be a Sequential or functional Keras model"):
         feature_extractor(Subclassed())
+
+
+def test_each_weight_meets_each_position_of_what_its_layer_gives():
+    image = keras.Sequential(
+        [
+            keras.Input((6, 5, 2)),
+            layers.Conv2D(3, 2, name="conv"),
+            layers.Flatten(),
+            layers.Dense(4, name="out"),
+        ]
+    )
+
+    assert multiplications(image) == (5 * 4) * (2 * 2 * 2 * 3) + (5 * 4 * 3) * 4

@@ -13,7 +13,7 @@ from torch.utils.dlpack import from_dlpack
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, IntArray
 from deep_bottleneck.machine.device import select, to_host
 from deep_bottleneck.training.batches import Batches
-from deep_bottleneck.training.layers import in_full, layer_outputs
+from deep_bottleneck.training.layers import in_full, layer_outputs, multiplications
 from deep_bottleneck.training.lockstep.convolutions import slower_together
 from deep_bottleneck.training.lockstep.obstacles import UNTRACEABLE, ObstacleError
 from deep_bottleneck.training.lockstep.programs import Arrays, Data, Logs, Programs
@@ -110,6 +110,7 @@ class CompiledGroup:
         except UNTRACEABLE as error:
             raise ObstacleError(f"a step cannot be compiled ({_cause(error)})") from error
         self.layer_outputs = layer_outputs(template)
+        self._multiplications = multiplications(template)
         self.launches = 0
 
     @property
@@ -213,12 +214,6 @@ class CompiledGroup:
         ]
 
     @property
-    def multiplications(self) -> int:
-        """About how many one step takes forward: each weight meets each example of a batch."""
-        weights = sum(values.size for values in self._stack.state.trainable)
-        return weights * self._batches.batch_size
-
-    @property
     def _alive(self) -> IntArray:
         return np.flatnonzero(self._stack.trains)
 
@@ -230,7 +225,8 @@ class CompiledGroup:
     def _steps_per_launch(self) -> int:
         if self._one_by_one:
             return 1
-        return max(1, MULTIPLICATIONS_PER_LAUNCH // self.multiplications)
+        of_step = self._multiplications * self._batches.batch_size * len(self.rows)
+        return max(1, MULTIPLICATIONS_PER_LAUNCH // of_step)
 
     def _trace(self) -> None:
         """Write the program of an epoch down, without compiling it."""
