@@ -26,14 +26,9 @@ from benchmarks.timing import milliseconds
 from deep_bottleneck.board.app import create_app
 from deep_bottleneck.config import Config
 from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.storage.folder_store import (
-    CONFIG_FILE,
-    METRICS_FILE,
-    RUN_FILE,
-    FolderStore,
-    write_json,
-)
+from deep_bottleneck.storage.folder_store import CONFIG_FILE, METRICS_FILE, RUN_FILE, FolderStore
 from deep_bottleneck.storage.mongo_store import MongoStore
+from deep_bottleneck.storage.own_files import write_json
 from deep_bottleneck.storage.summaries import write_summaries
 
 N_VALUES = 100

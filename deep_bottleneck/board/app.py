@@ -113,7 +113,7 @@ class _Board:
     def progress(self) -> dict[str, Any]:
         """How far running experiments are, and the status of all that are asked for, as JSON."""
         known = set(self._index.ids())
-        ids = [id_ for id_ in map(_as_id, request.args.getlist("id")) if id_ in known]
+        ids = [id_ for id_ in map(as_id, request.args.getlist("id")) if id_ in known]
         entries = self._store.entries(ids)
         running = progress_of(self._store, entries.values())
         return {
@@ -249,21 +249,13 @@ class _Board:
         return self._all_known(given)
 
     def _all_known(self, given: Sequence[str]) -> list[ExperimentId]:
-        ids = list(dict.fromkeys(map(_as_id, given)))
+        ids = list(dict.fromkeys(map(as_id, given)))
         missing = set(ids) - set(self._index.ids())
         if missing:
             raise NotFound(
                 f"There is no experiment {', '.join(map(str, missing))} in {self._store!r}"
             )
         return ids
-
-
-def _as_id(text: str) -> ExperimentId:
-    try:
-        return as_id(text)
-    except ValueError:
-        # a number of thousands of digits
-        return text
 
 
 def _refuse_foreign_names() -> None:

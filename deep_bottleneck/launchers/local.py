@@ -153,7 +153,8 @@ def _can_fork(submission: Submission, number: int) -> bool:
     except (ConfigError, ValueError):
         # the experiment says what is wrong with its config
         return False
-    return one.hyperparameters.get("backend", Config().backend) == Config().backend
+    usual = Config().backend
+    return one.hyperparameters.get("backend", usual) == usual
 
 
 def threads_share(environment: Mapping[str, str], at_a_time: int) -> dict[str, str]:

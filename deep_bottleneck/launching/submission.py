@@ -27,8 +27,9 @@ from deep_bottleneck.machine.environment import CONTINUE_VARIABLE, REPORT_VARIAB
 from deep_bottleneck.machine.processes import is_alive, this_process
 from deep_bottleneck.machine.whole_file import write_whole
 from deep_bottleneck.storage.base import read_to_the_end
-from deep_bottleneck.storage.folder_store import CONFIG_FILE, read_json
+from deep_bottleneck.storage.folder_store import CONFIG_FILE
 from deep_bottleneck.storage.names import left_unfinished
+from deep_bottleneck.storage.own_files import read_json
 
 FILE = "submission.json"
 ASKED = ("name", "at_a_time", "profile", "resources", "submit_args", "snapshot")

@@ -74,7 +74,7 @@ def _preferences() -> dict[str, str]:
         "JAX_COMPILATION_CACHE_MAX_SIZE": str(MOST_BYTES_COMPILED),
         # small programs are most of a start
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        # Keras imports TensorFlow where it is installed, on any backend
+        # TensorFlow says on any backend what it was built for, once something imports it
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
 

@@ -17,18 +17,11 @@ def threads_for(multiplications: int) -> Iterator[None]:
     Args:
         multiplications: about how many one step takes.
     """
-    with n_threads(1 if multiplications < WORTH_SHARING else torch.get_num_threads()):
-        yield
-
-
-@contextmanager
-def n_threads(number: int) -> Iterator[None]:
-    """Let torch use so many CPU threads while the context lasts."""
     before = torch.get_num_threads()
-    if number == before:
+    if multiplications >= WORTH_SHARING or before == 1:
         yield
         return
-    torch.set_num_threads(number)
+    torch.set_num_threads(1)
     try:
         yield
     finally:

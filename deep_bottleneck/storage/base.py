@@ -15,9 +15,7 @@ import pandas as pd
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.processes import is_alive
-from deep_bottleneck.storage.document import NOTES as NOTES
-from deep_bottleneck.storage.document import TAGS as TAGS
-from deep_bottleneck.storage.document import check_kinds, must_be
+from deep_bottleneck.storage.document import NOTES, TAGS, check_kinds, must_be
 
 ExperimentId = int | str
 Key = TypeVar("Key")

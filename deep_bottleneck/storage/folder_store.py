@@ -16,7 +16,6 @@ from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.disk_space import give_up_reserve
 from deep_bottleneck.machine.whole_file import in_place_of
 from deep_bottleneck.storage.base import (
-    NOTES,
     Entry,
     ExperimentId,
     MetricSummary,
@@ -31,11 +30,17 @@ from deep_bottleneck.storage.base import (
     series_of,
     sort_key,
 )
+from deep_bottleneck.storage.document import NOTES
 from deep_bottleneck.storage.identity import identity_of
 from deep_bottleneck.storage.names import CHECKPOINT, STORE_NAME, is_of_experiment, is_plain
-from deep_bottleneck.storage.own_files import flaw, is_there, open_own, reading
-from deep_bottleneck.storage.own_files import read_json as read_json
-from deep_bottleneck.storage.own_files import write_json as write_json
+from deep_bottleneck.storage.own_files import (
+    flaw,
+    is_there,
+    open_own,
+    read_json,
+    reading,
+    write_json,
+)
 from deep_bottleneck.storage.summaries import read_summaries
 
 logger = logging.getLogger(__name__)

@@ -54,5 +54,5 @@ def joined(found: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, list[Any]]
         whole = metrics.setdefault(document["name"], {})
         for part in PARTS:
             if part in document:
-                whole[part] = [*whole.get(part, ()), *document[part]]
+                whole.setdefault(part, []).extend(document[part])
     return metrics

@@ -20,7 +20,6 @@ from pymongo.errors import DuplicateKeyError
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Status
 from deep_bottleneck.storage.base import (
-    NOTES,
     Entry,
     ExperimentId,
     MetricSummary,
@@ -35,7 +34,7 @@ from deep_bottleneck.storage.base import (
     sort_key,
     utc,
 )
-from deep_bottleneck.storage.document import check_kinds
+from deep_bottleneck.storage.document import NOTES, check_kinds
 from deep_bottleneck.storage.identity import IDENTITY, OF_IDENTITY, digest_of, identity_of
 from deep_bottleneck.storage.mongo import MongoSettings, refusals_of
 from deep_bottleneck.storage.mongo_files import (

@@ -11,13 +11,14 @@ import keras
 
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import Record
-from deep_bottleneck.storage.folder_store import CONFIG_FILE, INFO_FILE, read_json
+from deep_bottleneck.storage.folder_store import CONFIG_FILE, INFO_FILE
 from deep_bottleneck.storage.names import (
     CHECKPOINT,
     CONTINUES,
     FORMER_CHECKPOINT,
     left_unfinished,
 )
+from deep_bottleneck.storage.own_files import read_json
 from deep_bottleneck.training.checkpoint import Checkpoint, read, write
 from deep_bottleneck.training.gathered import class_of
 from deep_bottleneck.training.preemption import Preemption

@@ -129,7 +129,7 @@ class Ensemble:
         dataset = training.dataset
         if self.device.type == "cpu" and slower_together(self.models[0], dataset.input_shape):
             return 1
-        limit = self.memory or memory.budget(self.device)
+        limit = memory.budget(self.device) if self.memory is None else self.memory
         return memory.runs_at_a_time(self.models, dataset, training.batches, limit)
 
     def _fit_one_by_one(self, training: "_Training") -> None:

@@ -5,7 +5,8 @@ import pytest
 from deep_bottleneck.board.index import Index
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.storage import folder_store
-from deep_bottleneck.storage.folder_store import FolderStore, write_json
+from deep_bottleneck.storage.folder_store import FolderStore
+from deep_bottleneck.storage.own_files import write_json
 
 
 @pytest.fixture

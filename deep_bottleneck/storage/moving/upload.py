@@ -7,15 +7,9 @@ from typing import Any
 
 from deep_bottleneck.errors import RecordError, StoreGoneError
 from deep_bottleneck.interfaces import Status
-from deep_bottleneck.storage.base import (
-    NOTES,
-    ExperimentId,
-    has_later_tags,
-    listed,
-    series_of,
-    utc,
-)
+from deep_bottleneck.storage.base import ExperimentId, has_later_tags, listed, series_of, utc
 from deep_bottleneck.storage.bson_values import shortened, storable
+from deep_bottleneck.storage.document import NOTES
 from deep_bottleneck.storage.folder_store import METRICS_FILE, OUTPUT_FILE, RUN_FILE, FolderStore
 from deep_bottleneck.storage.identity import IDENTITY, identity_of
 from deep_bottleneck.storage.mongo_files import OUTPUT_FILE as WHOLE_OUTPUT
