@@ -19,6 +19,8 @@ from deep_bottleneck.measuring.estimation import COLUMNS
 from deep_bottleneck.storage.folder_store import FolderStore
 
 ROOT = Path(__file__).resolve().parent.parent
+# a child of a job in the background would ignore SIGINT, as its parents do
+_HEARS_CTRL_C = ["env", "--default-signal=INT"]
 SHORT = ["epochs=3", "n_runs=2", "architecture=[4,3]"]
 
 
@@ -371,7 +373,7 @@ def running(environment, tmp_path):
     command += ["epochs=1000000", "n_runs=2", "architecture=[3]", "keep_activations=True"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=log, stderr=log, preexec_fn=_hear_ctrl_c
+            _HEARS_CTRL_C + command, cwd=ROOT, env=environment, stdout=log, stderr=log
         )
     try:
         _wait_for(tmp_path / "runs" / "1")
@@ -379,11 +381,6 @@ def running(environment, tmp_path):
     finally:
         process.kill()
         process.wait()
-
-
-def _hear_ctrl_c():
-    """A child of a job in the background would ignore SIGINT, as its parents do."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_for(record):

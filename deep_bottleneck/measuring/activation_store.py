@@ -219,12 +219,13 @@ class ActivationWriter(_OpenFile):
 class ActivationStore(_OpenFile):
     """Reads a store, whole or still being written; use it as a context manager."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open the file.
 
         Raises:
             RecordError: if it is missing or is no activation store.
         """
+        path = Path(path)
         if not path.is_file():
             raise RecordError(f"cannot read the activation store {path}: there is no such file")
         try:

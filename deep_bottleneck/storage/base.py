@@ -322,11 +322,27 @@ def readable(
 
 
 def series_of(name: str, metric: Mapping[str, Any]) -> pd.Series:
-    """The values of a metric by their steps, out of what Sacred stores of it."""
+    """The values of a metric by their steps, out of what Sacred stores of it.
+
+    Raises:
+        KeyError, TypeError, ValueError: if it is not as Sacred stores one.
+    """
+    for part in ("steps", "values"):
+        require_list(name, part, metric[part])
     steps = np.asarray(metric["steps"])
     if steps.size and steps.dtype.kind not in "iuf":
         raise TypeError(f"the steps of {name} are no numbers")
     return pd.Series(metric["values"], pd.Index(metric["steps"], name="step"), float, name)
+
+
+def require_list(name: str, part: str, values: object) -> None:
+    """Say that a part of a metric, such as its steps, is something else than a list.
+
+    Raises:
+        TypeError: if it is.
+    """
+    if not isinstance(values, list):
+        raise TypeError(f"the {part} of {name} are no list")
 
 
 def listed(reasons: Mapping[str, str]) -> str:

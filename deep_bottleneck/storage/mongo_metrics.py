@@ -6,7 +6,7 @@ The first piece is a document as Sacred writes it. The others have a number besi
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from deep_bottleneck.storage.base import ExperimentId
+from deep_bottleneck.storage.base import ExperimentId, require_list
 
 # a value takes some 50 bytes, with its step, its time and where it stands
 LONGEST = 100_000
@@ -54,5 +54,6 @@ def joined(found: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, list[Any]]
         whole = metrics.setdefault(document["name"], {})
         for part in PARTS:
             if part in document:
+                require_list(document["name"], part, document[part])
                 whole.setdefault(part, []).extend(document[part])
     return metrics

@@ -7,7 +7,14 @@ from typing import Any
 
 from deep_bottleneck.errors import RecordError, StoreGoneError
 from deep_bottleneck.interfaces import Status
-from deep_bottleneck.storage.base import ExperimentId, has_later_tags, listed, series_of, utc
+from deep_bottleneck.storage.base import (
+    ExperimentId,
+    has_later_tags,
+    listed,
+    require_list,
+    series_of,
+    utc,
+)
 from deep_bottleneck.storage.bson_values import shortened, storable
 from deep_bottleneck.storage.document import NOTES
 from deep_bottleneck.storage.folder_store import METRICS_FILE, OUTPUT_FILE, RUN_FILE, FolderStore
@@ -100,6 +107,7 @@ class _Upload:
         with reading(source.folder_of(id_) / METRICS_FILE):
             for name, metric in source.series(id_).items():
                 series_of(name, metric)  # which fails where the metric is none
+                require_list(name, "timestamps", metric["timestamps"])
                 if len(metric["timestamps"]) != len(metric["values"]):
                     raise ValueError(f"{name} has not as many timestamps as values")
                 self._series[name] = {
