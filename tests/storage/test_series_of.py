@@ -24,5 +24,5 @@ def test_what_is_no_list_is_not_read_as_numbers(part, values):
 
 
 def test_a_value_is_missing():
-    with pytest.raises(ValueError, match="[Ll]ength"):
+    with pytest.raises(ValueError, match=r"[Ll]ength"):
         series_of("loss", {**LOSS, "values": [1.0]})
