@@ -1,13 +1,13 @@
 """Records the activations of every layer with weights at the scheduled epochs."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
 from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray, RunGroup
 from deep_bottleneck.machine.device import select, to_host
 from deep_bottleneck.measuring.activation_store import ActivationWriter
+from deep_bottleneck.training.aside import Aside
 from deep_bottleneck.training.recorder import ScheduledRecorder, State
 from deep_bottleneck.training.schedule import Schedule
 
@@ -30,8 +30,7 @@ class ActivityLogger(ScheduledRecorder):
         super().__init__(schedule)
         self._writer = writer
         self._dataset = dataset
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="activations")
-        self._being_written: Future[None] | None = None
+        self._aside = Aside("activations")
 
     def record(self, epoch: int, group: RunGroup, due: IntArray) -> None:
         """Write the activations of the runs that are due.
@@ -44,8 +43,7 @@ class ActivityLogger(ScheduledRecorder):
         for part in ("train", "test"):
             layers = group.outputs(getattr(self._dataset, part).examples)
             outputs[part] = [select(layer, due) for layer in layers]
-        self.settle()
-        self._being_written = self._thread.submit(self._write, epoch, runs, outputs)
+        self._aside.start(self._write, epoch, runs, outputs)
 
     def settle(self) -> None:
         """Wait until all is written.
@@ -53,9 +51,7 @@ class ActivityLogger(ScheduledRecorder):
         Raises:
             OSError: if it cannot be, since the disk is full.
         """
-        written, self._being_written = self._being_written, None
-        if written is not None:
-            written.result()
+        self._aside.settle()
 
     def state(self) -> State:
         """Nothing: what was recorded is in the store."""
@@ -66,8 +62,7 @@ class ActivityLogger(ScheduledRecorder):
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """Write what is left."""
-        with self._thread:
-            self.settle()
+        self._aside.end()
 
     def _write(self, epoch: int, runs: Sequence[int], outputs: Mapping[str, Layers]) -> None:
         activations = {part: to_host(layers) for part, layers in outputs.items()}

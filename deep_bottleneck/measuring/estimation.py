@@ -49,6 +49,8 @@ COLUMNS = (
     "violates_dpi",
 )
 NUMBERS = ("run", "epoch", "layer", "name", "MI_XM", "MI_YM", "error_XM", "error_YM", "ceiling")
+Rows = Mapping[str, np.ndarray[Any, Any]]
+"""Some rows of a table, by its columns `NUMBERS`: a frame for each layer would take far longer."""
 # Numerical differences of equal informations stay far below this, in bits.
 TOLERANCE = 1e-3
 
@@ -81,13 +83,13 @@ class InformationTable:
         self._input_entropy = (
             math.inf if inputs is None else renyi_entropy(inputs, estimator.order).item()
         )
-        self._numbers: list[pd.DataFrame] = []
+        self._rows: list[Rows] = []
         # for each reason why a value is NaN the epochs and layers
         self._failures: dict[str, list[tuple[int, int]]] = {}
 
     def observe(
         self, epoch: int, runs: IntArray, layer: int, activations: "LayerActivations"
-    ) -> pd.DataFrame:
+    ) -> Rows:
         """Estimate the mutual information of a layer at an epoch, and keep it.
 
         Args:
@@ -97,7 +99,7 @@ class InformationTable:
             activations: those of the layer.
 
         Returns:
-            One row for each run, with the columns `NUMBERS`.
+            One row for each run.
 
         Raises:
             ConfigError: if the estimator gives something else than it should.
@@ -111,9 +113,9 @@ class InformationTable:
             )
         for reason in information.reasons:
             self._failures.setdefault(reason, []).append((epoch, layer))
-        numbers = _frame(runs, epoch, layer, activations.name, information, self._input_entropy)
-        self._numbers.append(numbers)
-        return numbers
+        rows = _rows(runs, epoch, layer, activations.name, information, self._input_entropy)
+        self._rows.append(rows)
+        return rows
 
     def _estimated(self, runs: IntArray, layer: int, values: Any) -> LayerInformation:
         of_runs = _given(self.estimator, "for_runs()", self.estimator.for_runs(runs))
@@ -124,24 +126,28 @@ class InformationTable:
 
     def table(self) -> pd.DataFrame:
         """All that was observed, as `estimate` describes it."""
-        return self.tidy(self._numbers)
+        return self.tidy(self._rows)
 
-    def tidy(self, numbers: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    def tidy(self, observed: Sequence[Rows]) -> pd.DataFrame:
         """A table, as `estimate` describes it, of some of what `observe` gave."""
-        table = pd.concat(numbers) if numbers else pd.DataFrame(columns=NUMBERS)
-        table = table.sort_values(["run", "epoch", "layer"], ignore_index=True)
+        if not observed:
+            return pd.DataFrame(columns=list(COLUMNS))
+        rows = _joined(observed)
+        order = np.lexsort([rows[name] for name in ("layer", "epoch", "run")])
+        rows = {name: values[order] for name, values in rows.items()}
         method = self.estimator.method
-        table = table.assign(
-            estimator=method.name,
-            parameter=method.parameter,
-            bounds=method.bounds,
-            geometric=method.geometric,
-            part=self._part,
-            n_examples=len(self._labels),
-            unit="bits",
-            violates_dpi=_violations(table),
+        of_all = {
+            "estimator": method.name,
+            "parameter": method.parameter,
+            "bounds": method.bounds,
+            "geometric": method.geometric,
+            "part": self._part,
+            "n_examples": len(self._labels),
+            "unit": "bits",
+        }
+        return pd.DataFrame(
+            {**of_all, **rows, "violates_dpi": _violations(rows)}, columns=list(COLUMNS)
         )
-        return table[list(COLUMNS)]
 
     def say_what_failed(self) -> None:
         """Log each reason why values are NaN, once."""
@@ -160,14 +166,15 @@ class InformationTable:
 
     def state(self) -> dict[str, Any]:
         """What was observed so far, for `restore`."""
-        if self._numbers:
-            # a checkpoint takes long to write thousands of small tables
-            self._numbers = [pd.concat(self._numbers, ignore_index=True)]
-        return {"numbers": list(self._numbers), "failures": dict(self._failures)}
+        # one frame, since a checkpoint takes long to write thousands of small ones
+        numbers = [pd.DataFrame(_joined(self._rows))] if self._rows else []
+        return {"numbers": numbers, "failures": dict(self._failures)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what another table of the same estimator, part and labels had observed."""
-        self._numbers = list(state["numbers"])
+        self._rows = [
+            {name: frame[name].to_numpy() for name in NUMBERS} for frame in state["numbers"]
+        ]
         self._failures = {
             reason: [(int(epoch), int(layer)) for epoch, layer in places]
             for reason, places in state["failures"].items()
@@ -311,40 +318,44 @@ def _mistake(
     )
 
 
-def _frame(
+def _rows(
     runs: IntArray,
     epoch: int,
     layer: int,
     name: str,
     information: LayerInformation,
     input_entropy: float,
-) -> pd.DataFrame:
+) -> Rows:
     values = {
         "run": runs,
         "epoch": epoch,
         "layer": layer,
-        "name": name,
+        "name": np.array(name, dtype=object),
         "MI_XM": information.mi_xm,
         "MI_YM": information.mi_ym,
         "error_XM": np.nan if information.error_xm is None else information.error_xm,
         "error_YM": np.nan if information.error_ym is None else information.error_ym,
         "ceiling": np.minimum(information.ceiling, input_entropy),
     }
-    return pd.DataFrame(values)
+    return {column: np.broadcast_to(value, len(runs)) for column, value in values.items()}
 
 
-def _violations(table: pd.DataFrame) -> BoolArray:
+def _joined(rows: Sequence[Rows]) -> Rows:
+    return {name: np.concatenate([some[name] for some in rows]) for name in NUMBERS}
+
+
+def _violations(rows: Rows) -> BoolArray:
     """Which rows, sorted by run, epoch and layer, exceed an earlier layer of their network.
 
     A deterministic network is a Markov chain Y - X - M_1 - M_2 ..., along which neither I(X;M) nor
     I(Y;M) can grow (Cover & Thomas 2006, theorem 2.8.1).
     """
-    n_layers = max(1, table["layer"].nunique())
+    n_layers = len(np.unique(rows["layer"]))
     earlier = np.triu(np.ones((n_layers, n_layers), dtype=bool), k=1)
-    violated = np.zeros(len(table), dtype=bool)
+    violated = np.zeros(len(rows["layer"]), dtype=bool)
     for value, error in (("MI_XM", "error_XM"), ("MI_YM", "error_YM")):
-        information = table[value].to_numpy(np.float64).reshape(-1, n_layers)
-        variance = np.nan_to_num(table[error].to_numpy(np.float64)).reshape(-1, n_layers) ** 2
+        information = rows[value].astype(np.float64).reshape(-1, n_layers)
+        variance = np.nan_to_num(rows[error].astype(np.float64)).reshape(-1, n_layers) ** 2
         gain = information[:, None, :] - information[:, :, None]
         allowed = np.sqrt(variance[:, None, :] + variance[:, :, None]) + TOLERANCE
         violated |= ((gain > allowed) & earlier).any(axis=1).ravel()

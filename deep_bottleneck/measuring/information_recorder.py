@@ -1,11 +1,13 @@
 """Measures mutual information while networks train, so that no activations need be kept.
 
 At a scheduled epoch the activations go from the networks straight to the estimators, on the device
-where they are. The tables are those that a recording would give. What a table's trust report needs
-of the first, the middle and the last epoch is measured at every epoch that may turn out to be one.
+where they are, and training goes on meanwhile. The tables are those that a recording would give.
+What a table's trust report needs of the first, the middle and the last epoch is measured at every
+epoch that may turn out to be one.
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from deep_bottleneck.interfaces import (
 from deep_bottleneck.machine.device import select
 from deep_bottleneck.measuring import trust
 from deep_bottleneck.measuring.information_tables import InformationTables, Inputs
+from deep_bottleneck.training.aside import Aside
 from deep_bottleneck.training.recorder import Recorder
 from deep_bottleneck.training.schedule import Schedule, due_runs
 
@@ -69,6 +72,8 @@ class InformationRecorder(Recorder):
         whole_training = [*scheduled, self._last_possible]
         self._telling = None if may_stop_early else trust.telling_epochs(whole_training)
         self._epoch_before: int | None = None
+        self._aside = Aside("estimators")
+        self._given_up = threading.Event()
 
     def on_group_epoch_end(
         self, epoch: int, group: RunGroup, logs: dict[str, FloatArray], stopping: BoolArray
@@ -79,13 +84,29 @@ class InformationRecorder(Recorder):
             return
         telling = self._may_be_telling(epoch, stops=bool(stopping.any()))
         self._epoch_before = epoch
-        runs = np.array(group.runs)[due]
-        outputs = _Outputs(group, self._dataset, due)
-        for tables in self._tables:
-            tables.observe(epoch, runs, outputs.of(tables.part), telling)
+        self._aside.start(
+            self._observe, epoch, np.array(group.runs)[due], self._outputs(group, due), telling
+        )
+
+    def settle(self) -> None:
+        """Wait until all is measured.
+
+        Raises:
+            ConfigError: if an estimator gives something else than it should.
+        """
+        self._aside.settle()
+
+    def give_up(self) -> None:
+        """Measure nothing more but the layer that is being measured."""
+        self._given_up.set()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Measure what is left."""
+        self._aside.end()
 
     def state(self) -> dict[str, Any]:
         """What was measured so far."""
+        self.settle()
         tables = {tables.part: tables.state() for tables in self._tables}
         return {"epoch_before": self._epoch_before, "tables": tables}
 
@@ -95,6 +116,39 @@ class InformationRecorder(Recorder):
         for tables in self._tables:
             tables.restore(state["tables"][tables.part])
 
+    def _outputs(self, group: RunGroup, due: IntArray) -> dict[Part, list[torch.Tensor]]:
+        """What the layers of the runs make of the examples that are measured."""
+        measured = {tables.part for tables in self._tables}
+        parts: tuple[Part, ...] = ("train", "test")
+        return {
+            part: [
+                torch.as_tensor(select(layer, due))
+                for layer in group.outputs(getattr(self._dataset, part).examples)
+            ]
+            for part in parts
+            if measured & {part, "full"}
+        }
+
+    def _observe(
+        self,
+        epoch: int,
+        runs: IntArray,
+        outputs: dict[Part, list[torch.Tensor]],
+        telling: bool,
+    ) -> None:
+        for tables in self._tables:
+            tables.observe(epoch, runs, self._until_given_up(tables.part, outputs), telling)
+
+    def _until_given_up(
+        self, part: Part, outputs: dict[Part, list[torch.Tensor]]
+    ) -> Iterator[torch.Tensor]:
+        """The activations of each layer, shape (runs, n_examples, n_units)."""
+        parts = outputs.values() if part == "full" else [outputs[part]]
+        for layer in zip(*parts, strict=True):
+            if self._given_up.is_set():
+                return
+            yield torch.cat(layer, dim=1) if part == "full" else layer[0]
+
     def _may_be_telling(self, epoch: int, stops: bool) -> bool:
         if self._telling is not None:
             return epoch in self._telling
@@ -102,27 +156,3 @@ class InformationRecorder(Recorder):
         if before is not None and before >= epoch:
             before = None  # the first of another group
         return stops or trust.may_be_telling(before, self._last_possible)
-
-
-class _Outputs:
-    """The activations of one epoch, computed once for all parts of the data that have them."""
-
-    def __init__(self, group: RunGroup, dataset: Dataset, due: IntArray) -> None:
-        self._group = group
-        self._dataset = dataset
-        self._due = due
-        self._known: dict[Part, list[torch.Tensor]] = {}
-
-    def of(self, part: Part) -> list[torch.Tensor]:
-        """Each layer's, shape (runs, n_examples, n_units)."""
-        if part not in self._known:
-            self._known[part] = self._both() if part == "full" else self._computed(part)
-        return self._known[part]
-
-    def _both(self) -> list[torch.Tensor]:
-        both = zip(self.of("train"), self.of("test"), strict=True)
-        return [torch.cat(layers, dim=1) for layers in both]
-
-    def _computed(self, part: Part) -> list[torch.Tensor]:
-        outputs = self._group.outputs(getattr(self._dataset, part).examples)
-        return [torch.as_tensor(select(layer, self._due)) for layer in outputs]

@@ -18,7 +18,13 @@ from deep_bottleneck.interfaces import (
     TableRecord,
 )
 from deep_bottleneck.machine.progress import progress
-from deep_bottleneck.measuring.estimation import TOLERANCE, LayerActivations, counted_inputs, fitted
+from deep_bottleneck.measuring.estimation import (
+    TOLERANCE,
+    LayerActivations,
+    Rows,
+    counted_inputs,
+    fitted,
+)
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn
 from deep_bottleneck.measuring.trust import VARIATIONS, CheckedTable, at_ceiling, telling_epochs
 from deep_bottleneck.storage.names import INFORMATION, TRUST
@@ -100,13 +106,13 @@ class InformationTables:
                 asked for after the other.
             telling: whether the epoch may be one that trust reports tell of.
         """
-        rows: dict[str, list[pd.DataFrame]] = {}
+        rows: dict[str, list[Rows]] = {}
         for layer, values in enumerate(layers):
             activations = LayerActivations(values, self._layer_names.get(layer, ""))
             for name, checked in self._checked.items():
-                numbers = checked.observe(epoch, runs, layer, activations, telling)
-                if numbers is not None:
-                    rows.setdefault(name, []).append(numbers)
+                of_runs = checked.observe(epoch, runs, layer, activations, telling)
+                if of_runs is not None:
+                    rows.setdefault(name, []).append(of_runs)
         for name, of_layers in rows.items():
             grown = self._named(name, self._checked[name].estimate.tidy(of_layers))
             self._tables.append(f"{INFORMATION}{TableName(name, self.part)}", grown)

@@ -13,6 +13,7 @@ from deep_bottleneck.measuring.estimation import (
     TOLERANCE,
     InformationTable,
     LayerActivations,
+    Rows,
     counted_inputs,
     fitted,
 )
@@ -92,7 +93,7 @@ class CheckedTable:
 
     def observe(
         self, epoch: int, runs: IntArray, layer: int, activations: LayerActivations, telling: bool
-    ) -> pd.DataFrame | None:
+    ) -> Rows | None:
         """Estimate a layer at an epoch, and check it if it may be a telling one.
 
         Returns:

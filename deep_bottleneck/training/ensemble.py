@@ -99,6 +99,10 @@ class Ensemble:
                             obstacle,
                         )
                         self._fit_one_by_one(training)
+        except BaseException:
+            for recorder in recorders:
+                recorder.give_up()
+            raise
         finally:
             for recorder in recorders:
                 recorder.on_train_end()

@@ -41,6 +41,9 @@ class Recorder(keras.callbacks.Callback):
     def settle(self) -> None:
         """Finish what was left to be done meanwhile: a checkpoint is stored next."""
 
+    def give_up(self) -> None:
+        """Leave what was left to be done meanwhile: training has ended by an error, or Ctrl-C."""
+
 
 class ScheduledRecorder(Recorder):
     """Records all runs at a scheduled epoch, and in any case the runs that end with an epoch."""

@@ -1,12 +1,17 @@
 """What is measured while networks train is what would be measured of a recording."""
 
+import threading
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from deep_bottleneck.config import Config
+from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.measuring.activation_store import ActivationStore
 from deep_bottleneck.measuring.estimators import can_stream
+from deep_bottleneck.measuring.information_recorder import InformationRecorder
 from deep_bottleneck.measuring.information_tables import InformationTables
 from deep_bottleneck.mi_estimator import binning, binning_global, edge, kraskov, upper
 from deep_bottleneck.pipeline.plan import make_plan
@@ -111,6 +116,62 @@ def test_rows_are_written_while_networks_train(run, monkeypatch, tmp_path):
     assert sorted(rows["epoch"].unique()) == [0, 1, 2, 3, 4]
     assert len(rows) == 5 * 3 * 3
     assert rows["MI_XM"].notna().all()
+
+
+class SlowTables:
+    """Tables of the test examples that go on to the next layer when they are told to."""
+
+    part = "test"
+
+    def __init__(self):
+        self.begins, self.goes_on = threading.Event(), threading.Event()
+        self.observed = []
+
+    def observe(self, epoch, runs, layers, telling):
+        for layer in layers:
+            self.begins.set()
+            assert self.goes_on.wait(timeout=60)
+            self.observed.append((epoch, tuple(layer.shape)))
+
+
+GROUP = SimpleNamespace(
+    runs=[0], outputs=lambda examples: [np.zeros((1, 20, 3)), np.zeros((1, 20, 2))]
+)
+
+
+@pytest.mark.parametrize(
+    ("by_an_error", "observed"),
+    [(False, [(0, (1, 20, 3)), (0, (1, 20, 2))]), (True, [(0, (1, 20, 3))])],
+    ids=["its end", "an error"],
+)
+def test_training_goes_on_meanwhile_and_ends_by(tiny_dataset, by_an_error, observed):
+    slow = SlowTables()
+    recorder = InformationRecorder([slow], tiny_dataset, lambda epoch: True, 5, False)
+
+    recorder.on_group_epoch_end(0, GROUP, {}, np.array([False]))
+    assert slow.begins.wait(timeout=60)
+    at_once = list(slow.observed)
+    if by_an_error:
+        recorder.give_up()
+    slow.goes_on.set()
+    recorder.on_train_end()
+
+    assert at_once == []
+    assert slow.observed == observed
+
+
+def test_a_mistake_of_an_estimator_ends_training_at_the_next_epoch(tiny_dataset):
+    def mistaken(*arguments):
+        raise ConfigError('"estimator": gave nothing')
+
+    tables = SimpleNamespace(part="train", observe=mistaken)
+    recorder = InformationRecorder([tables], tiny_dataset, lambda epoch: True, 5, False)
+
+    recorder.on_group_epoch_end(0, GROUP, {}, np.array([False]))
+
+    with pytest.raises(ConfigError, match="gave nothing"):
+        recorder.on_group_epoch_end(1, GROUP, {}, np.array([False]))
+    recorder.on_train_end()
 
 
 def test_nothing_but_metrics_is_stored_meanwhile(run, monkeypatch, tmp_path):

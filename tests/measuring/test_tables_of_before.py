@@ -79,6 +79,7 @@ def train(recorder, store, dataset, epochs):
         group = Replayed(store, dataset, epoch)
         goes_on = recording.runs(epoch + 1) if epoch + 1 in recording.epochs else []
         recorder.on_group_epoch_end(epoch, group, {}, ~np.isin(group.runs, goes_on))
+    recorder.settle()
 
 
 def entropy_of_inputs(store, part):
