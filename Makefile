@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements/base.txt
 
-.PHONY: run test quick lint docs linkcheck benchmark clean
+.PHONY: run test quick fuzz lint docs linkcheck benchmark clean
 
 run: $(VENV)/.base
 	$(BIN)/python run_experiments.py -d $(CONFIG) $(UPDATES)
@@ -25,6 +25,10 @@ test: $(VENV)/.dev
 # a look at what was just changed; `make test` runs everything
 quick: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --quick $(PYTEST_FLAGS)
+
+# a thousand configs and two thousand stored records of nonsense, and what became of them
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m pytest --run-slow -k thousand tests/launching/test_fuzzed_configs.py tests/faults
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

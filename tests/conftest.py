@@ -58,6 +58,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests of many examples have counted."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            for name, counted in report.user_properties:
+                terminalreporter.write_line(f"{name}: {counted}")
+
+
 SERVICES = {"mongo_uri", "browser"}
 # what a module that starts programs or trains networks has of its own or imports
 LONG = ("subprocess", "run_experiment", "reader", "Ensemble", "SequentialGroup", "given")

@@ -22,7 +22,7 @@ def opened(file: gridfs.GridOut, errors: Callable[[], AbstractContextManager[Non
 
     Args:
         file: the file in GridFS.
-        errors: a context that says in one sentence what the database refuses.
+        errors: a context that says in one sentence what is wrong with it.
     """
     return io.BufferedReader(_GridReader(file, errors))
 
@@ -81,7 +81,8 @@ class _GridReader(io.RawIOBase):
         return len(content)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._file.seek(offset, whence)
+        with self._errors():
+            self._file.seek(offset, whence)
         return self._file.tell()
 
     def tell(self) -> int:

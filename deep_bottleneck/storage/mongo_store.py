@@ -5,7 +5,7 @@ import logging
 import mimetypes
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -457,9 +457,15 @@ class MongoStore(RecordStore):
             yield from self.database[collection].find(query, projection, batch_size=BATCH_SIZE)
 
     def _opener(self, file_id: Any) -> Callable[[], BinaryIO]:
+        @contextmanager
+        def errors() -> Iterator[None]:
+            # GridFS believes what is written about a file
+            with reading(f"a file in {self!r}"), self.errors():
+                yield
+
         def open_file() -> BinaryIO:
-            with self.errors():
-                return opened(self.fs.get(file_id), self.errors)
+            with errors():
+                return opened(self.fs.get(file_id), errors)
 
         return open_file
 

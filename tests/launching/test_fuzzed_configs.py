@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -104,9 +105,12 @@ def folder(tmp_path_factory):
         yield folder
 
 
-@pytest.mark.parametrize("number", [25, pytest.param(1000, marks=pytest.mark.slow)])
-def test_every_config_is_taken_or_refused_in_words(folder, number):
+@pytest.mark.parametrize(
+    "number", [25, pytest.param(1000, marks=pytest.mark.slow)], ids=["few", "thousand"]
+)
+def test_every_config_is_taken_or_refused_in_words(folder, record_property, number):
     path = folder / "fuzzed.json"
+    ends = Counter()
 
     @settings(
         max_examples=number,
@@ -124,8 +128,10 @@ def test_every_config_is_taken_or_refused_in_words(folder, number):
                 status = run_experiments.main(["-d", str(path), "--dry-run", *updates])
             except SystemExit as end:
                 status = end.code
+        ends[status] += 1
         assert status in (0, 2)
         assert "Traceback" not in said.getvalue() + errors.getvalue()
         assert said.getvalue() or errors.getvalue().startswith(("error: ", "usage: "))
 
     dry_run()
+    record_property("configs", f"{ends[0]} taken (exit status 0), {ends[2]} refused (2)")

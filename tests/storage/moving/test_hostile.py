@@ -8,6 +8,7 @@ from pathlib import Path
 import gridfs
 import pymongo
 import pytest
+from bson import ObjectId
 
 from deep_bottleneck.eval_tools import ExperimentLoader
 from deep_bottleneck.storage import bson_values, mongo_metrics
@@ -149,6 +150,20 @@ def test_a_document_that_is_none_is_named_and_the_others_are_written(store, inse
     assert transfers[3].failed
     assert "experiment 3 in MongoStore" in transfers[3].done
     assert [found.where for found in examine(store, mend=False)][:1] == ["experiment 3"]
+
+
+@pytest.mark.parametrize("chunk_size", ["many", 0, None])
+def test_a_file_of_which_nonsense_is_written_is_named(store, insert, folder, chunk_size):
+    file = {"_id": ObjectId(), "filename": "b", "length": 5, "chunkSize": chunk_size}
+    store.database["fs.files"].insert_one(file)
+    store.database["fs.chunks"].insert_one({"files_id": file["_id"], "n": 0, "data": b"bytes"})
+    insert(1, artifacts=[{"name": "table", "file_id": file["_id"]}])
+    insert(2)
+
+    first, second = download(store, folder)
+
+    assert "new, without table (a file in MongoStore" in first.done
+    assert (second.done, second.failed) == ("new", False)
 
 
 def test_files_of_an_experiment_that_cannot_be_read_are_not_taken_for_files_of_nobody(
