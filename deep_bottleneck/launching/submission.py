@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class Submission:
         script: the script that runs one experiment, an absolute path.
         commit: the commit of its code, "" where it is in no repository.
         changed: whether the code differs from the commit.
-        submitted: when, in local time.
+        submitted: when, in local time; later than of any launch before, whatever the clock says.
         job: the scheduler's number for it, or host and process for a local launch, as people read
             it; "" before it has one.
         process: the name of the process that launched it, "" where that cannot be named.
@@ -90,7 +90,7 @@ class Submission:
     script: Path
     commit: str = ""
     changed: bool = False
-    submitted: str = ""
+    submitted: str = "1970-01-01"
     job: str = ""
     process: str = ""
     cancelled: bool = False
@@ -120,7 +120,7 @@ class Submission:
             tuple(replace(job, config=job.config.resolve()) for job in jobs),
             options.runs.resolve(),
             options.experiment_script.resolve(),
-            submitted=now.isoformat(timespec="seconds"),
+            submitted=_after_all(options.output, now),
             process=this_process(),
             asked={name: getattr(options, name) for name in ASKED},
         )
@@ -142,8 +142,9 @@ class Submission:
                 for name, value in values.pop("asked", {}).items()
             }
             folder = folder.resolve()
+            datetime.fromisoformat(values["submitted"])
             return cls(folder, tasks=tasks, runs=runs, script=script, asked=asked, **values)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
             raise RecordError(f"{path} is no launch that can be read: {error}") from None
 
     def write(self) -> None:
@@ -237,6 +238,13 @@ def submissions(output: Path) -> Iterator[Submission]:
         except RecordError:
             continue
     yield from sorted(found, key=lambda one: (one.submitted, one.folder.name))
+
+
+def _after_all(output: Path, now: datetime) -> str:
+    """The time of now, or one after the last launch where the clock has been set back."""
+    times = [datetime.fromisoformat(one.submitted) for one in submissions(output)]
+    last = max(times, default=now)
+    return (now if last <= now else last + timedelta(seconds=1)).isoformat(timespec="seconds")
 
 
 def _new_folder(output: Path, name: str) -> Path:

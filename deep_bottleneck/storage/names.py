@@ -6,6 +6,8 @@ STORE_NAME = "activations.h5"
 CHECKPOINT = "checkpoint.h5"
 # what an earlier version called it; it is never read
 FORMER_CHECKPOINT = "checkpoint.pickle"
+# one that nobody can go on from, though it is whole
+USELESS_CHECKPOINT = "checkpoint_useless.h5"
 # what the names of the tables of an experiment start with
 INFORMATION = "information_measures_"
 TRUST = "trust_"

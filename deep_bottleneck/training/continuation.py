@@ -16,6 +16,7 @@ from deep_bottleneck.storage.names import (
     CHECKPOINT,
     CONTINUES,
     FORMER_CHECKPOINT,
+    USELESS_CHECKPOINT,
     left_unfinished,
 )
 from deep_bottleneck.storage.own_files import read_json
@@ -118,6 +119,12 @@ class Checkpoints:
         self._stored_at = time.monotonic()
         self.preemption.end_if_requested()
 
+    def set_aside(self) -> None:
+        """Let no later experiment go on from the last checkpoint."""
+        for folder in filter(None, (self._path.parent, self._folder_before)):
+            if (folder / CHECKPOINT).exists():
+                (folder / CHECKPOINT).replace(folder / USELESS_CHECKPOINT)
+
     def predecessors(self) -> Iterator[Path]:
         """The folders of the experiments that this one goes on from, the last first.
 
@@ -139,7 +146,7 @@ class Checkpoints:
     def forget(self) -> None:
         """Remove what a complete experiment needs no more."""
         for folder in (self._path.parent, *self.predecessors()):
-            for name in (CHECKPOINT, FORMER_CHECKPOINT):
+            for name in (CHECKPOINT, FORMER_CHECKPOINT, USELESS_CHECKPOINT):
                 (folder / name).unlink(missing_ok=True)
 
     def _look_for_last(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from deep_bottleneck.errors import RecordError
+from deep_bottleneck.storage.names import USELESS_CHECKPOINT
 from deep_bottleneck.training.checkpoint import Checkpoint, state_of
 from deep_bottleneck.training.continuation import Callbacks, Checkpoints, made_by
 from deep_bottleneck.training.gathered import Gathered
@@ -28,7 +29,7 @@ class Keeper:
         """Take the models and recorders to where the last checkpoint has them.
 
         Raises:
-            RecordError: if it does not hold what a recorder should have gathered.
+            RecordError: if it does not hold what a recorder should have gathered; it is set aside.
             TimeIsUp: if the time is up.
         """
         told: set[str] = set()
@@ -56,8 +57,8 @@ class Keeper:
         own = self._callbacks[run]
         for gathered in own:
             gathered.begin()
-        if self.last is not None and run in self.last.training:
-            _restore(own, self.last.callbacks[run])
+        if self._checkpoints and self.last is not None and run in self.last.training:
+            _restore(own, self.last.callbacks[run], self._checkpoints)
 
     def keep(
         self,
@@ -111,17 +112,20 @@ class Keeper:
         if self.last is None:
             return
         self.last.restore_models(self._models)
-        _restore(self._of_recorders, self.last.recorders)
+        _restore(self._of_recorders, self.last.recorders, checkpoints)
         checkpoints.log_again()
         checkpoints.store(self.last)
 
 
-def _restore(callbacks: Sequence[Gathered], states: Sequence[State]) -> None:
+def _restore(
+    callbacks: Sequence[Gathered], states: Sequence[State], checkpoints: Checkpoints
+) -> None:
     try:
         for gathered, state in zip(callbacks, states, strict=True):
             gathered.restore(state)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
+        checkpoints.set_aside()
         raise RecordError(
-            f"the checkpoint does not hold what the callbacks have gathered ({error!r}): "
-            "remove it, to start anew"
+            f"the checkpoint does not hold what the callbacks have gathered ({error!r}): it is "
+            f"{USELESS_CHECKPOINT} now, and the next --resume goes on without it"
         ) from error

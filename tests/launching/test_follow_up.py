@@ -151,7 +151,7 @@ def test_a_mistake_at_run_time_is_told_by_the_log(scheduler, states, tell, submi
 def test_what_was_launched_again_is_told_once(scheduler, states, tell, submission, options, jobs):
     tell(1, "COMPLETED")
     tell(2, "FAILED")
-    again = replace(Submission.create(options, "launchers.slurm", jobs[1:]), submitted="9999")
+    again = replace(Submission.create(options, "launchers.slurm", jobs[1:]), submitted="9999-01-01")
     again.write()
 
     first, second = states()

@@ -26,6 +26,16 @@ def test_launches_in_the_same_second_have_folders_of_their_own(options, jobs):
     assert len(folders) == 3
 
 
+def test_a_launch_after_the_clock_was_set_back_is_still_the_later_one(options, jobs):
+    first = replace(Submission.create(options, "launchers.local", jobs), submitted="2100-01-01")
+    first.write()
+
+    second = Submission.create(options, "launchers.local", jobs)
+    second.write()
+
+    assert [one.folder for one in submissions(options.output)] == [first.folder, second.folder]
+
+
 def test_a_task_runs_its_config_and_reports(options, tmp_path):
     job = Job("sweep_1", tmp_path / "sweep_1.json", ("epochs=3",))
     submission = Submission.create(options, "launchers.local", [job])
@@ -97,7 +107,7 @@ def test_a_config_that_no_experiment_can_be_given_is_refused_at_once(
     assert not options.output.exists()
 
 
-@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"tasks": []}'])
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '"text"', "7", "[" * 9999, '{"tasks": []}'])
 def test_a_damaged_launch_is_one_sentence_and_disturbs_no_other(submission, tmp_path, content):
     broken = tmp_path / "output" / "broken"
     broken.mkdir()

@@ -1,11 +1,12 @@
 """Each row of the fault table in docs/storage.md."""
 
+import datetime
 import signal
 import subprocess
 import sys
 import threading
 import time
-from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from faults import DATABASE, assert_complete, said_by_storage, wait_for_copy
@@ -118,6 +119,70 @@ def test_a_user_who_may_only_read(guard, server, experiment, tmp_path, caplog):
     assert not ExperimentLoader(server.uri, DATABASE).find_all().ids
 
 
+def test_a_password_that_is_changed_while_the_experiment_runs(
+    guard, server, experiment, tmp_path, caplog
+):
+    def change():
+        guard.password = guard.password[::-1]
+        guard.cut()
+        guard.mend()
+
+    experiment(f"mongodb://me:secret@127.0.0.1:{guard.port}", fault=change)
+
+    assert_complete(ExperimentLoader(path=tmp_path / "runs").find_by_id(1))
+    (sentence,) = said_by_storage(caplog)
+    assert "; the experiment goes on in the local record" in sentence
+    assert "secret" not in sentence
+    assert main(["sync"]) == 0
+    assert_complete(ExperimentLoader(server.uri, DATABASE).find_by_id(1))
+
+
+@pytest.mark.parametrize("command", sorted(WRITING - {"delete", "drop", "findAndModify"}))
+def test_a_user_who_may_no_longer_do_one_thing(
+    guard, server, experiment, tmp_path, caplog, command
+):
+    def restrict():
+        wait_for_copy(server)
+        guard.refuses = {command}
+
+    experiment(f"mongodb://me:secret@127.0.0.1:{guard.port}", fault=restrict)
+
+    assert_complete(ExperimentLoader(path=tmp_path / "runs").find_by_id(1))
+    for sentence in said_by_storage(caplog):
+        assert "refused: not authorized on faults to execute command; the experiment" in sentence
+    assert main(["sync"]) == 0
+    assert_complete(ExperimentLoader(server.uri, DATABASE).find_by_id(1))
+
+
+@pytest.mark.parametrize(
+    "jump", [datetime.timedelta(days=400), datetime.timedelta(days=-400)], ids=str
+)
+def test_a_clock_that_jumps(server, experiment, tmp_path, caplog, monkeypatch, jump):
+    class Jumped(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.datetime.now(tz) + jump
+
+        @classmethod
+        def utcnow(cls):
+            return datetime.datetime.now(datetime.UTC).replace(tzinfo=None) + jump
+
+    def set_clock():
+        clock = SimpleNamespace(**{**vars(datetime), "datetime": Jumped})
+        monkeypatch.setattr("sacred.run.datetime", clock)
+        monkeypatch.setattr("sacred.metrics_logger.datetime", clock)
+
+    experiment(server.uri, fault=set_clock)
+
+    assert not said_by_storage(caplog)
+    for place in ({"path": tmp_path / "runs"}, {"mongo_uri": server.uri, "db_name": DATABASE}):
+        found = ExperimentLoader(**place).find_by_id(1)
+        assert_complete(found)
+        assert (found.stop_time < found.start_time) == (days < 0)
+    assert main(["sync"]) == 0
+    assert main(["doctor"]) == 0
+
+
 def test_a_database_that_is_full(guard, server, experiment, tmp_path, caplog):
     guard.reason = (14031, "available disk space of 0 bytes is less than required minimum")
 
@@ -150,7 +215,7 @@ def test_an_experiment_that_is_killed_is_lost_and_keeps_what_it_had(
     killed = [ExperimentLoader(**place).find_by_id(1) for place in places]
     assert [experiment.status for experiment in killed] == ["RUNNING", "RUNNING"]
     time.sleep(0.01)
-    monkeypatch.setattr(base, "LOST_AFTER", timedelta(0))
+    monkeypatch.setattr(base, "LOST_AFTER", datetime.timedelta(0))
     assert [experiment.status for experiment in killed] == ["LOST", "LOST"]
     assert [e.metrics["test.accuracy"].tolist() for e in killed] == [[1.0], [1.0]]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from deep_bottleneck.config import Config
+from deep_bottleneck.errors import RecordError
 from deep_bottleneck.measuring.information_tables import InformationTables
 from deep_bottleneck.pipeline.plan import make_plan
 from deep_bottleneck.pipeline.run import run_experiment
@@ -251,6 +252,40 @@ def test_one_of_another_experiment_starts_anew(
 
     assert again == fit(tmp_path / "anew", callbacks=callbacks, **models)
     assert "another model or other callbacks: training starts anew" in caplog.text
+
+
+class Forgetful(Notes):
+    """Does not say the same as it takes back, as one of another version may not."""
+
+    def state(self):
+        return {"seen": 0}
+
+    def restore(self, state):
+        self.seen = state["noted"]
+
+
+def test_one_that_the_recorders_cannot_take_back_is_in_nobodys_way_again(
+    make_models, tiny_dataset, tmp_path
+):
+    def fit(number, requested=False):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        preemption, notes = Preemption(), Forgetful()
+        preemption.requested = requested
+        before = tmp_path / str(number - 1) if number > 1 else None
+        checkpoints = Checkpoints(folder, preemption, before)
+        Ensemble(make_models(1), seed=1).fit(
+            tiny_dataset, 2, 50, callbacks=[[]], recorders=[notes], checkpoints=checkpoints
+        )
+        return [epoch for _, epoch, _ in notes.seen]
+
+    with pytest.raises(TimeIsUp):
+        fit(1, requested=True)
+    with pytest.raises(RecordError, match="the next --resume goes on without it"):
+        fit(2)
+
+    assert [path.name for path in tmp_path.glob("*/checkpoint*")] == ["checkpoint_useless.h5"]
+    assert fit(3) == [0, 1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM])
