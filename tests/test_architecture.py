@@ -46,15 +46,30 @@ KNOWS_SACRED = "storage/observers"
 # what works where these are not installed
 LIGHT = ("information", "similarity", "state_space", "causal", "gradient_noise", "measuring")
 HEAVY = {"sacred", "pymongo", "flask"}
+# with these, whoever has written a file or an address says what a program does
+RUN_WHAT_IS_READ = {
+    *("pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"),
+    *(
+        "eval",
+        "exec",
+        "os.system",
+        "os.popen",
+        "torch.load",
+        "pd.read_pickle",
+        "pandas.read_pickle",
+    ),
+    *("keras.models.load_model", "keras.saving.load_model"),
+}
+SAID_WITH = {"shell", "allow_pickle", "enable_unsafe_deserialization"}
 LONGEST_FUNCTION, MOST_ARGUMENTS = 60, 6
 # what deep-ei's functions, and Sacred's events, take by place
 GIVEN_INTERFACES = {"causal/measures.py", "storage/observers/mongo_record.py"}
 
 
-def imports(path: Path) -> set[str]:
-    """All modules that a file imports, wherever in the file."""
+def imports(program: str) -> set[str]:
+    """All modules that a program imports, wherever in it."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(program)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -64,7 +79,9 @@ def imports(path: Path) -> set[str]:
 
 def ours(path: Path) -> set[str]:
     prefix = "deep_bottleneck."
-    return {name.removeprefix(prefix) for name in imports(path) if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix) for name in imports(path.read_text()) if name.startswith(prefix)
+    }
 
 
 def room_of(name: str) -> str:
@@ -115,9 +132,9 @@ def test_arrows_point_down(path):
         of_measuring = {name for name in used if name.startswith("measuring.")}
         assert {name.split(".")[1] for name in of_measuring} <= TABLES_ALONE
     if KNOWS_SACRED not in relative.as_posix():
-        assert "sacred" not in {room_of(name) for name in imports(path)}
+        assert "sacred" not in {room_of(name) for name in imports(path.read_text())}
     if room in LIGHT:
-        assert not HEAVY & {room_of(name) for name in imports(path)}
+        assert not HEAVY & {room_of(name) for name in imports(path.read_text())}
 
 
 def rows_below(title: str) -> list[list[str]]:
@@ -193,6 +210,35 @@ def test_functions_are_short_and_their_arguments_few(path):
         # plug-ins are given arguments by name
         if relative not in GIVEN_INTERFACES and function.name != "load":
             assert positional(function) <= MOST_ARGUMENTS, function.name
+
+
+def that_run_what_they_read(program: str) -> set[str]:
+    """What a program imports, calls or says that makes data run."""
+    tree = ast.parse(program)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = {ast.unparse(call.func) for call in calls} | imports(program)
+    said = {word.arg for call in calls for word in call.keywords}
+    return (names & RUN_WHAT_IS_READ) | (said & SAID_WITH)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_runs_what_it_reads(path):
+    assert not that_run_what_they_read(path.read_text())
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from pickle import loads",
+        "def read(path):\n    import joblib\n",
+        "eval(text)",
+        "torch.load(path)",
+        "np.load(path, allow_pickle=True)",
+        "subprocess.run(command, shell=True)",
+    ],
+)
+def test_what_runs_what_it_reads_is_found(program):
+    assert that_run_what_they_read(program)
 
 
 @pytest.mark.parametrize(

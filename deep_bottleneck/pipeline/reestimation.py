@@ -155,5 +155,5 @@ def _plotters(config: Config, values: Mapping[str, Any]) -> list[BasePlotter]:
             logger.info("Not drawn again: %s", error)
             continue
         if not any(hasattr(component.module, need) for need in NEEDS):
-            loaded.append(component.load(values))
+            loaded.append(component.load_as(BasePlotter, values))
     return loaded

@@ -2,11 +2,15 @@
 
 import itertools
 import json
+import shutil
+import subprocess
 import time
 from datetime import datetime
 
 import pytest
-from real_schedulers import Place
+from real_schedulers import ASK, Place
+
+from deep_bottleneck.launching import follow_up
 
 COHORT = {
     "epochs": 5,
@@ -171,6 +175,54 @@ def test_a_node_that_dies_costs_what_ran_there_and_a_resume_brings_it(place, nod
     assert after == ["lost", "completed", "completed"]
     assert "Submitted 1 experiments" in again.stderr
     assert len(place.records()) == 3
+
+
+@pytest.mark.slow
+def test_what_slurm_itself_starts_again_goes_on_to_the_same_tables(slow, tmp_path, scheduler):
+    place = Place(scheduler("slurm"), tmp_path)
+    config = tmp_path / "long.json"
+    long = {"epochs": 600, "dataset": "datasets.iris", "architecture": [4], "callbacks": ["pace"]}
+    config.write_text(json.dumps({**long, "grid": {"activation_fn": ["tanh"]}}))
+
+    place.launch(config)
+    place.wait_until(lambda states: place.trained_epochs() > 0)
+    (job,) = [submission.job for submission, _ in follow_up.states(place.output)]
+    subprocess.run(["scontrol", "requeue", f"{job}_1"], check=True)
+    place.wait_until(lambda states: place.report() is None)
+    slow.unlink()
+    # which waits for two minutes before it starts what it has ended itself
+    place.wait_until(done)
+    whole = Place("local", tmp_path / "whole", plug_ins=tmp_path)
+    whole.launch(config)
+
+    statuses = {p.parent.name: json.loads(p.read_text()) for p in tmp_path.glob("runs/*/run.json")}
+    assert {name: run["status"] for name, run in statuses.items()} == {
+        "1": "TIMEOUT",
+        "2": "COMPLETED",
+    }
+    assert json.loads((place.folder / "runs/2/info.json").read_text())["continues"] == "1"
+    assert place.tables() == whole.tables()
+    assert "0 experiments" in place.call("--resume").stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ASK)
+def test_a_daemon_that_is_dead_is_one_sentence(name, config, tmp_path, monkeypatch):
+    if shutil.which(ASK[name][0]) is None:
+        pytest.skip(f"there is no {name} here; .ci/run starts one")
+    place = Place(name, tmp_path)
+    # the commands ask at a port where nobody is
+    nobody = "ClusterName=x\nSlurmctldHost=localhost(127.0.0.1)\nSlurmctldPort=1\n"
+    (tmp_path / "slurm.conf").write_text(nobody)
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    monkeypatch.setenv("SGE_QMASTER_PORT", "1")
+
+    result = place.call("-d", config, "--launcher", name)
+
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert "took nothing: " in result.stderr.splitlines()[-1]
+    assert not list(place.output.glob("*"))
 
 
 @pytest.mark.slow

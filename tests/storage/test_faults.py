@@ -154,10 +154,10 @@ def test_a_user_who_may_no_longer_do_one_thing(
     assert_complete(ExperimentLoader(server.uri, DATABASE).find_by_id(1))
 
 
-@pytest.mark.parametrize(
-    "jump", [datetime.timedelta(days=400), datetime.timedelta(days=-400)], ids=str
-)
-def test_a_clock_that_jumps(server, experiment, tmp_path, caplog, monkeypatch, jump):
+@pytest.mark.parametrize("days", [400, -400])
+def test_a_clock_that_jumps(server, experiment, tmp_path, caplog, monkeypatch, days):
+    jump = datetime.timedelta(days=days)
+
     class Jumped(datetime.datetime):
         @classmethod
         def now(cls, tz=None):
