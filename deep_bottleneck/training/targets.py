@@ -35,9 +35,10 @@ def targets(model: keras.Model, part: LabelledDataset) -> FloatArray | IntArray:
         classes and a model with one output unit; else the one-hot labels.
 
     Raises:
-        ConfigError: if the model has several outputs, or one whose shape, loss or metrics do not go
-            with the labels.
+        ConfigError: if the model has several inputs or outputs, or one that does not go with the
+            examples, or whose shape, loss or metrics do not go with the labels.
     """
+    _check_inputs(model, part.examples.shape[1:])
     loss = _of_one_output(model.loss)
     shapes = [tuple(output.shape[1:]) for output in getattr(model, "outputs", ())]
     is_sparse = _name(loss).startswith("sparse")
@@ -67,6 +68,27 @@ def tell_of_odd_rules(model: keras.Model) -> None:
 def _has_its_own_rule(model: keras.Model) -> bool:
     own, known = type(model), keras.Model
     return own.train_step is not known.train_step or own.compute_loss is not known.compute_loss
+
+
+def _check_inputs(model: keras.Model, shape: tuple[int, ...]) -> None:
+    inputs = getattr(model, "inputs", None) or []
+    if len(inputs) > 1:
+        raise ConfigError(
+            f'"model": {model.name} has {len(inputs)} inputs, but the data set one array of '
+            "examples: let the model take that as its only input, and part it itself"
+        )
+    if inputs and not _goes_into(shape, tuple(inputs[0].shape[1:])):
+        raise ConfigError(
+            f'"model": {model.name} takes inputs of shape {tuple(inputs[0].shape)}, but the '
+            f"examples have the shape {(None, *shape)}"
+        )
+
+
+def _goes_into(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    if len(shape) == len(wanted):
+        return all(size in (None, there) for size, there in zip(wanted, shape, strict=True))
+    # Keras adds and takes away axes of length 1
+    return None in wanted or [s for s in shape if s != 1] == [s for s in wanted if s != 1]
 
 
 def _check_outputs(

@@ -132,6 +132,40 @@ def test_metrics_of_the_same_labels_and_of_ones_own_are_fine():
     targets(with_output((3,), "mse", metrics=["categorical_accuracy", "mae"]), part(3))
 
 
+def test_several_inputs_are_one_sentence():
+    both = [keras.Input((3,), name=name) for name in ("left", "right")]
+    made = keras.Model(both, keras.layers.Dense(2)(keras.layers.Add()(both)), name="net")
+    made.compile("sgd", "mse")
+
+    with pytest.raises(ConfigError, match="net has 2 inputs, but the data set one array"):
+        targets(made, part(2))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "goes"),
+    [
+        ((3,), (3,), True),
+        ((None, 3), (5, 3), True),
+        ((None, 3), (1, 3), True),
+        ((4, 4, 1), (4, 4), True),
+        ((16,), (4, 4), False),
+        ((4,), (3,), False),
+        ((None, 3), (5, 4), False),
+    ],
+)
+def test_examples_that_a_model_does_not_take_are_one_sentence(wanted, given, goes):
+    examples = LabelledDataset.from_labels(np.ones((4, *given)), np.arange(4) % 2, 2)
+    inputs = keras.Input(wanted)
+    made = keras.Model(inputs, keras.layers.Dense(2)(keras.ops.sum(inputs[..., None], 1)))
+    made.compile("sgd", of_ones_own)
+
+    if goes:
+        targets(made, examples)
+    else:
+        with pytest.raises(ConfigError, match=r"takes inputs of shape .* but the examples have"):
+            targets(made, examples)
+
+
 def test_rules_that_are_easily_taken_for_others_are_told(caplog):
     own = type("Own", (keras.Model,), {"predict_step": lambda self, *_: None})
 
