@@ -86,9 +86,9 @@ class LabelledDataset:
         try:
             values = np.ascontiguousarray(examples, dtype=np.float32)
         except (TypeError, ValueError) as error:
-            given = type(examples).__name__
+            kind = type(examples).__name__
             raise ValueError(
-                f"examples should be one array of numbers, got a {given} ({error})"
+                f"examples should be one array of numbers, got a {kind} ({error})"
             ) from error
         return cls(values, numbers, one_hot, names)
 
