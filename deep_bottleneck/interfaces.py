@@ -64,7 +64,8 @@ class LabelledDataset:
             classes: what the labels of all classes are, in the order of the classes' numbers.
 
         Raises:
-            ValueError: if it cannot be known which class a label stands for.
+            ValueError: if it cannot be known which class a label stands for, or the examples are no
+                array of numbers.
         """
         given = np.asarray(labels)
         if given.dtype.kind == "S":
@@ -82,7 +83,14 @@ class LabelledDataset:
             raise ValueError(f"labels should be {_listed(known)}, got {given[numbers < 0][0]}")
         names = () if known == list(range(n_classes)) else tuple(map(str, known))
         one_hot = np.eye(n_classes, dtype=np.float32)[numbers]
-        return cls(np.ascontiguousarray(examples, dtype=np.float32), numbers, one_hot, names)
+        try:
+            values = np.ascontiguousarray(examples, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            kind = type(examples).__name__
+            raise ValueError(
+                f"examples should be one array of numbers, got a {kind} ({error})"
+            ) from error
+        return cls(values, numbers, one_hot, names)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -23,6 +23,8 @@ from deep_bottleneck.interfaces import (
     TableRecord,
 )
 from deep_bottleneck.state_space import StateCaptureHook, aIQ, network_efficiency
+from deep_bottleneck.state_space.axes import ChannelAxis, ChosenAxes
+from deep_bottleneck.training.layers import watched_layers
 from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("efficiency",)
@@ -41,7 +43,12 @@ EXAMPLES_PER_BATCH = 200
 
 
 def load(
-    run: Record, tables: TableRecord, dataset: Dataset, schedule: Schedule, beta: float = 2
+    run: Record,
+    tables: TableRecord,
+    dataset: Dataset,
+    schedule: Schedule,
+    beta: float = 2,
+    channel_axis: ChannelAxis = None,
 ) -> "EfficiencyRecorder":
     """A recorder that leaves the table `efficiency` and logs its means over runs as metrics.
 
@@ -51,14 +58,20 @@ def load(
         dataset: whose test examples the states are observed on.
         schedule: the epochs to record.
         beta: how much more the accuracy counts than the efficiency in aIQ.
+        channel_axis: the axis of a batch that counts the neurons, such as -1 for the last: one for
+            all layers, or axes by name or type of layer; by default it is found by the weights.
 
     Raises:
-        ConfigError: if beta is not a number above 0.
+        ConfigError: if beta is not a number above 0, or channel_axis is something else.
     """
     is_number = isinstance(beta, int | float) and not isinstance(beta, bool)
     if not (is_number and beta > 0 and math.isfinite(beta)):
         raise ConfigError(f'"callbacks": efficiency needs a number above 0 as beta, got {beta!r}')
-    return EfficiencyRecorder(run, tables, dataset, schedule, beta)
+    try:
+        axes = None if channel_axis is None else ChosenAxes(channel_axis)
+    except TypeError as error:
+        raise ConfigError(f'"callbacks": efficiency: {error}') from error
+    return EfficiencyRecorder(run, tables, dataset, schedule, beta, axes)
 
 
 class EfficiencyRecorder(TableRecorder):
@@ -77,11 +90,19 @@ class EfficiencyRecorder(TableRecorder):
     """
 
     def __init__(
-        self, run: Record, tables: TableRecord, dataset: Dataset, schedule: Schedule, beta: float
+        self,
+        run: Record,
+        tables: TableRecord,
+        dataset: Dataset,
+        schedule: Schedule,
+        beta: float,
+        axes: ChosenAxes | None,
     ) -> None:
         super().__init__(run, tables, schedule, "efficiency")
         self._dataset = dataset
         self._beta = beta
+        self._axes = axes
+        self._hidden: list[LayerOutput] = []
         self._accuracy: FloatArray = np.empty(0, np.float32)
 
     def on_group_epoch_end(
@@ -95,15 +116,11 @@ class EfficiencyRecorder(TableRecorder):
         """Count the states of the runs that are due.
 
         Raises:
-            ConfigError: if the model has no layer with weights but its readout.
+            ConfigError: if the model has no layer with weights but its readout, or `channel_axis`
+                names an axis or a layer that it does not have.
         """
-        hidden = group.layer_outputs[:-1]
-        if not hidden:
-            raise ConfigError(
-                '"callbacks": efficiency needs a model with a hidden layer, this one has only its '
-                f"readout {group.layer_outputs[-1].name}"
-            )
-        for row, layers in zip(due, self._observed(group, hidden, due), strict=True):
+        self._hidden = self._hidden or _hidden_layers(group, self._axes)
+        for row, layers in zip(due, self._observed(group, self._hidden, due), strict=True):
             run = group.runs[row]
             efficiencies = [self._efficiency(layer, run, epoch) for layer in layers]
             accuracy = float(self._accuracy[row])
@@ -144,6 +161,41 @@ class EfficiencyRecorder(TableRecorder):
             return math.nan
 
 
+def _hidden_layers(group: RunGroup, axes: ChosenAxes | None) -> list[LayerOutput]:
+    """All layers with weights but the readout, with the axes that the user named."""
+    *hidden, readout = group.layer_outputs
+    if not hidden:
+        raise ConfigError(
+            '"callbacks": efficiency needs a model with a hidden layer, this one has only its '
+            f"readout {readout.name}"
+        )
+    if axes is None:
+        return hidden
+    kinds = {
+        place.name: type(layer)
+        for place, layer in zip(group.layer_outputs, watched_layers(group.models[0]), strict=True)
+    }
+    try:
+        axes.check(kinds)
+        return [_with_axis(layer, axes.of(layer.name, kinds[layer.name])) for layer in hidden]
+    except ValueError as error:
+        raise ConfigError(f'"callbacks": efficiency: {error}') from error
+
+
+def _with_axis(layer: LayerOutput, axis: int | None) -> LayerOutput:
+    """A layer with its neurons on an axis of its batches, None for where they were found."""
+    if axis is None:
+        return layer
+    n_axes = len(layer.shape)
+    if axis == 0 or not -n_axes <= axis <= n_axes:
+        raise ValueError(
+            f"channel_axis is {axis} for {layer.name}, whose batches have the shape "
+            f"{(None, *layer.shape)}: expected an axis of these after the first, which counts "
+            "examples"
+        )
+    return layer._replace(neuron_axis=axis if axis < 0 else axis - 1)
+
+
 def _capture(layer: LayerOutput) -> StateCaptureHook:
     """Counts the states of a layer's outputs that it is handed; on the GPU, if they are there."""
     axis = layer.neuron_axis
@@ -154,7 +206,7 @@ def _capture(layer: LayerOutput) -> StateCaptureHook:
 def _unknown_axis(layer: LayerOutput) -> str:
     return (
         f"{layer.name} is NaN: it cannot be told which axis of its outputs, of shape "
-        f"{layer.shape}, counts the neurons"
+        f"{layer.shape}, counts the neurons; name it as channel_axis of this callback"
     )
 
 
@@ -182,7 +234,7 @@ def _rows(
             "layer": index,
             "name": layer.name,
             "efficiency": efficiency,
-            "undersampled": layer.undersampled,
+            "undersampled": layer.state_count == 0 or layer.undersampled,
         }
         for index, (layer, efficiency) in enumerate(zip(layers, efficiencies, strict=True))
     ]

@@ -234,7 +234,8 @@ def estimate(
         - ceiling: the largest MI_XM that the method could have answered, or the entropy of the
           inputs where that is smaller because inputs repeat;
         - violates_dpi: whether the layer knows more than an earlier one, by more than the errors,
-          which contradicts the data processing inequality.
+          which contradicts the data processing inequality if layers are a chain. Where a branch or
+          a skip connection goes past the earlier one, it need not.
     """
     labels = activations.labels if labels is None else labels
     inputs = counted_inputs(activations)
@@ -347,8 +348,8 @@ def _joined(rows: Sequence[Rows]) -> Rows:
 def _violations(rows: Rows) -> BoolArray:
     """Which rows, sorted by run, epoch and layer, exceed an earlier layer of their network.
 
-    A deterministic network is a Markov chain Y - X - M_1 - M_2 ..., along which neither I(X;M) nor
-    I(Y;M) can grow (Cover & Thomas 2006, theorem 2.8.1).
+    A deterministic network whose layers follow each other is a Markov chain Y - X - M_1 - M_2 ...,
+    along which neither I(X;M) nor I(Y;M) can grow (Cover & Thomas 2006, theorem 2.8.1).
     """
     n_layers = len(np.unique(rows["layer"]))
     earlier = np.triu(np.ones((n_layers, n_layers), dtype=bool), k=1)

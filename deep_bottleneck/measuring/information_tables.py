@@ -239,8 +239,9 @@ def _say_if_contradictory(table: pd.DataFrame) -> None:
         row = deeper.iloc[0]
         logger.warning(
             "%.0f %% of the values of deeper layers by %s (%s data) contradict the data processing "
-            "inequality: the layer would know more than one before it, which no layer can, so "
-            "these are errors of the estimate.",
+            "inequality: the layer would know more than one before it, which no layer can that "
+            "has all it knows from there, so in a chain of layers these are errors of the "
+            "estimate. Branches and skip connections may go past a layer.",
             100 * share,
             row["estimator"],
             row["part"],

@@ -1,8 +1,9 @@
 """What the plug-ins of an experiment give, before anything is trained."""
 
 import tempfile
+import traceback
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,24 @@ def _models(
             (weight_seed,) = np.random.SeedSequence([config.seed or 0, run]).generate_state(1)
             keras.utils.set_random_seed(int(weight_seed))
             reset_uids()
-            yield _compiled(component.load_as(keras.Model, values), component.path)
+            try:
+                model = component.load_as(keras.Model, values)
+            except (RuntimeError, TypeError, ValueError) as error:
+                frames = traceback.walk_tb(error.__traceback__)
+                _refuse_pytorch(frame.f_locals.get("self") for frame, _ in frames)
+                raise
+            _refuse_pytorch(model._flatten_layers())
+            yield _compiled(model, component.path)
+
+
+def _refuse_pytorch(layers: Iterable[Any]) -> None:
+    backend = keras.backend.backend()
+    for layer in layers:
+        if isinstance(layer, keras.layers.TorchModuleWrapper) and backend != "torch":
+            raise ConfigError(
+                f'"model": {layer.name} is a module of PyTorch, which Keras can train on no other '
+                f'backend than that, and "backend" is "{backend}": set it to "torch"'
+            )
 
 
 def _store_path(config: Config, folder: Path) -> Path:

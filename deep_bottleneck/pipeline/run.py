@@ -24,6 +24,7 @@ from deep_bottleneck.training.ensemble import Ensemble
 from deep_bottleneck.training.layers import layer_outputs, tell_of_layers_left_out
 from deep_bottleneck.training.preemption import Preemption
 from deep_bottleneck.training.schedule import default_schedule
+from deep_bottleneck.training.targets import tell_of_odd_rules
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +113,7 @@ def _train(
     config, dataset, models = experiment.config, experiment.dataset, experiment.models
     layers = layer_outputs(models[0])
     tell_of_layers_left_out(models[0])
+    tell_of_odd_rules(models[0])
     units, names = [layer.n_units for layer in layers], [layer.name for layer in layers]
     path, n_runs = experiment.store_path, config.n_runs
     with (

@@ -12,9 +12,9 @@ from deep_bottleneck.training.layers import feature_extractor
 from deep_bottleneck.training.lockstep import obstacles
 
 
-def train(models, dataset, epochs=3, schedule=lambda epoch: True, callbacks=(), beta=2):
+def train(models, dataset, epochs=3, schedule=lambda epoch: True, callbacks=(), **options):
     notes = Notes()
-    recorder = efficiency.load(notes, notes, dataset, schedule, beta)
+    recorder = efficiency.load(notes, notes, dataset, schedule, **options)
     Ensemble(models, seed=1).fit(dataset, epochs, 16, callbacks=callbacks, recorders=[recorder])
     return notes
 
@@ -211,3 +211,68 @@ def test_a_readout_alone_is_no_model_to_measure(make_models, tiny_dataset):
 def test_beta_must_be_a_number_above_0(tiny_dataset, beta):
     with pytest.raises(ConfigError, match=f"a number above 0 as beta, got {beta!r}"):
         efficiency.load(Notes(), Notes(), tiny_dataset, lambda epoch: True, beta)
+
+
+def as_many_tokens_as_features():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((5, 5, 1)),
+            keras.layers.Reshape((5, 5)),
+            keras.layers.EinsumDense("btc,cd->btd", (5, 5), activation="tanh", name="tokens"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(4, "tanh", name="hidden"),
+            keras.layers.Dense(2, "softmax", name="pred"),
+        ]
+    )
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("channel_axis", "counted"),
+    [({"tokens": -1}, -1), ({"EinsumDense": 1}, 1), ({"tokens": 2, "EinsumDense": 1}, 2)],
+)
+def test_an_axis_that_nobody_can_know_is_named_in_the_config(channel_axis, counted):
+    dataset, model = images(), as_many_tokens_as_features()
+
+    table = train([model], dataset, epochs=1, channel_axis=channel_axis).tables["efficiency"]
+
+    tokens, hidden, *_ = feature_extractor(model).predict(dataset.test.examples, verbose=0)
+    firing = np.moveaxis(tokens, counted, -1).reshape(-1, 5) > 0
+    expected = [entropy_by_unique(firing) / 5, entropy_by_unique(hidden > 0) / 4]
+    np.testing.assert_allclose(table["efficiency"], expected, rtol=1e-6)
+
+
+def test_one_axis_is_that_of_all_layers():
+    model = as_many_tokens_as_features()
+
+    table = train([model], images(), epochs=1, channel_axis=-1).tables["efficiency"]
+
+    assert table["efficiency"].notna().all()
+
+
+def test_an_axis_that_is_not_named_is_asked_for(caplog):
+    table = train([as_many_tokens_as_features()], images(), epochs=1).tables["efficiency"]
+
+    assert table["efficiency"].isna().tolist() == [True, False]
+    assert "tokens is NaN: it cannot be told which axis of its outputs, of shape (5, 5)" in (
+        caplog.text
+    )
+    assert "name it as channel_axis of this callback" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("channel_axis", "sentence"),
+    [
+        ("last", "efficiency: channel_axis takes an axis, or axes by name or type of layer"),
+        ({"tokens": 1.0}, "efficiency: channel_axis takes an axis"),
+        ({"token": -1}, "channel_axis names 'token', .* did you mean 'tokens'"),
+        (0, r"channel_axis is 0 for tokens, whose batches have the shape \(None, 5, 5\)"),
+        ({"tokens": 3}, "channel_axis is 3 for tokens"),
+        (2, r"channel_axis is 2 for hidden, whose batches have the shape \(None, 4\)"),
+    ],
+)
+def test_an_axis_that_cannot_be_is_refused(channel_axis, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        train([as_many_tokens_as_features()], images(), epochs=1, channel_axis=channel_axis)

@@ -80,3 +80,11 @@ def test_both_parts_have_examples_of_one_shape():
 def test_labels_are_whole_numbers_of_classes(label):
     with pytest.raises(ValueError, match=f"from 0 to 1, got {label}"):
         LabelledDataset.from_labels(np.zeros((2, 3)), np.array([0, label]), 2)
+
+
+@pytest.mark.parametrize(
+    "examples", [{"left": np.zeros((2, 3)), "right": np.zeros((2, 3))}, [[1, 2], [3]], "pixels"]
+)
+def test_examples_of_several_arrays_are_one_sentence(examples):
+    with pytest.raises(ValueError, match="examples should be one array of numbers, got a "):
+        LabelledDataset.from_labels(examples, np.array([0, 1]), 2)

@@ -4,6 +4,7 @@ A fused activation is not part of the module: it goes into the topology, like on
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -11,7 +12,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from deep_bottleneck.causal.network.applied import Applied
+from deep_bottleneck.causal.network.keras_operations import (
+    REORDERING,
+    RESHAPING,
+    SELECTING,
+    activation_of_call,
+    by_keras,
+)
 from deep_bottleneck.causal.network.traces import TopologyBuilder, Trace, merged
 
 if TYPE_CHECKING:
@@ -36,7 +43,17 @@ _ACTIVATION_LAYERS = (
     keras.layers.Activation, keras.layers.ReLU, keras.layers.Softmax, keras.layers.LeakyReLU,
     keras.layers.ELU, keras.layers.PReLU,
 )  # fmt: skip
-RANGE_KEEPING = (*_POOLING, keras.layers.Flatten, keras.layers.Dropout)
+RANGE_KEEPING = (
+    *_POOLING, keras.layers.Flatten, keras.layers.Dropout, keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D, keras.layers.SpatialDropout3D, keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise, keras.layers.AlphaDropout, keras.layers.ActivityRegularization,
+    keras.layers.GlobalMaxPooling1D, keras.layers.GlobalMaxPooling2D,
+    keras.layers.GlobalMaxPooling3D, keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D, keras.layers.GlobalAveragePooling3D,
+    keras.layers.UpSampling1D, keras.layers.UpSampling2D, keras.layers.UpSampling3D,
+    keras.layers.Cropping1D, keras.layers.Cropping2D, keras.layers.Cropping3D,
+    keras.layers.RepeatVector, keras.layers.Masking,
+)  # fmt: skip
 # what they apply inside a step is none of what comes out
 _STEPPING = (keras.layers.RNN, keras.layers.Bidirectional)
 
@@ -172,17 +189,21 @@ def _traced(operation: Any, node: Any, inputs: list[Trace], builder: TopologyBui
     together = merged(inputs)
     if isinstance(operation, keras.layers.Identity):
         return together
-    if isinstance(operation, keras.layers.Concatenate):
-        builder.use(inputs)
-        return together.selected()
     if isinstance(operation, _ACTIVATION_LAYERS):
         activation = _activation_of(operation)
         return together if activation is None else builder.activate(together, activation)
-    if isinstance(operation, keras.layers.Reshape):
+    kind = type(operation).__name__ if type(operation).__module__.startswith("keras.") else ""
+    if kind in RESHAPING:
         return together
+    if kind in REORDERING:
+        return replace(together, is_plain=False)
+    if _is_function(operation):
+        activation = activation_of_call(operation, node)
+        if activation is not None:
+            return builder.activate(together, activation)
     if not isinstance(operation, keras.Layer) or not _is_node(operation):
         builder.use(inputs)
-        return together.changed()
+        return together.selected() if kind in SELECTING else together.changed()
     shapes = shape_of(node.input_tensors[0]), shape_of(node.output_tensors[0])
     keeps_range = isinstance(operation, RANGE_KEEPING)
     trace = builder.add(operation, inputs, *shapes, keeps_range=keeps_range)
@@ -190,10 +211,17 @@ def _traced(operation: Any, node: Any, inputs: list[Trace], builder: TopologyBui
     return trace if activation is None else builder.activate(trace, activation)
 
 
+def _is_function(operation: Any) -> bool:
+    """Whether it is no layer of Keras', and has no weights."""
+    if isinstance(operation, keras.layers.Lambda) or not isinstance(operation, keras.Layer):
+        return True
+    return not operation.weights and not type(operation).__module__.startswith("keras.")
+
+
 def _is_node(layer: Any) -> bool:
     merging = (
         keras.layers.Add, keras.layers.Subtract, keras.layers.Multiply, keras.layers.Average,
-        keras.layers.Maximum, keras.layers.Minimum, keras.layers.Dot, keras.layers.Permute,
+        keras.layers.Maximum, keras.layers.Minimum, keras.layers.Dot, keras.layers.Concatenate,
     )  # fmt: skip
     return not isinstance(layer, merging)
 
@@ -206,7 +234,11 @@ def _activation_of(layer: Any) -> nn.Module | None:
     if isinstance(layer, keras.layers.ELU):
         return nn.ELU(float(layer.alpha))
     if isinstance(layer, keras.layers.Softmax):
-        return nn.Softmax(dim=layer.axis) if isinstance(layer.axis, int) else _by_keras(layer)
+        return (
+            nn.Softmax(dim=layer.axis)
+            if isinstance(layer.axis, int)
+            else by_keras(layer, layer.name)
+        )
     if isinstance(layer, keras.layers.PReLU):
         return _slopes(layer)
     if isinstance(layer, _STEPPING):
@@ -214,29 +246,21 @@ def _activation_of(layer: Any) -> nn.Module | None:
     function = getattr(layer, "activation", None)
     if function is None or function is keras.activations.linear:
         return None
-    known = _ACTIVATIONS.get(getattr(function, "__name__", ""))
-    return known() if known is not None and _is_of_keras(function) else _by_keras(function)
+    if isinstance(function, _ACTIVATION_LAYERS):
+        return _activation_of(function)
+    name = getattr(function, "__name__", type(function).__name__)
+    known = _ACTIVATIONS.get(name)
+    return known() if known is not None and _is_of_keras(function) else by_keras(function, name)
 
 
 def _is_of_keras(function: Any) -> bool:
     return getattr(keras.activations, function.__name__, None) is function
 
 
-def _by_keras(function: Any) -> Applied:
-    """A function of Keras, of whatever backend, as an activation."""
-
-    def apply(values: torch.Tensor) -> torch.Tensor:
-        given = keras.ops.convert_to_tensor(values.cpu().numpy())
-        found = np.array(keras.ops.convert_to_numpy(function(given)))
-        return torch.from_numpy(found).to(values)
-
-    return Applied(getattr(function, "__name__", type(function).__name__), apply)
-
-
 def _rectifier(layer: Any) -> nn.Module:
     slope = float(layer.negative_slope)
     if layer.threshold or (slope and layer.max_value is not None):
-        return _by_keras(layer)
+        return by_keras(layer, layer.name)
     if layer.max_value is not None:
         return nn.Hardtanh(0.0, float(layer.max_value))
     return nn.LeakyReLU(slope) if slope else nn.ReLU()

@@ -165,6 +165,88 @@ def test_any_activation_layer_of_keras_is_that_of_the_layer_before(layer):
     assert torch.allclose(channel(noise)[0], expected, atol=1e-5)
 
 
+class Squared(layers.Layer):
+    def call(self, values):
+        return values**2
+
+
+@pytest.mark.parametrize(
+    ("applied", "layer", "limits"),
+    [
+        (keras.ops.relu, layers.ReLU(), (0, 10)),
+        (keras.activations.relu, layers.ReLU(), (0, 10)),
+        (lambda x: keras.activations.relu(x, max_value=4), layers.ReLU(4), (0, 4)),
+        (lambda x: keras.ops.maximum(x, 0.0), layers.ReLU(), (0, 10)),
+        (keras.ops.tanh, layers.Activation("tanh"), (-1, 1)),
+        (keras.ops.sigmoid, layers.Activation("sigmoid"), (0, 1)),
+        (keras.ops.softmax, layers.Softmax(), (0, 1)),
+        (keras.ops.elu, layers.ELU(), (-1, 10)),
+        (lambda x: keras.ops.leaky_relu(x, 0.1), layers.LeakyReLU(0.1), (-10, 10)),
+        (keras.ops.hard_tanh, layers.Activation("hard_tanh"), (-1, 1)),
+        (layers.Lambda(lambda x: keras.ops.sin(x)), layers.Activation(keras.ops.sin), (-1, 1)),
+        (Squared(), layers.Activation(keras.ops.square), (0, 100)),
+    ],
+)
+def test_a_function_between_layers_is_the_activation_that_a_layer_is(applied, layer, limits):
+    dense, after, noise = layers.Dense(4), layers.Dense(2), 4 * torch.rand(6, 3) - 2
+    given = keras.Input((3,))
+    found, known = (
+        topology_of(keras.Model(given, after(then(dense(given)))), None)
+        for then in (applied, layer)
+    )
+
+    assert channel_of(dense, found).out_range == channel_of(after, found).in_range == limits
+    values = channel_of(dense, found)(noise)[0]
+    assert torch.allclose(values, channel_of(dense, known)(noise)[0], atol=1e-6)
+
+
+def test_a_layer_as_an_activation_is_that_layer():
+    dense = layers.Dense(4, activation=layers.LeakyReLU(0.1))
+
+    topology = topology_of(keras.Sequential([keras.Input((3,)), dense]), None)
+
+    assert channel_of(dense, topology).out_range == (-10, 10)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * keras.ops.sigmoid(x),
+        lambda x: 3 * x + 1,
+        lambda x: keras.ops.cumsum(x, -1),
+        lambda x: x - keras.ops.mean(x, -1, keepdims=True),
+    ],
+)
+def test_a_gate_and_what_is_affine_or_mixes_values_is_no_activation(function):
+    dense, after, given = layers.Dense(4), layers.Dense(2), keras.Input((3,))
+
+    topology = topology_of(keras.Model(given, after(function(dense(given)))), None)
+
+    assert topology.nodes[dense]["output"]["activation"] is None
+    assert channel_of(after, topology).in_range == (-10, 10)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        layers.Permute((2, 1)),
+        layers.GaussianNoise(0.1),
+        layers.SpatialDropout1D(0.1),
+        layers.GlobalMaxPooling1D(),
+        layers.UpSampling1D(2),
+        lambda x: x[:, :1],
+        lambda x: keras.ops.transpose(x, (0, 2, 1)),
+        lambda x: keras.ops.reshape(x, (-1, 8)),
+    ],
+)
+def test_what_keeps_values_keeps_their_range(kept):
+    dense, after, given = layers.Dense(4, "sigmoid"), layers.Dense(2), keras.Input((2, 3))
+
+    topology = topology_of(keras.Model(given, after(kept(dense(given)))), None)
+
+    assert channel_of(after, topology).in_range == (0, 1)
+
+
 def test_slopes_of_channels_and_of_places():
     slopes = keras.initializers.RandomUniform(-1, 1, seed=0)
     shared = layers.PReLU(slopes, shared_axes=[1, 2])

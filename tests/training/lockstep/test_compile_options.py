@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import pytest
 
+from deep_bottleneck.config import Config
+from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.training.lockstep.obstacles import obstacle
 
 ROUNDING = 1e-5
@@ -48,6 +50,11 @@ class DoublesTests(keras.Model):
     def test_step(self, state, data):
         logs, state = super().test_step(state, data)
         return {"loss": 2.0 * logs["loss"]}, state
+
+
+class Predicts(keras.Model):
+    def predict_step(self, state, data):
+        return keras.ops.zeros((1, 1)), state
 
 
 class Counted(keras.Model):
@@ -99,6 +106,12 @@ TRAINED = {
     "loss summed": lambda: compiled(
         softmax(), loss=keras.losses.CategoricalCrossentropy(reduction="sum")
     ),
+    "loss in a list": lambda: compiled(
+        softmax(), loss=["sparse_categorical_crossentropy"], loss_weights=[0.5]
+    ),
+    "loss by output": lambda: compiled(
+        softmax(), loss={"readout": "sparse_categorical_crossentropy"}
+    ),
     "logits": lambda: compiled(
         softmax(activation=None), loss=keras.losses.CategoricalCrossentropy(from_logits=True)
     ),
@@ -115,6 +128,7 @@ TRAINED = {
     "compute_loss": lambda: compiled(softmax(FiveTimes)),
     "train_step": lambda: compiled(softmax(Still)),
     "test_step": lambda: compiled(softmax(DoublesTests)),
+    "predict_step": lambda: compiled(softmax(Predicts)),
     "compute_metrics": lambda: compiled(softmax(Counted)),
     "add_loss": lambda: compiled(softmax(between=[Penalised()])),
     "regularizer": lambda: compiled(softmax(kernel_regularizer="l2", bias_regularizer="l1")),
@@ -204,6 +218,28 @@ def test_no_option_of_compile_is_missing_here():
     # auto_scale_loss only chooses an optimizer, which "mixed_float16" names
     known = {"optimizer", "loss", "auto_scale_loss", *TRAINED, *HANDED_OVER}
     assert options <= known
+
+
+GIVEN = {
+    *("x", "y", "batch_size", "epochs", "callbacks", "steps_per_epoch", "shuffle", "verbose"),
+    *("validation_data", "validation_batch_size", "initial_epoch"),
+}
+NOT_OFFERED = (
+    *("class_weight", "sample_weight"),
+    *("validation_split", "validation_steps", "validation_freq"),
+)
+
+
+@pytest.mark.parametrize("name", NOT_OFFERED)
+def test_what_fit_takes_and_a_config_cannot_say_is_refused(name):
+    with pytest.raises(ConfigError, match=name):
+        Config.parse({name: 0.5})
+
+
+def test_no_argument_of_fit_is_missing_here():
+    options = set(inspect.signature(keras.Model.fit).parameters) - {"self"}
+
+    assert options <= {*GIVEN, *NOT_OFFERED}
 
 
 def test_no_option_of_an_optimizer_is_missing_here():
