@@ -31,6 +31,16 @@ from deep_bottleneck.models import feedforward
 
 ROOT = Path(__file__).resolve().parent.parent
 
+if keras.backend.backend() == "jax":
+    import jax
+
+    # most tests of networks train the same few; one folder for each process, so that none waits
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    jax.config.update(
+        "jax_compilation_cache_dir", str(ROOT / ".pytest_cache" / "programs" / worker)
+    )
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-slow", action="store_true", help="run tests that take minutes")
