@@ -78,7 +78,8 @@ class WeightGraphRecorder(MeasureRecorder):
                 self.keep(epoch, [run], index, names[index], values)
 
     def _measured(self, model: keras.Model, shapes: Shapes, what: str) -> WeightGraphMeasures:
-        found, reason = WeightGraphMeasures(*[math.nan] * 3), "it is of a kind with no weight graph"
+        found = WeightGraphMeasures(*[math.nan] * 3)
+        reason = "it is of a kind with no weight graph, or inside of a layer of one's own"
         if shapes:
             found = weight_graph.measures_of(model, shapes=shapes, norm=self._norm)
             reason = "its weights are NaN or infinite"

@@ -26,6 +26,7 @@ from deep_bottleneck.causal.network.keras_layers import (
     calls,
     function_of,
     has_graph,
+    is_quantised,
     tensor_of,
 )
 from deep_bottleneck.causal.network.kinds import per_axis
@@ -62,7 +63,7 @@ def connecting_shapes(model: Any) -> dict[Any, tuple[Shape, Shape]]:
     shapes: dict[Any, tuple[Shape, Shape]] = {}
     left_out: dict[str, None] = {}
     for layer, node in _all_calls(function_of(model)):
-        if isinstance(layer, _CONNECTING) and _inner(layer) is not None:
+        if isinstance(layer, _CONNECTING) and _inner(layer) and not is_quantised(_inner(layer)):
             in_and_out = _shape(node.input_tensors[0]), _shape(node.output_tensors[0])
             shapes.setdefault(layer, in_and_out)
         elif isinstance(layer, keras.Layer) and layer.weights and not isinstance(layer, SCALING):

@@ -15,6 +15,7 @@ _NEURONS_LAST = (
     keras.layers.Bidirectional,
     keras.layers.MultiHeadAttention,
     keras.layers.GroupQueryAttention,
+    keras.layers.AdditiveAttention,
 )
 _TURN_AXES = (keras.layers.Permute, keras.layers.Reshape, keras.layers.Lambda)
 
@@ -69,6 +70,8 @@ def _axis_by_history(tensor: Any, known: dict[int, int | None]) -> int | None:
 
 def _axis_of_kind(layer: Any, n_axes: int) -> int | None:
     """The axis of the neurons before and after one of the layers that say it of themselves."""
+    if isinstance(layer, keras.layers.TimeDistributed):
+        return _axis_of_kind(layer.layer, n_axes - 1)
     data_format = getattr(layer, "data_format", None)
     if data_format is not None:
         return 1 - n_axes if data_format == "channels_first" else -1

@@ -97,22 +97,28 @@ def test_a_layer_of_keras_is_one_place_whatever_it_is_made_of():
     given = keras.Input((6, 3))
     attended = layers.MultiHeadAttention(2, 2, name="attention")(given, given)
     both = layers.Bidirectional(layers.GRU(2, return_sequences=True), name="both")(attended)
-    narrow = layers.SeparableConv1D(5, 2, name="separable")(both)
-    model = keras.Model(given, layers.LSTM(4, name="recalls")(narrow))
+    added = layers.AdditiveAttention(name="added")([both, both])
+    narrow = layers.SeparableConv1D(5, 2, name="separable")(added)
+    timed = layers.TimeDistributed(layers.Dense(5, "tanh"), name="timed")(narrow)
+    model = keras.Model(given, layers.LSTM(4, name="recalls")(timed))
 
     outputs = layer_outputs(model)
 
     assert [(place.name, place.shape, place.neuron_axis) for place in outputs] == [
         ("attention", (6, 3), -1),
         ("both", (6, 4), -1),
+        ("added", (6, 4), -1),
         ("separable", (5, 5), -1),
+        ("timed", (5, 5), -1),
         ("recalls", (4,), -1),
     ]
     names = [[weight.name for weight in kernels_of(layer)] for layer in watched_layers(model)]
     assert names == [
         ["kernel"] * 4,
         ["kernel", "recurrent_kernel"] * 2,
+        ["scale"],
         ["depthwise_kernel", "pointwise_kernel"],
+        ["kernel"],
         ["kernel", "recurrent_kernel"],
     ]
 

@@ -93,11 +93,16 @@ def as_module(layer: Any) -> nn.Module:
         A module in evaluation mode with a copy of the layer's weights as they are now.
 
     Raises:
-        TypeError: if the layer is of another kind.
+        TypeError: if the layer is of another kind, or quantised.
         ValueError: if it has not been built.
     """
     if not layer.built:
         raise ValueError(f"the Keras layer {layer.name} has no weights yet: build it first")
+    if is_quantised(layer):
+        raise TypeError(
+            f"the Keras layer {layer.name} is quantised to {layer.quantization_mode}, so that its "
+            "weights are packed: measure it before it is"
+        )
     if isinstance(layer, keras.layers.Dense):
         module = _with_weights(nn.Linear(*layer.kernel.shape), layer, (1, 0))
     elif type(layer) in _CONVOLUTIONS:
@@ -273,6 +278,11 @@ def _slopes(layer: Any) -> nn.Module:
     places = slopes.shape[:-1].numel()
     module.neurons = -1 if places == 1 else 1  # a slope for each place is for none of them alone
     return module
+
+
+def is_quantised(layer: Any) -> bool:
+    """Whether a layer's weights are packed, so that they are not the numbers it computes with."""
+    return getattr(layer, "quantization_mode", None) is not None
 
 
 def tensor_of(variable: Any) -> torch.Tensor:

@@ -536,3 +536,14 @@ assert keras.backend.backend() == "tensorflow" and value > 0
 """
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+
+
+def test_a_quantised_layer_is_named_since_its_weights_are_packed():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="packed")])
+    (packed,) = model.layers
+    packed.quantize("int8")
+
+    with pytest.raises(TypeError, match="packed is quantised to int8, so that its weights"):
+        channel_of(packed, topology_of(model, None))
+    with pytest.warns(UserWarning, match=r"^left out of the weight graph: packed \(Dense\)$"):
+        assert not weight_graph.get_shapes(model)
