@@ -166,8 +166,10 @@ class InformationTable:
 
     def state(self) -> dict[str, Any]:
         """What was observed so far, for `restore`."""
-        # one frame, since a checkpoint takes long to write thousands of small ones
-        numbers = [pd.DataFrame(_joined(self._rows))] if self._rows else []
+        if self._rows:
+            # a checkpoint takes long to write thousands of small tables
+            self._rows = [_joined(self._rows)]
+        numbers = [pd.DataFrame(rows) for rows in self._rows]
         return {"numbers": numbers, "failures": dict(self._failures)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -338,7 +340,8 @@ def _rows(
         "error_YM": np.nan if information.error_ym is None else information.error_ym,
         "ceiling": np.minimum(information.ceiling, input_entropy),
     }
-    return {column: np.broadcast_to(value, len(runs)) for column, value in values.items()}
+    # copies: what an estimator gave is its own, and may be written over
+    return {column: np.array(np.broadcast_to(v, len(runs))) for column, v in values.items()}
 
 
 def _joined(rows: Sequence[Rows]) -> Rows:

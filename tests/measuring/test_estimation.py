@@ -163,3 +163,20 @@ def test_some_epochs_with_other_labels():
 
     assert table["epoch"].tolist() == [3, 3]
     assert (table["MI_YM"] == 0).all()
+
+
+class Thrifty(MutualInformationEstimator):
+    """Answers 1, 2, 3, ... in an array that it writes over the next time."""
+
+    def __init__(self):
+        self.answer = np.zeros(1)
+
+    def estimate(self, activations, labels) -> LayerInformation:
+        self.answer += 1
+        return LayerInformation(self.answer, self.answer, 9.0)
+
+
+def test_what_an_estimator_writes_over_later_stays_in_the_table():
+    table = estimate(Thrifty(), Recorded(), "test", Silent(), epochs=[3])
+
+    assert table["MI_XM"].tolist() == [1.0, 2.0]
