@@ -18,6 +18,7 @@ from deep_bottleneck.causal.network.keras_operations import (
     SELECTING,
     activation_of_call,
     by_keras,
+    is_of_keras,
 )
 from deep_bottleneck.causal.network.traces import TopologyBuilder, Trace, merged
 
@@ -197,7 +198,7 @@ def _traced(operation: Any, node: Any, inputs: list[Trace], builder: TopologyBui
     if isinstance(operation, _ACTIVATION_LAYERS):
         activation = _activation_of(operation)
         return together if activation is None else builder.activate(together, activation)
-    kind = type(operation).__name__ if type(operation).__module__.startswith("keras.") else ""
+    kind = type(operation).__name__ if is_of_keras(operation) else ""
     if kind in RESHAPING:
         return together
     if kind in REORDERING:
@@ -220,7 +221,7 @@ def _is_function(operation: Any) -> bool:
     """Whether it is no layer of Keras', and has no weights."""
     if isinstance(operation, keras.layers.Lambda) or not isinstance(operation, keras.Layer):
         return True
-    return not operation.weights and not type(operation).__module__.startswith("keras.")
+    return not operation.weights and not is_of_keras(operation)
 
 
 def _is_node(layer: Any) -> bool:
@@ -255,10 +256,14 @@ def _activation_of(layer: Any) -> nn.Module | None:
         return _activation_of(function)
     name = getattr(function, "__name__", type(function).__name__)
     known = _ACTIVATIONS.get(name)
-    return known() if known is not None and _is_of_keras(function) else by_keras(function, name)
+    return (
+        known()
+        if known is not None and _is_activation_of_keras(function)
+        else by_keras(function, name)
+    )
 
 
-def _is_of_keras(function: Any) -> bool:
+def _is_activation_of_keras(function: Any) -> bool:
     return getattr(keras.activations, function.__name__, None) is function
 
 

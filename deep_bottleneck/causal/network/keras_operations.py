@@ -42,8 +42,7 @@ def activation_of_call(operation: Any, node: Any) -> nn.Module | None:
         return None
     (tensor,) = node.input_tensors
     name = type(operation).__name__.lower()
-    is_of_keras = type(operation).__module__.startswith("keras.")
-    if is_of_keras and name in _MODULES and not _is_bounded(operation):
+    if is_of_keras(operation) and name in _MODULES and not _is_bounded(operation):
         return _MODULES[name](operation)
 
     def called(given: Any) -> Any:
@@ -64,6 +63,11 @@ def by_keras(function: Callable[[Any], Any], label: str) -> Applied:
         return found.to(values) if found.is_floating_point() else found
 
     return Applied(label, apply)
+
+
+def is_of_keras(operation: Any) -> bool:
+    """Whether the class of an operation is one of Keras' own."""
+    return type(operation).__module__.startswith("keras.")
 
 
 def _is_bounded(operation: Any) -> bool:
