@@ -44,7 +44,7 @@ def targets(model: keras.Model, part: LabelledDataset) -> FloatArray | IntArray:
     is_sparse = _name(loss).startswith("sparse")
     is_one_unit = shapes == [(1,)] and not is_sparse
     if not _has_its_own_rule(model):
-        _check_outputs(model, loss, shapes, part.one_hot_labels.shape[1])
+        _check_outputs(model, loss, shapes, part.one_hot_labels.shape[1], is_sparse)
         _check_metrics(model, is_sparse, is_one_unit)
     if is_sparse:
         return part.labels
@@ -92,7 +92,11 @@ def _goes_into(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
 
 
 def _check_outputs(
-    model: keras.Model, loss: Any, shapes: list[tuple[int, ...]], n_classes: int
+    model: keras.Model,
+    loss: Any,
+    shapes: list[tuple[int, ...]],
+    n_classes: int,
+    is_sparse: bool,
 ) -> None:
     said = f'"model": {model.name} has'
     if len(shapes) > 1:
@@ -102,7 +106,7 @@ def _check_outputs(
         )
     if not shapes or not _is_of_keras(loss):
         return
-    (shape,), is_sparse = shapes, _name(loss).startswith("sparse")
+    (shape,) = shapes
     if shape == (1,) and not is_sparse:
         if n_classes != 2:
             raise ConfigError(
