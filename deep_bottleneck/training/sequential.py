@@ -102,7 +102,7 @@ class SequentialGroup:
     def activations(self, examples: FloatArray) -> list[FloatArray]:
         """The output of each place, shape (1, n_examples, n_units)."""
         outputs = self._extractor.predict(examples, batch_size=PREDICTION_BATCH, verbose=0)
-        return [output.reshape(1, len(examples), -1) for output in outputs[: len(self._kernels)]]
+        return [output.reshape(1, len(output), -1) for output in outputs[: len(self._kernels)]]
 
     def outputs(self, examples: FloatArray) -> list[FloatArray]:
         """The same: `predict` gives arrays."""
