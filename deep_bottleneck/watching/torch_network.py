@@ -95,6 +95,7 @@ class TorchNetwork:
         self._data = data
         self._loss = choice.loss
         self._names = _names(self.model)
+        self._n_probes = min(PROBES, len(data.labels))
         self._batch_axes: list[int] = []
         self.places: list[Place] = []
         calls, others = self._probed(data.examples)
@@ -126,8 +127,9 @@ class TorchNetwork:
         def hear(call: Heard) -> None:
             if call.name in numbers:
                 index = numbers[call.name]
+                output = self._checked(index, call.output, len(examples))
                 # at once: what comes after may change it in place
-                found[index] = wanted[index](self._checked(index, call.output, len(examples)))
+                found[index] = _taken(wanted[index], output, call.name)
 
         modules = {self.places[index].layer for index in wanted}
         with listening(modules, self._names, hear):
@@ -211,7 +213,7 @@ class TorchNetwork:
 
     def _probed(self, examples: Examples) -> tuple[dict[str, Call], dict[str, Call]]:
         """All calls for a few examples, and for one fewer, by name."""
-        n_probes = min(PROBES, len(examples))
+        n_probes = self._n_probes
         with undisturbed([self.model]):
             return self._calls(examples[:n_probes]), self._calls(examples[: n_probes - 1])
 
@@ -248,10 +250,12 @@ class TorchNetwork:
     def _tell_of_others(self, watched: set[nn.Module], calls: Mapping[str, Call]) -> None:
         """Name the modules with weights of their own that no table has a row for, and say why."""
         called = {call.module for call in calls.values()}
+        # a projection of attention is no module that is called
+        inside = {part for module in called for part in _whole(module)}
         others = {
             name: module
             for module, name in self._names.items()
-            if is_place(module) and module not in watched
+            if is_place(module) and module not in watched | inside
         }
         silent = [f"{name} ({type(m).__name__})" for name, m in others.items() if m not in called]
         outer = [f"{name} ({type(m).__name__})" for name, m in others.items() if m in called]
@@ -269,7 +273,7 @@ class TorchNetwork:
         """Add a place, or say why it cannot be one."""
         shape = tuple(call.output.shape)
         of_fewer = None if other is None else tuple(other.output.shape)
-        of_examples = axis_of_examples(shape, of_fewer)
+        of_examples = axis_of_examples(self._n_probes, shape, of_fewer)
         if of_examples is None:
             reason = _why_not(name, shape, of_fewer)
             if must_be:
@@ -323,13 +327,16 @@ def tensor_of(output: Any) -> torch.Tensor | None:
     return output.dequantize() if output.is_quantized else output
 
 
-def axis_of_examples(shape: Sequence[int], of_fewer: Sequence[int] | None) -> int | None:
-    """Which axis counts the examples: the one that is by one shorter where there is one fewer."""
+def axis_of_examples(
+    n_examples: int, shape: Sequence[int], of_fewer: Sequence[int] | None
+) -> int | None:
+    """Which axis counts the examples: the one that is shorter where there is one fewer."""
     if of_fewer is None or len(shape) != len(of_fewer):
         return None
     pairs = enumerate(zip(shape, of_fewer, strict=True))
-    shorter = [(axis, size - fewer) for axis, (size, fewer) in pairs if size != fewer]
-    return shorter[0][0] if [by for _, by in shorter] == [1] else None
+    differing = {axis: sizes for axis, sizes in pairs if sizes[0] != sizes[1]}
+    is_one = list(differing.values()) == [(n_examples, n_examples - 1)]
+    return next(iter(differing)) if is_one else None
 
 
 @contextmanager
@@ -361,6 +368,19 @@ def _of_example(axis: int | None, of_examples: int, n_axes: int) -> int | None:
         return None
     full = axis % (n_axes + 1)
     return None if full == of_examples else full - (full > of_examples) - n_axes
+
+
+def _taken(take: Take, output: torch.Tensor, name: str) -> torch.Tensor:
+    try:
+        return take(output)
+    except Exception as error:
+        error.add_note(f"It was layer {name}.")
+        raise
+
+
+def _whole(module: nn.Module) -> list[nn.Module]:
+    """What is inside of one of PyTorch's own layers that is one place, whatever it is made of."""
+    return [*module.modules()][1:] if isinstance(module, nn.MultiheadAttention) else []
 
 
 def _numbered(name: str, number: int, taken: set[str]) -> str:
@@ -413,8 +433,6 @@ def _after_activations(chosen: Sequence[str], calls: Mapping[str, Call]) -> list
 def _why_not(name: str, shape: Sequence[int], of_fewer: Sequence[int] | None) -> str:
     if of_fewer is None:
         return f"{name} is not called for all examples"
-    if tuple(shape) == tuple(of_fewer):
-        return f"{name} gives the same shape {tuple(shape)} for whatever number of examples"
     return (
         f"{name} gives {tuple(shape)} and, for one example fewer, {tuple(of_fewer)}: it cannot be "
         "told which of it belongs to which example"

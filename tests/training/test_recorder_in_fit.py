@@ -76,5 +76,5 @@ def test_gradients_need_batches_that_are_known(make_models, tiny_dataset):
 
     (model,) = make_models(1)
 
-    with pytest.raises(ConfigError, match="the batches that .* trains on are not known"):
+    with pytest.raises(ConfigError, match=r"the batches that .* trains on are not known"):
         fit(model, tiny_dataset, Gradients(), epochs=1)
