@@ -94,9 +94,10 @@ def read_data(data: Any, mask: Any = None) -> WatchedData:
             labels are not one class for each example.
     """
     inputs, labels = _divided(_collated(data) if _is_stream(data) else data)
-    by_name = inputs if isinstance(inputs, Mapping) else {}
+    is_named = isinstance(inputs, Mapping)
+    by_name = inputs if is_named else {}
     several = inputs if isinstance(inputs, tuple | list) else [inputs]
-    positional = () if by_name else tuple(map(_tensor, several))
+    positional = () if is_named else tuple(map(_tensor, several))
     keywords = {name: _tensor(values) for name, values in by_name.items()}
     tensors = [*positional, *keywords.values()]
     if not tensors:
