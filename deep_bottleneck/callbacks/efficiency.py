@@ -95,7 +95,7 @@ class EfficiencyRecorder(TableRecorder):
         dataset: Dataset,
         schedule: Schedule,
         beta: float,
-        axes: ChosenAxes | None,
+        axes: ChosenAxes | None = None,
     ) -> None:
         super().__init__(run, tables, schedule, "efficiency")
         self._dataset = dataset

@@ -238,18 +238,18 @@ class Watch:
 
         It steps after every epoch.
         """
-        from deep_bottleneck.watching.trainers.lightning import Steps
+        from deep_bottleneck.watching.trainers.lightning import steps
 
-        return Steps(self)
+        return steps(self)
 
     def transformers(self) -> Any:
         """A callback for Hugging Face's `Trainer(callbacks=[w.transformers()])`.
 
         It steps after every epoch.
         """
-        from deep_bottleneck.watching.trainers.transformers import Steps
+        from deep_bottleneck.watching.trainers.transformers import steps
 
-        return Steps(self)
+        return steps(self)
 
     def __enter__(self) -> Self:
         return self
