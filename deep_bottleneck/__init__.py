@@ -1,6 +1,11 @@
 """deep-bottleneck: watch information move through a neural network while it learns."""
 
+from typing import TYPE_CHECKING, Any
+
 from deep_bottleneck.machine import former_paths
+
+if TYPE_CHECKING:
+    from deep_bottleneck.watching.watch import watch as watch
 
 __version__ = "0.1.0"
 
@@ -34,3 +39,12 @@ former_paths.install(
         "deep_bottleneck.causal.topology": ("deep_bottleneck.causal.network.topology",),
     }
 )
+
+
+def __getattr__(name: str) -> Any:
+    """What takes long to import, when it is asked for."""
+    if name == "watch":
+        from deep_bottleneck.watching.watch import watch
+
+        return watch
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

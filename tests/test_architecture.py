@@ -21,7 +21,7 @@ FLOORS = (
     ("measuring",),
     ("callbacks", "plotter"),
     ("eval_tools",),
-    ("pipeline",),
+    ("pipeline", "watching"),
     ("launching",),
     ("launchers", "board", "report", "artifact_viewer"),
 )
@@ -44,7 +44,10 @@ WORDS = {"interfaces", "errors"}
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 KNOWS_SACRED = "storage/observers"
 # what works where these are not installed
-LIGHT = ("information", "similarity", "state_space", "causal", "gradient_noise", "measuring")
+LIGHT = (
+    *("information", "similarity", "state_space", "causal", "gradient_noise", "measuring"),
+    "watching",
+)
 HEAVY = {"sacred", "pymongo", "flask"}
 # with these, whoever has written a file or an address says what a program does
 RUN_WHAT_IS_READ = {

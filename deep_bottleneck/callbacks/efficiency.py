@@ -24,7 +24,6 @@ from deep_bottleneck.interfaces import (
 )
 from deep_bottleneck.state_space import StateCaptureHook, aIQ, network_efficiency
 from deep_bottleneck.state_space.axes import ChannelAxis, ChosenAxes
-from deep_bottleneck.training.layers import watched_layers
 from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("efficiency",)
@@ -171,6 +170,9 @@ def _hidden_layers(group: RunGroup, axes: ChosenAxes | None) -> list[LayerOutput
         )
     if axes is None:
         return hidden
+    # of Keras, which a network of PyTorch is watched without
+    from deep_bottleneck.training.layers import watched_layers
+
     kinds = {
         place.name: type(layer)
         for place, layer in zip(group.layer_outputs, watched_layers(group.models[0]), strict=True)

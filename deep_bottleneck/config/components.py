@@ -94,17 +94,18 @@ class Component:
         bound = self._bind(values)
         return self.target(*bound.args, **bound.kwargs)
 
-    def load_as(self, kind: type[Kind], values: Mapping[str, Any]) -> Kind:
-        """The same, made sure of.
+    def load_as(self, kind: type[Kind] | tuple[type[Kind], ...], values: Mapping[str, Any]) -> Kind:
+        """The same, made sure of: of this kind, or of one of these.
 
         Raises:
             ConfigError: if what `load` gives is of another kind.
         """
         loaded = self.load(values)
         if not isinstance(loaded, kind):
+            wanted = kind[0] if isinstance(kind, tuple) else kind
             raise ConfigError(
                 f'"{self.key}": {self.path} gave a {type(loaded).__name__}, '
-                f"expected a {kind.__name__}"
+                f"expected a {wanted.__name__}"
             )
         return loaded
 

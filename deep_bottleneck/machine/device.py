@@ -4,14 +4,17 @@ import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import torch
 
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import FloatArray
+
+if TYPE_CHECKING:
+    # what measures works where it is not installed
+    import keras
 
 _DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -91,6 +94,8 @@ def chosen(device: torch.device) -> Iterator[None]:
 
     Keras on tensorflow stays where it is.
     """
+    import keras
+
     if keras.backend.backend() == "tensorflow":
         yield
         return
@@ -103,12 +108,12 @@ def chosen(device: torch.device) -> Iterator[None]:
         yield
 
 
-def of(model: keras.Model) -> torch.device:
+def of(model: "keras.Model") -> torch.device:
     """Where the weights of a model lie (torch backend)."""
     return model.variables[0].value.device if model.variables else torch.device("cpu")
 
 
-def place(model: keras.Model, device: torch.device) -> None:
+def place(model: "keras.Model", device: torch.device) -> None:
     """Move a compiled model with all it counts and remembers (torch backend)."""
     optimizer = model.optimizer.variables
     for variable in (*model.variables, *optimizer, *model.metrics_variables):

@@ -108,9 +108,14 @@ class InformationTables:
         """
         rows: dict[str, list[Rows]] = {}
         for layer, values in enumerate(layers):
-            activations = LayerActivations(values, self._layer_names.get(layer, ""))
+            layer_name = self._layer_names.get(layer, "")
+            activations = LayerActivations(values, layer_name)
             for name, checked in self._checked.items():
-                of_runs = checked.observe(epoch, runs, layer, activations, telling)
+                try:
+                    of_runs = checked.observe(epoch, runs, layer, activations, telling)
+                except Exception as error:
+                    error.add_note(f"It was layer {layer} {layer_name} at epoch {epoch}.")
+                    raise
                 if of_runs is not None:
                     rows.setdefault(name, []).append(of_runs)
         for name, of_layers in rows.items():
@@ -142,19 +147,38 @@ class InformationTables:
         Returns:
             The tables of information, those that were there before among them.
         """
-        found = {}
-        for estimator_name, checked in self._checked.items():
-            name = TableName(estimator_name, self.part)
-            found[name] = checked.table()
+        found = self.tables()
+        reports = self.reports(metrics)
+        for name, table in found.items():
+            checked = self._checked[name.estimator]
             if not checked.is_known:
                 checked.estimate.say_what_failed()
-                found[name] = self._named(estimator_name, found[name])
-                self._tables.add(f"{INFORMATION}{name}", found[name])
-                _say_if_saturated(found[name])
-                _say_if_blind(found[name], self._plug_ins[estimator_name])
-                _say_if_contradictory(found[name])
-            self._tables.add(f"{TRUST}{name}", checked.report(metrics))
+                self._tables.add(f"{INFORMATION}{name}", table)
+                _say_if_saturated(table)
+                _say_if_blind(table, self._plug_ins[name.estimator])
+                _say_if_contradictory(table)
+            self._tables.add(f"{TRUST}{name}", reports[name])
         return found
+
+    def tables(self) -> dict[TableName, pd.DataFrame]:
+        """The tables of information so far, those that were there before among them."""
+        found = {}
+        for name, checked in self._checked.items():
+            table = checked.table()
+            named = table if checked.is_known else self._named(name, table)
+            found[TableName(name, self.part)] = named
+        return found
+
+    def reports(self, metrics: pd.DataFrame) -> dict[TableName, pd.DataFrame]:
+        """How far each table can be trusted so far, as `trust_report` describes it.
+
+        Args:
+            metrics: columns run, epoch, accuracy, val_accuracy.
+        """
+        return {
+            TableName(name, self.part): checked.report(metrics)
+            for name, checked in self._checked.items()
+        }
 
     def state(self) -> dict[str, Any]:
         """What was observed so far, for `restore`."""

@@ -113,10 +113,10 @@ class CheckedTable:
     def report(self, metrics: pd.DataFrame) -> pd.DataFrame:
         """What speaks for and against the table, as `trust_report` describes it."""
         table = self.table()
-        if table.empty:
-            return pd.DataFrame(columns=COLUMNS)
-        telling = telling_epochs(sorted(table["epoch"].unique()))
         checks = {name: check.table() for name, check in self._checks.items()}
+        if table.empty or checks[SHUFFLED].empty:
+            return pd.DataFrame(columns=COLUMNS)
+        telling = telling_epochs(sorted(checks[SHUFFLED]["epoch"].unique()))
         found = {name: values[values["epoch"].isin(telling)] for name, values in checks.items()}
         without_relation = found.pop(SHUFFLED)
         return report(table, found, without_relation, self._labels, metrics)
@@ -196,11 +196,11 @@ def report(
     Args:
         table: as `estimate` gives it.
         varied: such tables with other parameters at the telling epochs, by the name of the check.
-        without_relation: such a table of shuffled labels at the telling epochs.
+        without_relation: such a table of shuffled labels at the telling epochs, which it tells.
         labels: the labels, shape (n_examples,).
         metrics: columns run, epoch, accuracy, val_accuracy.
     """
-    epochs = telling_epochs(sorted(table["epoch"].unique()))
+    epochs = without_relation["epoch"].unique()
     label_entropy = float(entropy(count_keys(torch.from_numpy(labels)[None]))[0])
     checks = [
         _values("estimate", table[table["epoch"].isin(epochs)], INFORMATION),

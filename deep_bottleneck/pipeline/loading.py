@@ -130,7 +130,7 @@ def load_callbacks(
     recorders: list[Recorder] = []
     of_runs: list[list[keras.callbacks.Callback]] = [[] for _ in range(n_runs)]
     for component in callbacks:
-        first = component.of_run(0).load_as(keras.callbacks.Callback, values)
+        first = component.of_run(0).load_as((keras.callbacks.Callback, Recorder), values)
         if isinstance(first, Recorder):
             recorders.append(first)
             continue

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import torch
 
-from deep_bottleneck.interfaces import Dataset, FloatArray
+from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray
 from deep_bottleneck.machine import device
 from deep_bottleneck.training import memory
 from deep_bottleneck.training.batches import Batches
@@ -240,12 +240,15 @@ def _train_alone(alone: SequentialGroup, group: Group, training: _Training) -> N
     (run,) = group.rows
     keeper = training.keeper
 
-    def end_of_epoch(epoch: int, logs: dict[str, FloatArray], stops: bool) -> None:
+    def end_of_epoch(epoch: int, logs: dict[str, FloatArray], stops: BoolArray) -> None:
         for recorder in training.recorders:
-            recorder.on_group_epoch_end(epoch, alone, logs, np.array([stops]))
-        if not stops:
+            recorder.on_group_epoch_end(epoch, alone, logs, stops)
+        if not stops.any():
             keeper.keep(epoch + 1, group.rows, group.rows, group.waiting)
 
-    callbacks = [*training.callbacks[run], EndOfEpoch(end_of_epoch, lambda: keeper.begin(run))]
+    def begin() -> None:
+        keeper.begin(run)
+
+    callbacks = [*training.callbacks[run], EndOfEpoch(alone, end_of_epoch, begin)]
     alone.fit(training.epochs, callbacks, group.epoch)
     keeper.keep_between(group.waiting)

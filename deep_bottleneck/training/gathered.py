@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import keras
 
 from deep_bottleneck.training.plain_values import is_plain
-from deep_bottleneck.training.recorder import State
+from deep_bottleneck.training.recorder import Recorder, State
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Stateful(Protocol):
         ...
 
 
-def class_of(callback: keras.callbacks.Callback) -> str:
+def class_of(callback: keras.callbacks.Callback | Recorder) -> str:
     """The class of a callback, with its module."""
     kind = type(callback)
     return f"{kind.__module__}.{kind.__qualname__}"
@@ -46,7 +46,7 @@ class Gathered:
     are none of it, nor are those that are still what they were when training began.
     """
 
-    def __init__(self, callback: keras.callbacks.Callback, told: set[str]) -> None:
+    def __init__(self, callback: keras.callbacks.Callback | Recorder, told: set[str]) -> None:
         """Store the callback.
 
         Args:

@@ -1,11 +1,13 @@
 """One Keras model trained by `model.fit`: for backends and models that know no lock-step."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
-from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray
+from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, IntArray
 from deep_bottleneck.training.batches import Batches
 from deep_bottleneck.training.gradients import kernel_gradients
 from deep_bottleneck.training.layers import (
@@ -29,7 +31,24 @@ class SequentialGroup:
         layer_outputs: name and shape of the output of each place.
     """
 
-    def __init__(self, model: keras.Model, run: int, dataset: Dataset, batches: Batches) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        run: int,
+        dataset: Dataset | None = None,
+        batches: Batches | None = None,
+    ) -> None:
+        """Find the places of a model.
+
+        Args:
+            model: the model.
+            run: its number.
+            dataset: what it trains on, and
+            batches: in which order, where it is not trained by somebody else.
+
+        Raises:
+            ConfigError: if the model has no place, or is not a graph of layers.
+        """
         self._model = model
         self._dataset = dataset
         self._batches = batches
@@ -42,13 +61,18 @@ class SequentialGroup:
     def fit(
         self, epochs: int, callbacks: Sequence[keras.callbacks.Callback], first_epoch: int = 0
     ) -> None:
-        """Train with Keras' own loop, on the batches that a group in lock-step would see."""
-        test = self._dataset.test
+        """Train with Keras' own loop, on the batches that a group in lock-step would see.
+
+        Raises:
+            ConfigError: if these are not known.
+        """
+        dataset, batches = self._known()
+        test = dataset.test
         self._model.fit(
             self._stream(first_epoch, epochs),
             initial_epoch=first_epoch,
             epochs=epochs,
-            steps_per_epoch=len(self._batches.slices),
+            steps_per_epoch=len(batches.slices),
             validation_data=(test.examples, targets(self._model, test)),
             validation_batch_size=PREDICTION_BATCH,
             callbacks=list(callbacks),
@@ -56,10 +80,29 @@ class SequentialGroup:
             verbose=0,
         )
 
+    def end_of_epoch(
+        self, epoch: int, logs: Mapping[str, float] | None, params: Mapping[str, Any] | None
+    ) -> tuple[dict[str, FloatArray], BoolArray]:
+        """What Keras says at the end of an epoch, over the one run.
+
+        Args:
+            epoch: the epoch.
+            logs: the metrics.
+            params: what `model.fit` was asked to do.
+
+        Returns:
+            The metrics, and whether the run ends, each of shape (1,).
+        """
+        arrays = {name: np.array([value], np.float32) for name, value in (logs or {}).items()}
+        last = epoch + 1 == (params or {}).get("epochs")
+        if hasattr(self._model, "jax_state_sync"):
+            self._model.jax_state_sync()
+        return arrays, np.array([last or bool(self._model.stop_training)])
+
     def activations(self, examples: FloatArray) -> list[FloatArray]:
         """The output of each place, shape (1, n_examples, n_units)."""
         outputs = self._extractor.predict(examples, batch_size=PREDICTION_BATCH, verbose=0)
-        return [output.reshape(1, len(examples), -1) for output in outputs[: len(self._kernels)]]
+        return [output.reshape(1, len(output), -1) for output in outputs[: len(self._kernels)]]
 
     def outputs(self, examples: FloatArray) -> list[FloatArray]:
         """The same: `predict` gives arrays."""
@@ -70,6 +113,9 @@ class SequentialGroup:
 
         Yields:
             For each place the gradient of its kernels, shape (1, n_weights).
+
+        Raises:
+            ConfigError: if the batches are not known.
         """
         different = list({id(v): v for of_place in self._kernels for v in of_place}.values())
         for examples, labels in self._epoch(epoch):
@@ -95,11 +141,20 @@ class SequentialGroup:
             yield from self._epoch(epoch)
 
     def _epoch(self, epoch: int) -> Iterator[tuple[FloatArray, FloatArray | IntArray]]:
-        train = self._dataset.train
-        order = self._batches.order(self.runs[0], epoch)
+        dataset, batches = self._known()
+        train = dataset.train
+        order = batches.order(self.runs[0], epoch)
         labels = targets(self._model, train)
-        for batch in self._batches.slices:
+        for batch in batches.slices:
             yield train.examples[order[batch]], labels[order[batch]]
+
+    def _known(self) -> tuple[Dataset, Batches]:
+        if self._dataset is None or self._batches is None:
+            raise ConfigError(
+                f"the batches that {self._model.name} trains on are not known, and with them the "
+                "gradients: these are recorded in an experiment"
+            )
+        return self._dataset, self._batches
 
 
 class EndOfEpoch(keras.callbacks.Callback):
@@ -110,10 +165,12 @@ class EndOfEpoch(keras.callbacks.Callback):
 
     def __init__(
         self,
-        function: Callable[[int, dict[str, FloatArray], bool], None],
+        group: SequentialGroup,
+        function: Callable[[int, dict[str, FloatArray], BoolArray], None],
         beginning: Callable[[], None],
     ) -> None:
         super().__init__()
+        self._group = group
         self._function = function
         self._beginning = beginning
 
@@ -123,6 +180,4 @@ class EndOfEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Pass on the epoch, its logs as arrays over the one run, and whether the run stops."""
-        arrays = {name: np.array([value], np.float32) for name, value in (logs or {}).items()}
-        last = epoch + 1 == self.params["epochs"]
-        self._function(epoch, arrays, last or bool(self.model.stop_training))
+        self._function(epoch, *self._group.end_of_epoch(epoch, logs, self.params))

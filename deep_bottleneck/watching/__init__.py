@@ -1,0 +1,1 @@
+"""`deep_bottleneck.watch`: somebody else's network, in somebody else's loop."""

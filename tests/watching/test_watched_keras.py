@@ -1,0 +1,73 @@
+"""Models of Keras behind the second door."""
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+from deep_bottleneck import watch
+from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.interfaces import Dataset
+from deep_bottleneck.measuring.information_recorder import InformationRecorder, inputs_of
+from deep_bottleneck.measuring.information_tables import InformationTables
+from deep_bottleneck.training.sequential import SequentialGroup
+from deep_bottleneck.watching.estimators import watching_estimators
+from deep_bottleneck.watching.notes import Notes
+
+
+def fit(model, dataset, callback):
+    train = dataset.train
+    model.fit(
+        train.examples,
+        train.one_hot_labels,
+        epochs=3,
+        callbacks=[callback],
+        verbose=0,
+        shuffle=False,
+    )
+
+
+def test_values_are_those_of_the_experiment_to_the_last_bit(make_models, tiny_dataset):
+    (model,), (other,) = make_models(1), make_models(1)
+    dataset = Dataset(tiny_dataset.train, tiny_dataset.train, 2)
+    watched = watch(
+        model, data=(dataset.train.examples, dataset.train.labels), estimators="binning=0.3"
+    )
+    names = [output.name for output in SequentialGroup(other, 0).layer_outputs]
+    plug_ins = watching_estimators([["mi_estimator.binning", 0.3]], {"n_classes": 2}, True)
+    tables = InformationTables(
+        "train", plug_ins, {"n_classes": 2}, inputs_of(dataset, "train", names), Notes(),
+        device=torch.device("cpu"),
+    )  # fmt: skip
+    recorder = InformationRecorder([tables], dataset, lambda epoch: True, 3, may_stop_early=False)
+
+    fit(model, dataset, watched.keras())
+    fit(other, dataset, recorder)
+
+    columns = ["run", "epoch", "layer", "MI_XM", "MI_YM", "ceiling"]
+    (expected,) = tables.tables().values()
+    np.testing.assert_array_equal(watched.table[columns], expected[columns])
+    assert watched.table["epoch"].unique().tolist() == [0, 1, 2]
+
+
+def test_weights_are_the_same_with_and_without(make_models, tiny_dataset):
+    (model,), (alone,) = make_models(1), make_models(1)
+    data = tiny_dataset.train.examples, tiny_dataset.train.labels
+
+    fit(model, tiny_dataset, watch(model, data=data, measures=["efficiency"]).keras())
+    fit(alone, tiny_dataset, keras.callbacks.TerminateOnNaN())
+
+    for ours, theirs in zip(model.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_layers_are_chosen_by_name(make_models, tiny_dataset):
+    (model,) = make_models(1)
+    names = watch(model, data=tiny_dataset.train.examples).layers["name"].tolist()
+
+    chosen = watch(model, data=tiny_dataset.train.examples, layers=names[1:])
+    chosen.step()
+
+    assert chosen.table["name"].tolist() == names[1:]
+    with pytest.raises(ConfigError, match="activations=True is for networks of PyTorch"):
+        watch(model, data=tiny_dataset.train.examples, activations=True)
