@@ -46,8 +46,8 @@ def test_the_first_config_runs(run, tmp_path):
 
 
 @pytest.mark.parametrize("example", [b for b in blocks("python") if "ExperimentLoader" not in b])
-def test_examples_run(run, example):
-    result = run("-c", example)
+def test_examples_run(run, example, tmp_path):
+    result = run("-c", example, cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr
 

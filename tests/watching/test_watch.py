@@ -252,7 +252,7 @@ MISTAKES = {
     "none": ({"layers": []}, r"^layers names no layer"),
     "estimator": ({"estimators": "bining=0.5"}, r"did you mean mi_estimator.binning\?"),
     "parameter": ({"estimators": "binning=wide"}, r"^estimators has 'binning=wide', should be"),
-    "measure": ({"measures": ["eficiency"]}, r"did you mean callbacks.efficiency\?"),
+    "measure": ({"measures": ["efficienzy"]}, r"did you mean callbacks.efficiency\?"),
     "representation": ({"representation": "median"}, r"^representation is 'median' for 0, should"),
     "of no layer": (
         {"representation": {"5": "mean"}},
