@@ -20,10 +20,10 @@ class Artifact:
 
     Attributes:
         name: the name it was stored under.
-        experiment_id: the experiment it is of.
+        experiment_id: the experiment it is of, None where a file is shown by itself.
     """
 
-    def __init__(self, file: StoredFile, experiment_id: ExperimentId) -> None:
+    def __init__(self, file: StoredFile, experiment_id: ExperimentId | None = None) -> None:
         self._file = file
         self.name = file.name
         self.experiment_id = experiment_id
@@ -67,7 +67,8 @@ class Artifact:
         target = Path(path)
         if target.is_dir():
             # both were chosen by who stored them, and may look like a path
-            target /= re.sub(r"[/\\\0]", "-", f"{self.experiment_id}_{self.file_name}")
+            of = "" if self.experiment_id is None else f"{self.experiment_id}_"
+            target /= re.sub(r"[/\\\0]", "-", of + self.file_name)
         try:
             with self._file.open() as source, target.open("wb") as copy:
                 shutil.copyfileobj(source, copy)
@@ -174,6 +175,6 @@ _TYPES: dict[str, type[Artifact]] = {
 }
 
 
-def artifact(file: StoredFile, experiment_id: ExperimentId) -> Artifact:
-    """The artifact that a stored file of an experiment is, by its suffix."""
+def artifact(file: StoredFile, experiment_id: ExperimentId | None = None) -> Artifact:
+    """The artifact that a stored file is, by its suffix."""
     return _TYPES.get(file.suffix.lower(), Artifact)(file, experiment_id)

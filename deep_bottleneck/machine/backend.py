@@ -49,7 +49,7 @@ def start_keras(backend: str) -> None:
     if running != backend:
         raise ConfigError(
             f'"backend" is "{backend}" but Keras runs on "{running}" in this process already; '
-            "start a new one"
+            f'start a new one, or set "backend" to "{running}"'
         )
 
 

@@ -99,6 +99,12 @@ def test_a_stored_page_runs_apart_from_the_notebook():
     assert frame.get("srcdoc") == page
 
 
+def test_a_file_by_itself_is_saved_under_its_own_name(tmp_path):
+    table = artifact(StoredFile("rows", ".csv", 4, lambda: io.BytesIO(b"a\n1\n")))
+
+    assert table.save(tmp_path) == tmp_path / "rows.csv"
+
+
 def test_an_artifact_that_cannot_be_saved_says_so(loader, tmp_path):
     with pytest.raises(RecordError, match="notes cannot be saved"):
         loader.find_by_id(1).artifacts["notes"].save(tmp_path / "absent" / "notes")
