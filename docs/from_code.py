@@ -213,8 +213,7 @@ def _documented(module: ModuleType) -> str:
 
 def _needs(module: ModuleType) -> list[str]:
     needs = [
-        f"Needs `{callback}` among the callbacks."
-        for callback in getattr(module, "NEEDED_TABLES", {}).values()
+        f"Brings `{callback}` along." for callback in getattr(module, "NEEDED_TABLES", {}).values()
     ]
     if getattr(module, "NEEDS_ACTIVATIONS", False):
         needs.append("Looks at the recorded activations themselves.")

@@ -102,9 +102,9 @@ def test_every_plug_in_is_in_the_guide(from_code):
 def test_plug_ins_say_what_they_need_and_take(from_code):
     plotters, callbacks = from_code.components("plotter"), from_code.components("callbacks")
 
-    assert "Needs `callbacks.gradient_logger` among the callbacks." in plotters
+    assert "Brings `callbacks.gradient_logger` along." in plotters
     assert '- `measure` (default `"cka"`): "cka", "cka_rbf", "svcca" or "pwcca".' in plotters
-    assert "- `monitor`: " in callbacks
+    assert '- `monitor` (default `"val_accuracy"`): ' in callbacks
     assert "see the source" not in plotters + callbacks + from_code.components("mi_estimator")
 
 

@@ -40,6 +40,7 @@ def write_files_of(page, folder):
         path.write_text(content)
 
 
+@pytest.mark.slow
 def test_plug_ins_of_the_reader_work_together(run, tmp_path):
     write_files_of("plug_ins.md", tmp_path)
 

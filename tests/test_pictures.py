@@ -49,6 +49,7 @@ def experiment(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_every_plotter_draws_what_was_recorded(experiment):
     pytest.importorskip("imageio_ffmpeg")
 

@@ -59,6 +59,7 @@ def test_they_are_estimated_again(runs):
     pd.testing.assert_frame_equal(again[before.columns], before)
 
 
+@pytest.mark.slow
 def test_one_that_goes_on_says_that_its_checkpoint_is_of_before_and_starts_anew(runs, tmp_path):
     environment = {
         **os.environ,

@@ -23,19 +23,21 @@ LABELS_NAME = "labels.tsv"
 
 def load(
     dataset: Dataset,
-    log_dir: str,
+    log_dir: str | None = None,
     part: str = "test",
-    embeddings_freq: int = 0,
+    embeddings_freq: int = 10,
     n_examples: int = 1000,
+    run: Any = None,
 ) -> "ActivityProjector":
     """A recorder that writes into a log folder of TensorBoard.
 
     Args:
         dataset: whose examples go through the networks.
-        log_dir: the folder, one for each experiment.
+        log_dir: the folder, one for each experiment; null for `logs/<id>`.
         part: "train" or "test".
         embeddings_freq: after how many epochs to write again; 0 for only when a run ends.
         n_examples: how many examples to write at most, the first of the part.
+        run: the experiment, for its id.
 
     Raises:
         ConfigError: if an argument is none of these, TensorBoard is not installed or the folder
@@ -55,8 +57,9 @@ def load(
                 f"{name}, got {value!r}"
             )
     labelled: LabelledDataset = getattr(dataset, part)
+    folder = Path("logs", str(getattr(run, "_id", ""))) if log_dir is None else Path(log_dir)
     return ActivityProjector(
-        Path(log_dir), labelled.examples[:n_examples], labelled.labels[:n_examples], embeddings_freq
+        folder, labelled.examples[:n_examples], labelled.labels[:n_examples], embeddings_freq
     )
 
 

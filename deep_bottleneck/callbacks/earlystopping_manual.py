@@ -9,7 +9,7 @@ LONG_NAMES = {"acc": "accuracy", "val_acc": "val_accuracy"}
 FALLING = ("loss", "val_loss")
 
 
-def load(monitor: str, value: float) -> "EarlyStoppingAtValue":
+def load(monitor: str = "val_accuracy", value: float = 0.94) -> "EarlyStoppingAtValue":
     """A callback that stops a run when `monitor` passes `value`.
 
     Args:

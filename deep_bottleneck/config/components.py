@@ -9,6 +9,7 @@ import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, TypeVar, get_type_hints
 
@@ -16,6 +17,15 @@ from deep_bottleneck.config.messages import mistake
 from deep_bottleneck.errors import ConfigError
 
 _PACKAGE = "deep_bottleneck"
+_ROOT = Path(__file__).resolve().parent.parent
+# of the plug-ins that a config key names
+FOLDERS = {
+    "callbacks": "callbacks",
+    "dataset": "datasets",
+    "estimator": "mi_estimator",
+    "model": "models",
+    "plotters": "plotter",
+}
 
 Kind = TypeVar("Kind")
 
@@ -151,6 +161,18 @@ class Component:
             raise ConfigError(f'"{self.key}": {self.path} takes {self._takes}; {error}') from None
 
 
+def in_folder(key: str, path: str) -> str:
+    """The path of a plug-in of ours that a config key names without its folder.
+
+    "harmonics" as a "dataset" is "datasets.harmonics", where no other module has that name; any
+    other path is returned as it is.
+    """
+    ours = f"{FOLDERS[key]}.{path}"
+    is_ours = path.isidentifier() and (_ROOT / FOLDERS[key] / f"{path}.py").is_file()
+    is_theirs = is_ours and importlib.util.find_spec(path) is not None
+    return ours if is_ours and not is_theirs else path
+
+
 def find(
     key: str,
     path: str,
@@ -233,6 +255,7 @@ def _failed_import(key: str, what: str, error: Exception) -> ConfigError:
 
 def _suggestion(key: str, path: str) -> str:
     parent, _, name = path.rpartition(".")
+    parent = parent or FOLDERS.get(key, "")
     package = f"{_PACKAGE}.{parent}" if parent else _PACKAGE
     if not _exists(key, package):
         return ""

@@ -1,7 +1,8 @@
 """How a config names plug-ins: an import path, with or without what its `load` is given."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from functools import partial
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -13,6 +14,8 @@ from pydantic import (
     FiniteFloat,
     model_serializer,
 )
+
+from deep_bottleneck.config.components import in_folder
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 _LARGEST = float(np.finfo(np.float32).max)
@@ -28,6 +31,7 @@ def _held_by_float32(value: float) -> float:
     return value
 
 
+Kind = TypeVar("Kind", "Entry", "EstimatorEntry")
 Number = Annotated[FiniteFloat, Field(strict=True), AfterValidator(_held_by_float32)]
 PositiveFinite = Annotated[FiniteFloat, Field(strict=True, gt=0), AfterValidator(_held_by_float32)]
 
@@ -136,7 +140,19 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-PlugIns = tuple[Annotated[Entry, BeforeValidator(_as_entry)], ...]
-Estimators = Annotated[
-    tuple[Annotated[EstimatorEntry, BeforeValidator(_as_estimator)], ...], BeforeValidator(_listed)
+def _named(key: str, entry: Kind) -> Kind:
+    return entry.model_copy(update={"path": in_folder(key, entry.path)})
+
+
+_Callback = Annotated[
+    Entry, BeforeValidator(_as_entry), AfterValidator(partial(_named, "callbacks"))
 ]
+_Plotter = Annotated[Entry, BeforeValidator(_as_entry), AfterValidator(partial(_named, "plotters"))]
+_Estimator = Annotated[
+    EstimatorEntry, BeforeValidator(_as_estimator), AfterValidator(partial(_named, "estimator"))
+]
+Model = Annotated[str, AfterValidator(partial(in_folder, "model"))]
+Dataset = Annotated[str, AfterValidator(partial(in_folder, "dataset"))]
+Callbacks = Annotated[tuple[_Callback, ...], BeforeValidator(_listed)]
+Plotters = Annotated[tuple[_Plotter, ...], BeforeValidator(_listed)]
+Estimators = Annotated[tuple[_Estimator, ...], BeforeValidator(_listed)]

@@ -17,16 +17,20 @@ from pydantic import (
 
 from deep_bottleneck.config.dataset_options import DatasetOptions
 from deep_bottleneck.config.entries import (
+    Callbacks,
     ChosenEstimator,
+    Dataset,
     Entry,
     EstimatorEntry,
     Estimators,
+    Model,
     Number,
-    PlugIns,
+    Plotters,
     PositiveFinite,
     estimator_names,
 )
 from deep_bottleneck.config.messages import checked
+from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Part
 
 Activation = Literal[
@@ -80,6 +84,8 @@ def _check_named_once(names: Sequence[str]) -> None:
 
 
 REPORTS = (Entry(path="plotter.trust"),)
+# keys that configs of earlier years have: what said nothing, and what to write instead of the rest
+_GONE = {"regularization": (False, '"max_norm_weights" limits the weights')}
 
 
 class Config(BaseModel):
@@ -107,8 +113,8 @@ class Config(BaseModel):
         description="bits that each activation keeps, so that information is exact; null for no "
         "quantisation",
     )
-    model: str = Field("models.feedforward", description="import path of the model")
-    dataset: str = Field("datasets.harmonics", description="import path of the data set")
+    model: Model = Field("models.feedforward", description="import path of the model")
+    dataset: Dataset = Field("datasets.harmonics", description="import path of the data set")
     dataset_options: DatasetOptions = Field(
         DatasetOptions(),
         description="how many examples to keep, of which classes, the share of training labels to "
@@ -129,8 +135,8 @@ class Config(BaseModel):
         ("train", "test"),
         description="parts of the data to measure; with none, no activations are recorded",
     )
-    callbacks: PlugIns = Field((), description="callbacks besides the recorders")
-    plotters: PlugIns = Field(
+    callbacks: Callbacks = Field((), description="callbacks besides the recorders")
+    plotters: Plotters = Field(
         ("plotter.informationplane",), validate_default=True, description="what to draw"
     )
     plot_median: bool = Field(
@@ -208,7 +214,14 @@ class Config(BaseModel):
             ConfigError: one sentence for each mistake, with the key, the value and what would be
                 right.
         """
-        return checked(cls, values, source)
+        for key, (nothing, instead) in _GONE.items():
+            if values.get(key, nothing) != nothing:
+                raise ConfigError(
+                    f'{source}: "{key}" is {values[key]!r} but is no hyperparameter any more; '
+                    f"{instead}"
+                )
+        kept = {key: value for key, value in values.items() if key not in _GONE}
+        return checked(cls, kept, source)
 
     def defaults(self) -> dict[str, Any]:
         """The values in JSON's types; a key without a value of its own is left out."""

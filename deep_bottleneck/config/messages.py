@@ -166,12 +166,15 @@ def _phrase(error: ErrorDetails) -> str:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f'did you mean "{close[0]}"?' if close else f"the keys are {', '.join(known)}"
+    keys = list(known)
+    # such as lr for learning_rate
+    short = [key for key in keys if "".join(word[0] for word in key.split("_")) == name]
+    close = short or difflib.get_close_matches(name.lower(), keys, n=1)
+    return f'did you mean "{close[0]}"?' if close else f"the keys are {', '.join(keys)}"
 
 
 def _close_choice(model: type[BaseModel], key: str, value: Any) -> str:
     choices = get_args(model.model_fields[key].annotation)
     names = [choice for choice in choices if isinstance(choice, str)]
-    close = difflib.get_close_matches(value, names, n=1) if isinstance(value, str) else []
+    close = difflib.get_close_matches(value.lower(), names, n=1) if isinstance(value, str) else []
     return f'; did you mean "{close[0]}"?' if close else ""

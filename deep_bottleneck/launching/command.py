@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from deep_bottleneck.config import Config
 from deep_bottleneck.errors import EXIT_MISTAKE, ConfigError, RecordError, SchedulerError, exit_on
 from deep_bottleneck.interfaces import LaunchOptions, Outcome, Status
 from deep_bottleneck.launching import follow_up
@@ -59,9 +60,11 @@ def run(arguments: Sequence[str] | None, root: Path) -> int:
         The exit status: 0 if all went well, 1 if an experiment did not, 2 for a mistake in the
         command or in the config of an experiment.
     """
-    command = parser().parse_intermixed_args(arguments, Command())
+    command, unknown = parser().parse_known_intermixed_args(arguments, Command())
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(name)s - %(message)s")
     with exit_on(ConfigError, RecordError, SchedulerError):
+        if unknown:
+            raise ConfigError(_not_understood(unknown))
         if command.reestimate:
             return _reestimate(command.reestimate, command.estimator)
         if command.status:
@@ -72,7 +75,24 @@ def run(arguments: Sequence[str] | None, root: Path) -> int:
             return _launch(command, command.configs, root)
         if command.resume:
             return _resume(command, root)
-        raise ConfigError("say what to do: -d PATH, --resume, --status, --cancel, --reestimate ID")
+        raise ConfigError(_say_what_to_do(command.updates))
+
+
+def _not_understood(words: Sequence[str]) -> str:
+    """What to write instead of options that there are not."""
+    first = words[0]
+    name = first.lstrip("-").partition("=")[0].replace("-", "_")
+    if name in Config.model_fields:
+        value = " ".join([first.partition("=")[2], *words[1:2]]).strip() or "VALUE"
+        return f"there is no option {first}: write {name}={value}"
+    return f"there is no option {first}; --help lists them"
+
+
+def _say_what_to_do(words: Sequence[str]) -> str:
+    paths = [word for word in words if "=" not in word and Path(word).exists()]
+    if paths:
+        return f"to run {paths[0]}, write -d {paths[0]}"
+    return "say what to do: -d PATH, --resume, --status, --cancel, --reestimate ID"
 
 
 def _launch(command: Command, configs: Path, root: Path) -> int:
@@ -224,6 +244,14 @@ def parser() -> argparse.ArgumentParser:
         help="local, sge or slurm, or the import path of a launcher (default: local)",
     )
     parser.add_argument(
+        "-l",
+        "--local_execution",
+        dest="launcher",
+        type=_local,
+        metavar="True",
+        help="the same as --launcher local",
+    )
+    parser.add_argument(
         "--jobs",
         type=_positive,
         metavar="N",
@@ -257,6 +285,7 @@ def _add_what_to_do(parser: argparse.ArgumentParser) -> None:
         "-d",
         "-c",
         "--configs",
+        "--configpath",
         type=Path,
         metavar="PATH",
         help="a JSON config or sweep, or a folder that is walked for them in a stable order",
@@ -302,6 +331,13 @@ def _add_cluster(parser: argparse.ArgumentParser) -> None:
     cluster.add_argument(
         "--snapshot", action="store_true", help="run a copy of the code as it is now"
     )
+
+
+def _local(text: str) -> str:
+    """The launcher that a word of earlier years means."""
+    if text != "True":
+        raise argparse.ArgumentTypeError("should be True; --launcher sge submits to a cluster")
+    return "local"
 
 
 def _positive(text: str) -> int:

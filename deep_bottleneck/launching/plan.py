@@ -1,6 +1,8 @@
 """Which experiments a command asks for, whether their configs are right, and what is left to do."""
 
+import difflib
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -167,8 +169,21 @@ def _files(path: Path) -> list[Path]:
             raise ConfigError(f"{path}: no config file (*.json) in this folder or below it")
         return files
     if not path.exists():
-        raise ConfigError(f"{path}: there is no such file or folder")
+        raise ConfigError(f"{path}: there is no such file or folder{_near(path)}")
     return [path]
+
+
+def _near(path: Path) -> str:
+    """The config whose name is nearest to that of one that there is not."""
+    folder = Path("configs") if path.parent == Path() else path.parent
+    names = {_told_apart(one): one for one in sorted(folder.rglob("*.json"))}
+    close = difflib.get_close_matches(_told_apart(path), names, n=1)
+    return f"; did you mean {names[close[0]]}?" if close else ""
+
+
+def _told_apart(path: Path) -> str:
+    """The name of a config, whose numbers may have leading zeros."""
+    return re.sub(r"0*(\d+)", r"\1", path.stem)
 
 
 def _of_file(

@@ -79,11 +79,13 @@ def make_plan(config: Config) -> Plan:
     recorded = config.calculate_mi_for or _draw_activations(plotters)
     activity = [ACTIVITY_RECORDER] if recorded else []
     recorders = [Entry(path=path) for path in (*RECORDERS, *activity)]
+    callbacks = entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES)
+    needed = [Entry(path=path) for path in _missing_recorders(callbacks, plotters)]
     plan = Plan(
         dataset=checked(components.find("dataset", config.dataset)),
         model=checked(components.find("model", config.model), MODEL_VALUES),
         estimators=estimator_plug_ins(config),
-        callbacks=entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES),
+        callbacks=[*callbacks, *entries("callbacks", needed, CALLBACK_VALUES)],
         plotters=plotters,
     )
     _check_tables(plan)
@@ -94,6 +96,31 @@ def make_plan(config: Config) -> Plan:
 
 def _draw_activations(plotters: Sequence[Component]) -> bool:
     return any(getattr(plotter.module, "NEEDS_ACTIVATIONS", False) for plotter in plotters)
+
+
+def _missing_recorders(
+    callbacks: Sequence[Component], plotters: Sequence[Component]
+) -> dict[str, None]:
+    """The callbacks, in order, that leave what plotters draw and nobody leaves yet."""
+    left = {table for callback in callbacks for table in _tables_of(callback)}
+    return {
+        path: None
+        for plotter in plotters
+        for table, path in _needed_tables(plotter).items()
+        if table not in left
+    }
+
+
+def _tables_of(callback: Component) -> Sequence[str]:
+    """The tables that a callback's module says it leaves."""
+    tables: Sequence[str] = getattr(callback.module, "TABLES", ())
+    return tables
+
+
+def _needed_tables(plotter: Component) -> Mapping[str, str]:
+    """The tables that a plotter's module says it draws, and which of our callbacks leaves each."""
+    tables: Mapping[str, str] = getattr(plotter.module, "NEEDED_TABLES", {})
+    return tables
 
 
 def _check_files(callbacks: Sequence[Component]) -> None:
@@ -107,14 +134,10 @@ def _check_files(callbacks: Sequence[Component]) -> None:
 
 
 def _check_tables(plan: Plan) -> None:
-    """Make sure that each table is left by one callback, and each that a plotter draws is left.
-
-    A callback's `TABLES` says which it leaves, a plotter's `NEEDED_TABLES` which it draws and which
-    of our callbacks leaves them.
-    """
+    """Make sure that each table is left by one callback, and each that a plotter draws is left."""
     left: dict[str, str] = {}
     for callback in plan.callbacks:
-        for name in getattr(callback.module, "TABLES", ()):
+        for name in _tables_of(callback):
             if name in left:
                 raise ConfigError(
                     f'"callbacks": {left[name]} and {callback.path} both leave the table "{name}", '
@@ -122,9 +145,9 @@ def _check_tables(plan: Plan) -> None:
                 )
             left[name] = callback.path
     for plotter in plan.plotters:
-        for name, callback in getattr(plotter.module, "NEEDED_TABLES", {}).items():
+        for name, path in _needed_tables(plotter).items():
             if name not in left:
                 raise ConfigError(
-                    f'"plotters": {plotter.path} draws the table "{name}", which none of the '
-                    f'callbacks leaves; add "{callback}" to "callbacks"'
+                    f'"plotters": {plotter.path} draws the table "{name}" and says that {path} '
+                    "leaves it, which it does not"
                 )

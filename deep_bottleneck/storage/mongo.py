@@ -25,6 +25,12 @@ _NOT_ALLOWED = (13, 18, 8000)
 # of what is said about a document, which may repeat all of it
 _SHOWN = 200
 DEFAULT_DATABASE = "sacred"
+_NAMES = (
+    "MONGO_HOST",
+    "MONGO_DATABASE",
+    "MONGO_INITDB_ROOT_USERNAME",
+    "MONGO_INITDB_ROOT_PASSWORD",
+)
 ENV_FILE = Path(__file__).resolve().parents[2] / ENV_PATH
 
 
@@ -144,8 +150,8 @@ def mongo_settings(environment: Mapping[str, str], env_file: Path) -> MongoSetti
     """The database that the environment or a `.env` file names, None if neither does.
 
     `MONGO_URI`, or else `MONGO_HOST` with `MONGO_DATABASE` and, where the database asks for them,
-    `MONGO_INITDB_ROOT_USERNAME` and `MONGO_INITDB_ROOT_PASSWORD`. The environment wins over the
-    file.
+    `MONGO_INITDB_ROOT_USERNAME` and `MONGO_INITDB_ROOT_PASSWORD`. Where one of these is set and no
+    host, it is this machine. The environment wins over the file.
 
     Raises:
         ConfigError: if the settings are incomplete or the URI cannot be read.
@@ -155,12 +161,13 @@ def mongo_settings(environment: Mapping[str, str], env_file: Path) -> MongoSetti
     uri = settings.get("MONGO_URI")
     if uri:
         return settings_of_uri(uri, settings.get("MONGO_DATABASE"))
-    host = settings.get("MONGO_HOST")
-    if not host:
+    named = [name for name in _NAMES if settings.get(name)]
+    if not named:
         return None
+    host = settings.get("MONGO_HOST", "localhost")
     database = settings.get("MONGO_DATABASE")
     if not database:
-        raise ConfigError("MONGO_HOST is set but MONGO_DATABASE is not: name the database to use")
+        raise ConfigError(f"{named[0]} is set but MONGO_DATABASE is not: name the database to use")
     user = settings.get("MONGO_INITDB_ROOT_USERNAME")
     password = settings.get("MONGO_INITDB_ROOT_PASSWORD")
     if bool(user) != bool(password):

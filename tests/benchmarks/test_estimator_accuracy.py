@@ -25,6 +25,7 @@ def table():
     return measure([SHORT], REPEATS)
 
 
+@pytest.mark.slow
 def test_every_estimate_is_as_recorded(table):
     recorded = json.loads(RECORD.read_text())
     found = record_of(table)

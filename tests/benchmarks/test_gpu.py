@@ -16,6 +16,7 @@ def test_without_a_gpu_it_ends_in_one_line(monkeypatch):
     assert "\n" not in str(exit_.value)
 
 
+@pytest.mark.slow
 def test_every_measurement_runs_on_a_cpu():
     reached = gpu.peak(CPU, size=64, repeats=1)
 

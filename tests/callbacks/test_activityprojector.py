@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,9 +32,10 @@ def listed(tmp_path):
     return listed
 
 
+@pytest.mark.slow
 def test_every_layer_of_every_run_at_the_end(tiny_dataset, make_models, tmp_path, listed):
     models = make_models(2)
-    callback = activityprojector.load(tiny_dataset, str(tmp_path), n_examples=15)
+    callback = activityprojector.load(tiny_dataset, str(tmp_path), embeddings_freq=0, n_examples=15)
 
     Ensemble(models, seed=0).fit(tiny_dataset, 3, 16, recorders=[callback])
 
@@ -56,6 +58,15 @@ def test_again_after_so_many_epochs(tiny_dataset, make_models, tmp_path, listed)
     epochs = [embedding.tensor_name.split("_")[3] for embedding in listed()]
     assert epochs == ["0"] * 3 + ["2"] * 3 + ["3"] * 3
     assert len(np.loadtxt(tmp_path / "labels.tsv")) == 50
+
+
+def test_without_arguments_each_experiment_has_its_folder(tiny_dataset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    for number in (3, 4):
+        activityprojector.load(tiny_dataset, run=SimpleNamespace(_id=number))
+
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {"3", "4"}
 
 
 def test_tensorboard_serves_the_embeddings(tiny_dataset, make_models, tmp_path):
@@ -104,6 +115,7 @@ def test_without_tensorboard_the_sentence_says_what_to_install(tiny_dataset, tmp
         activityprojector.load(tiny_dataset, str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_keras_tensorboard_works_from_a_config(tmp_path):
     pytest.importorskip("tensorflow", reason="tensorflow is not installed")

@@ -148,6 +148,7 @@ def test_only_scheduled_epochs_and_the_last_of_each_run_are_recorded(make_models
     assert recorded.to_numpy().tolist() == [[0, 0], [0, 1], [1, 0], [1, 4]]
 
 
+@pytest.mark.slow
 def test_few_examples_for_many_neurons_are_told(make_models, tiny_dataset):
     table = train(make_models(1, architecture=[40, 2]), tiny_dataset).tables["efficiency"]
 

@@ -240,6 +240,7 @@ def matrix_of(layer):
     return found[:-1] - found[-1]
 
 
+@pytest.mark.slow
 def test_gradients_and_kernels(network):
     group, _, _ = network
 

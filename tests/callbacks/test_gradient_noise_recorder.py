@@ -34,6 +34,7 @@ class Kept:
         self._record(epoch, group, due)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("together", [True, False])
 def test_values_are_those_of_the_library_on_the_batches_gradients(
     make_models, tiny_dataset, monkeypatch, together
@@ -53,6 +54,7 @@ def test_values_are_those_of_the_library_on_the_batches_gradients(
         assert found[layer, "signal"] == pytest.approx(expected[name].signal, rel=1e-3, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_every_run_has_its_own_values(make_models, tiny_dataset):
     models = make_models(2)
     together, _ = train(models, tiny_dataset)
@@ -64,6 +66,7 @@ def test_every_run_has_its_own_values(make_models, tiny_dataset):
     assert all(noise[layer, 0] != noise[layer, 1] for layer in range(-1, 3))
 
 
+@pytest.mark.slow
 def test_scale_is_noise_by_signal_or_nan_with_its_reason(make_models, tiny_dataset, caplog):
     notes, _ = train(make_models(4), tiny_dataset, epochs=12)
 

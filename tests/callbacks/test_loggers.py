@@ -121,6 +121,7 @@ def test_what_cannot_be_written_ends_training_at_the_next_epoch(tiny_dataset):
     logger.on_train_end()
 
 
+@pytest.mark.slow
 def test_gradients_are_summarised_over_the_epochs_batches(trained, tiny_dataset):
     models, _, store = trained
     model, train = models[1], tiny_dataset.train

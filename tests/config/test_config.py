@@ -50,8 +50,8 @@ def test_a_plug_in_is_a_path_or_a_path_with_arguments():
         (
             [["kraskov", 3], ["kraskov", 3, {"algorithm": 2}]],
             {
-                "kraskov_3": ("kraskov", 3, {}),
-                "kraskov_3_algorithm_2": ("kraskov", 3, {"algorithm": 2}),
+                "kraskov_3": ("mi_estimator.kraskov", 3, {}),
+                "kraskov_3_algorithm_2": ("mi_estimator.kraskov", 3, {"algorithm": 2}),
             },
         ),
     ],
@@ -142,6 +142,61 @@ def test_a_mistake_is_one_sentence_with_key_and_value(values, sentence):
 
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "short", "whole"),
+    [
+        ("dataset", "harmonics", "datasets.harmonics"),
+        ("model", "feedforward", "models.feedforward"),
+        ("dataset", "my_lab.harmonics", "my_lab.harmonics"),
+        ("dataset", "nobody_s", "nobody_s"),
+    ],
+)
+def test_a_plug_in_of_ours_may_be_named_without_its_folder(key, short, whole):
+    assert getattr(Config.parse({key: short}), key) == whole
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "paths"),
+    [
+        ("plotters", "snr", ["plotter.snr"]),
+        ("plotters", ["plotter.snr", ["efficiency", []]], ["plotter.snr", "plotter.efficiency"]),
+        ("callbacks", "callbacks.gradient_logger", ["callbacks.gradient_logger"]),
+        ("estimator", "binning", ["mi_estimator.binning"]),
+        ("estimator", [["upper", 0.1], "kraskov"], ["mi_estimator.upper", "mi_estimator.kraskov"]),
+    ],
+)
+def test_plug_ins_of_ours_as_a_list_or_one_by_itself(key, value, paths):
+    assert [entry.path for entry in getattr(Config.parse({key: value}), key)] == paths
+
+
+def test_a_module_of_that_name_elsewhere_is_taken_as_it_stands(tmp_path, monkeypatch):
+    (tmp_path / "harmonics.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert Config.parse({"dataset": "harmonics"}).dataset == "harmonics"
+
+
+def test_a_key_of_earlier_years_may_say_nothing():
+    assert Config.parse({"regularization": False}) == Config.parse({})
+    with pytest.raises(ConfigError, match=r'"regularization" is 0.1 .*; "max_norm_weights" limits'):
+        Config.parse({"regularization": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("values", "hint"),
+    [
+        ({"lr": 0.1}, 'did you mean "learning_rate"?'),
+        ({"Epochs": 5}, 'did you mean "epochs"?'),
+        ({"activation_fn": "Relu"}, 'did you mean "relu"?'),
+    ],
+)
+def test_what_was_meant(values, hint):
+    with pytest.raises(ConfigError) as caught:
+        Config.parse(values)
+
+    assert str(caught.value).endswith(hint)
 
 
 def test_every_mistake_is_named():

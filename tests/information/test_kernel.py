@@ -57,6 +57,7 @@ def test_informations_equal_their_definition(problem, alpha, width):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [1.01, 2.0])
 def test_the_order_of_two_needs_no_eigenvalues_across_tiles(alpha):
     points = np.random.default_rng(0).standard_normal((1300, 3))

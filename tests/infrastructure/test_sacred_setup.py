@@ -10,6 +10,7 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
+from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.storage.mongo import mongo_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,12 +94,25 @@ def test_mongo_has_authentication_a_volume_and_a_health_check_that_the_boards_wa
 
 
 def test_the_example_has_every_variable_and_explains_it(example):
-    used = set(re.findall(r"\$\{(\w+)", COMPOSE_FILE.read_text()))
+    # what stands behind another's :- is its name in files of earlier years
+    used = set(re.findall(r"(?<!:-)\$\{(\w+)", COMPOSE_FILE.read_text()))
 
     assert used <= set(example)
     assert all(example[name] for name in used)
     for block in (SETUP / ".env.example").read_text().split("\n\n"):
         assert block.startswith("#")
+
+
+def test_a_database_without_a_host_is_on_this_machine():
+    names = {"MONGO_DATABASE": "mine"}
+    login = {"MONGO_INITDB_ROOT_USERNAME": "me", "MONGO_INITDB_ROOT_PASSWORD": "secret"}
+
+    settings = mongo_settings(names | login, SETUP / "no.env")
+
+    assert settings.uri == "mongodb://me:secret@localhost"
+    assert settings.database == "mine"
+    with pytest.raises(ConfigError, match="MONGO_INITDB_ROOT_USERNAME is set but MONGO_DATABASE"):
+        mongo_settings(login, SETUP / "no.env")
 
 
 def test_the_framework_reads_the_example():

@@ -125,6 +125,7 @@ print(record.started_event(info, "run", {}, datetime.now(), {"seed": int(sys.arg
 """
 
 
+@pytest.mark.slow
 def test_experiments_that_start_together_have_ids_of_their_own(tmp_path):
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-W", "ignore", "-c", RECORDS, tmp_path / "runs", root]

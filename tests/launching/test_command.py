@@ -41,6 +41,31 @@ def test_a_mistake_in_an_option_is_one_sentence(write, capsys, arguments, senten
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["configs/basic.json"], "to run configs/basic.json, write -d configs/basic.json"),
+        (["-d", "configs/cohort_5"], "did you mean configs/cohorts/cohort_05.json?"),
+        (["-d", "configs/basic.json", "--epochs=5"], "no option --epochs=5: write epochs=5"),
+        (["-d", "configs/basic.json", "--fast"], "there is no option --fast; --help lists them"),
+        (["-c", "configs/basic.json", "-l", "False"], "--launcher sge submits to a cluster"),
+    ],
+)
+def test_what_was_meant(arguments, sentence, capsys):
+    with pytest.raises(SystemExit) as end:
+        run_experiments.main([*arguments, "--dry-run"])
+
+    assert end.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_options_of_earlier_years(write, capsys):
+    small = str(write("small.json"))
+
+    assert run_experiments.main(["--configpath", small, "-l", "True", "--dry-run"]) == 0
+    assert "ready" in capsys.readouterr().out
+
+
 def test_a_dry_run_refuses_a_config_that_cannot_be_launched(write, capsys):
     with pytest.raises(SystemExit):
         run_experiments.main(["-d", str(write("lr=0.1/small.json")), "--dry-run"])

@@ -58,6 +58,7 @@ class Losses(Recorder):
         self.activations = [layer[1] for layer in group.activations(self.examples)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", [pytest.param("tensorflow", marks=TENSORFLOW), "torch"])
 def test_another_backend_gives_the_same_losses(make_models, tiny_dataset, tmp_path, backend):
     models = make_models(2, max_norm_weights=1.0)

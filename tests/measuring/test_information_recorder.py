@@ -69,6 +69,7 @@ def tables(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*.csv")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -94,6 +95,7 @@ def test_tables_are_those_of_a_recording_to_the_last_bit(run, changes):
     assert tables(streamed) == tables(stored)
 
 
+@pytest.mark.slow
 def test_groups_of_runs_give_the_tables_of_all_at_once(run, monkeypatch):
     whole, _ = run("whole")
     monkeypatch.setattr(memory, "runs_at_a_time", lambda *arguments: 2)
@@ -186,6 +188,7 @@ def test_nothing_but_metrics_is_stored_meanwhile(run, monkeypatch, tmp_path):
         run("looked")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -103,6 +103,7 @@ def test_where_nothing_is_missing_nothing_is_replaced(record):
         reestimate(folder, [UPPER])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "parts"),
     [
@@ -129,6 +130,7 @@ def test_what_was_interrupted_is_completed(record, estimated, missing, parts, es
     assert set(FolderStore(folder.parent).entries([1])[1].artifacts) == set(added)
 
 
+@pytest.mark.slow
 def test_estimators_that_have_measured_already_are_drawn_with_those_that_have_not(
     record, estimated
 ):

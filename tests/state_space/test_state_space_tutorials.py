@@ -61,6 +61,7 @@ def test_the_pytorch_tutorial(mnist_sample, capsys):
     assert all(0 < layer.efficiency() < 1 for layer in efficiency_model.efficiency_layers)
 
 
+@pytest.mark.slow
 def test_the_keras_tutorial(mnist_sample, capsys):
     images, labels = mnist_sample
     images = images[..., np.newaxis]

@@ -68,6 +68,7 @@ def weights(models):
     return np.concatenate([w.ravel() for model in models for w in model.get_weights()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("load", "changes"),
     [
@@ -138,6 +139,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(fit, make_models):
     np.testing.assert_array_equal(weights(first), weights(second))
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_is_frozen_and_the_others_go_on(fit, make_models):
     stopped, free = make_models(4), make_models(4)
     stops = [1, 0, 99, 2]

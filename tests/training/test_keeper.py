@@ -185,6 +185,7 @@ def every_epoch(monkeypatch):
     monkeypatch.setattr(Checkpoints, "due", lambda self, at_end: True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [True, False], ids=["recorded", "measured while it trained"])
 def test_tables_and_metrics_of_a_resumed_experiment_are_those_of_a_whole_one(
     tmp_path, every_epoch, keep
@@ -202,6 +203,7 @@ def test_tables_and_metrics_of_a_resumed_experiment_are_those_of_a_whole_one(
     assert bool(list(tmp_path.glob("second/*.h5"))) is keep
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "keep"),
     [("replay", True), ("store", False)],

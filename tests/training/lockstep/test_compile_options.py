@@ -181,7 +181,14 @@ def made(make):
     return models
 
 
-@pytest.mark.parametrize("name", TRAINED)
+# one of each kind; XLA takes seconds to compile each of the others
+QUICK = ("loss_weights", "regularizer", "constraint", "normalised", "clipnorm", "use_ema")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in TRAINED],
+)
 def test_an_option_trains_as_in_model_fit(name, group, model_fit, values):
     together, alone = made(TRAINED[name]), made(TRAINED[name])
     assert obstacle(together) is None

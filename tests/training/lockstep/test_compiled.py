@@ -40,6 +40,7 @@ def test_a_group_trains_what_model_fit_trains(make_models, group, model_fit, val
             np.testing.assert_allclose(ours, of_epochs, atol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_whatever_runs_beside_it(make_models, group, values):
     """To the last bit beside as many others, to rounding beside more or fewer."""
     models, others = make_models(5), make_models(9)[5:]
@@ -97,6 +98,7 @@ def test_a_stopped_run_is_frozen_and_the_others_go_on(make_models, group, values
         np.testing.assert_array_equal(values(some_stop[run]), values(none_stops[run]))
 
 
+@pytest.mark.slow
 def test_where_half_of_the_runs_have_stopped_the_others_are_stacked_anew(
     make_models, group, values
 ):
@@ -116,6 +118,7 @@ def test_where_half_of_the_runs_have_stopped_the_others_are_stacked_anew(
     np.testing.assert_allclose(values(models[3]), values(alone[0]), atol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_training_goes_on_to_the_last_bit_from_the_values_of_the_models(make_models, group, values):
     whole, parted = make_models(3, dropout), make_models(3, dropout)
     uninterrupted = group(whole)
@@ -137,6 +140,7 @@ def dropout(**arguments):
     return feedforward.load(**arguments, after_hidden=lambda: keras.layers.Dropout(0.3))
 
 
+@pytest.mark.slow
 def test_dropout_is_that_of_model_fit(make_models, group, model_fit, values):
     """Each run draws from its own generators, whose state is stacked as weights are."""
     together, alone = make_models(3, dropout), make_models(3, dropout)
@@ -151,6 +155,7 @@ def test_dropout_is_that_of_model_fit(make_models, group, model_fit, values):
         np.testing.assert_allclose(values(together[run]), values(model), atol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_each_run_has_its_own_learning_rate(make_models, group, model_fit, values):
     together, alone = make_models(2), make_models(2)
     for models in (together, alone):
@@ -234,6 +239,7 @@ def test_outputs_and_gradients_are_those_of_runs_that_train(make_models, group):
             np.testing.assert_array_equal(ours, all_[[0, 2]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", [feedforward.load, feedforward_batchnorm.load])
 def test_gradients_are_those_of_the_loss(make_models, group, tiny_dataset, batches, load):
     trained = group(make_models(2, load))
@@ -250,6 +256,7 @@ def test_gradients_are_those_of_the_loss(make_models, group, tiny_dataset, batch
             np.testing.assert_allclose(ours[row], theirs, atol=ROUNDING)
 
 
+@pytest.mark.slow
 def test_an_epoch_may_be_longer_or_shorter_than_a_pass(make_models, tiny_dataset, values):
     from deep_bottleneck.training.batches import Batches
     from deep_bottleneck.training.lockstep.compiled import CompiledGroup
