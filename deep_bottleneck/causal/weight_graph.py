@@ -95,13 +95,18 @@ def sig_norm(W: torch.Tensor) -> torch.Tensor:  # noqa: N803 - the name torch-fo
     return _rows_of_one(W.sigmoid())
 
 
-def get_shapes(model: Any, input: Any = None) -> dict[Any, tuple[Shape, Shape]]:  # noqa: A002
+def get_shapes(
+    model: Any,
+    input: Any = None,  # noqa: A002
+    keywords: Mapping[str, Any] | None = None,
+) -> dict[Any, tuple[Shape, Shape]]:
     """The shapes of the input and output of each layer that has connections.
 
     Args:
         model: a `torch.nn.Module`, or a Sequential or Functional Keras model, with the models
             inside it.
         input: a valid input to the network; not needed for a Keras model.
+        keywords: further inputs by their names.
 
     Returns:
         From linear, embedding, convolution, attention, recurrent and average pooling layers to the
@@ -136,7 +141,7 @@ def get_shapes(model: Any, input: Any = None) -> dict[Any, tuple[Shape, Shape]]:
     ]
     try:
         with evaluating(model):
-            model(*(input if isinstance(input, tuple) else (input,)))
+            model(*(input if isinstance(input, tuple) else (input,)), **(keywords or {}))
     finally:
         for handle in handles:
             handle.remove()

@@ -48,6 +48,14 @@ class Examples:
         flattened = [tensor.reshape(len(self), -1).float().cpu() for tensor in self._tensors]
         return torch.cat(flattened, dim=1).numpy()
 
+    def min(self) -> float:
+        """The smallest number that a network gets."""
+        return float(min(tensor.min() for tensor in self._tensors))
+
+    def max(self) -> float:
+        """The largest."""
+        return float(max(tensor.max() for tensor in self._tensors))
+
     @property
     def _tensors(self) -> list[torch.Tensor]:
         return [*self.positional, *self.keywords.values()]

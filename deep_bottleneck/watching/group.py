@@ -55,6 +55,14 @@ class WatchedGroup:
                     f"{theirs} where network 0 has {ours}; watch it by itself"
                 )
 
+    def example(self, row: int) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """Inputs to run a network with, by place and by keyword; none if it knows their shapes."""
+        return self.networks[row].example
+
+    def layers(self, row: int) -> list[Any]:
+        """The layer of each place in a network."""
+        return [place.layer for place in self.networks[row].places]
+
     def representations(self, examples: Examples) -> Iterator[torch.Tensor]:
         """What each layer makes of the examples, one layer after the other.
 

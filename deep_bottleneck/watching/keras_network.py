@@ -48,6 +48,11 @@ class KerasNetwork:
             Place(_with_axis(outputs[name], axes[name]), of_names[name]) for name in chosen
         ]
 
+    @property
+    def example(self) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """None: models of Keras know the shapes of their inputs."""
+        return self._group.example(row=0)
+
     def read(self, examples: Examples, wanted: Mapping[int, Take]) -> dict[int, torch.Tensor]:
         """What is wanted of some places, by their number, for a batch of examples."""
         found = self._group.activations(arrays_of(examples))

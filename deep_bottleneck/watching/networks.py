@@ -69,6 +69,11 @@ class Network(Protocol):
         """Where its outputs are."""
         ...
 
+    @property
+    def example(self) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """Inputs to run it with, by place and by keyword; none where it knows their shapes."""
+        ...
+
     def read(self, examples: Examples, wanted: Mapping[int, Take]) -> dict[int, torch.Tensor]:
         """What is wanted of some places, by their number, for a batch of examples.
 

@@ -115,6 +115,11 @@ class TorchNetwork:
         """Where its first parameter is."""
         return next((p.device for p in self.model.parameters()), torch.device("cpu"))
 
+    @property
+    def example(self) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """The examples by which its places were found, on its device."""
+        return self._there(self._data.examples[: self._n_probes])
+
     def read(self, examples: Examples, wanted: Mapping[int, Take]) -> dict[int, torch.Tensor]:
         """What is wanted of some places, by their number, for a batch of examples.
 

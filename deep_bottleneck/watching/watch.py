@@ -67,7 +67,8 @@ def watch(
         activations: whether to take what the activation function after each layer gives.
         estimators: of mutual information: "binning=0.5" is `mi_estimator.binning` with the bin
             width 0.5; a name with a dot is an import path; entries of a config are taken too.
-        measures: "similarity", "efficiency", and other recorders of `deep_bottleneck.callbacks`.
+        measures: "similarity", "efficiency", "effective_information", "weight_graph_information",
+            "gradient_noise", and other recorders, as a config names them.
         representation: of layers with positions: "flatten" for all they give, "mean" over
             positions, "first" of them, or a function of the outputs, shape (n_examples, ...); one
             for all, or by name or pattern.
