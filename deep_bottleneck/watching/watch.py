@@ -70,8 +70,8 @@ def watch(
         measures: "similarity", "efficiency", "effective_information", "weight_graph_information",
             "gradient_noise", and other recorders, as a config names them.
         representation: of layers with positions: "flatten" for all they give, "mean" over
-            positions, "first" of them, or a function of the outputs, shape (n_examples, ...); one
-            for all, or by name or pattern.
+            positions, "first" of them, "positions" for each as an example, or a function of the
+            outputs, shape (n_examples, ...); one for all, or by name or pattern.
         mask: which positions count, shape (n_examples, n_positions), or the name of the keyword
             input that says it.
         channel_axis: which axis of a layer's outputs for one example counts the neurons, where it
