@@ -21,7 +21,12 @@ from torch import nn
 from deep_bottleneck.causal.connections import CONNECTING, Connections, Shape, parts_of
 from deep_bottleneck.causal.injection.ranges import ACTIVATIONS
 from deep_bottleneck.causal.network.kinds import SCALING, is_keras
-from deep_bottleneck.causal.network.modules import evaluating, modules_of, tensors_in
+from deep_bottleneck.causal.network.modules import (
+    evaluating,
+    is_packed,
+    modules_of,
+    tensors_in,
+)
 from deep_bottleneck.information.arrays import BITS_PER_NAT
 
 Norm = Callable[[torch.Tensor], torch.Tensor]
@@ -150,7 +155,7 @@ def get_shapes(
         f"{names[module]} ({type(module).__name__})"
         for module in modules
         if not isinstance(module, (*CONNECTING, *ACTIVATIONS, *SCALING))
-        and any(True for _ in module.parameters())
+        and (is_packed(module) or any(True for _ in module.parameters()))
     ]
     if left_out:
         warnings.warn(f"left out of the weight graph: {', '.join(left_out)}", stacklevel=2)
