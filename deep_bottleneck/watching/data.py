@@ -45,7 +45,8 @@ class Examples:
 
     def flat(self) -> FloatArray:
         """All that a network gets of each example: float32, shape (n_examples, input_size)."""
-        flattened = [tensor.reshape(len(self), -1).float().cpu() for tensor in self._tensors]
+        real = [torch.view_as_real(t) if t.is_complex() else t for t in self._tensors]
+        flattened = [tensor.reshape(len(self), -1).float().cpu() for tensor in real]
         return torch.cat(flattened, dim=1).numpy()
 
     def min(self) -> float:

@@ -150,8 +150,8 @@ class TorchNetwork:
         for name, index in numbers.items():
             if index not in found:
                 raise ConfigError(
-                    f"{name} gives no output for some examples: leave it out of layers, since it "
-                    "cannot be measured on all of them"
+                    f"{name} gives no output for some examples, or is no part of the network any "
+                    "more: leave it out of layers, since it cannot be measured on all of them"
                 )
         return found
 
@@ -222,11 +222,10 @@ class TorchNetwork:
         return tuple(map(self._as_taken, examples.positional)), keywords
 
     def _as_taken(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A tensor as the network takes it: in double precision if it computes in that."""
+        """A copy, which the network may change, in double precision if it computes in that."""
         dtypes = (p.dtype for p in self.model.parameters() if p.is_floating_point())
-        is_double = next(dtypes, None) == torch.float64
-        found = tensor.to(self.device)
-        return found.double() if is_double and found.dtype == torch.float32 else found
+        is_double = next(dtypes, None) == torch.float64 and tensor.dtype == torch.float32
+        return tensor.to(self.device, torch.float64 if is_double else tensor.dtype, copy=True)
 
     def _checked(self, index: int, output: Any, n_examples: int) -> torch.Tensor:
         """An output with the examples on its first axis."""
@@ -293,12 +292,23 @@ class TorchNetwork:
             for module, name in self._names.items()
             if is_place(module) and module not in watched | inside
         }
+        scaling = [
+            f"{name} ({type(module).__name__})"
+            for module, name in self._names.items()
+            if not is_place(module)
+            and any(True for _ in module.parameters(recurse=False))
+            and module not in inside
+        ]
         silent = [f"{name} ({type(m).__name__})" for name, m in others.items() if m not in called]
         outer = [f"{name} ({type(m).__name__})" for name, m in others.items() if m in called]
         if silent:
             logger.warning(
                 "Not measured, as they give no output when the network is called: %s.",
                 ", ".join(silent),
+            )
+        if scaling:
+            logger.info(
+                "Not measured, as they scale units and connect none: %s.", ", ".join(scaling)
             )
         if outer:
             logger.info("Not measured, as layers are inside that are: %s.", ", ".join(outer))
@@ -340,8 +350,10 @@ def inner(model: nn.Module) -> nn.Module:
 
 def is_place(module: nn.Module) -> bool:
     """Whether a module has weights that connect units, and are not those of modules inside it."""
-    own = parametrize.is_parametrized(module) or any(True for _ in module.parameters(recurse=False))
-    return (own or is_packed(module)) and not isinstance(module, SCALING)
+    # of one weight for each unit none leads from one to another
+    own = any(weight.ndim > 1 for weight in module.parameters(recurse=False))
+    is_hidden = parametrize.is_parametrized(module) or is_packed(module)
+    return (own or is_hidden) and not isinstance(module, SCALING)
 
 
 def kernels_of(module: nn.Module) -> list[torch.Tensor]:
@@ -358,6 +370,8 @@ def tensor_of(output: Any) -> torch.Tensor | None:
             return None
     if not output.ndim:
         return None
+    if output.is_complex():  # both parts of a number tell something
+        return torch.view_as_real(output).flatten(-2)
     return output.dequantize() if output.is_quantized else output
 
 

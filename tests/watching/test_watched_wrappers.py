@@ -1,6 +1,7 @@
 """Networks that others have wrapped, packed or spread over processes."""
 
 import dataclasses
+import logging
 import socket
 import subprocess
 import sys
@@ -137,6 +138,58 @@ def test_the_first_tensor_of_an_output_is_taken(form):
     watched.step()
 
     assert watched.layers["shape"].tolist() == [(3,)]
+
+
+def test_complex_outputs_have_two_parts():
+    model = nn.Sequential(nn.Linear(4, 3, dtype=torch.cfloat))
+    imaginary = watch(model, data=(1j * X).to(torch.cfloat), estimators="binning=0.2")
+
+    imaginary.step()
+
+    assert imaginary.layers["shape"].tolist() == [(6,)]
+    assert imaginary.table["ceiling"][0] == pytest.approx(np.log2(40))
+
+
+class Scaling(nn.Module):
+    """Normalises as many a model does by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(5))
+
+    def forward(self, x):
+        return self.weight * x / x.norm(dim=-1, keepdim=True)
+
+
+def test_a_scaling_of_units_is_no_layer(caplog):
+    model = nn.Sequential(nn.Linear(4, 5), Scaling(), nn.LayerNorm(5), nn.PReLU(), nn.Linear(5, 2))
+
+    with caplog.at_level(logging.INFO):
+        layers = watch(model, data=X).layers
+
+    assert layers["name"].tolist() == ["0", "4"]
+    said = "as they scale units and connect none: 1 (Scaling), 2 (LayerNorm), 3 (PReLU)."
+    assert said in caplog.text
+
+
+def test_what_a_network_does_to_its_inputs_is_done_to_a_copy():
+    class InPlace(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.fc(x.mul_(2))
+
+    given = X.clone()
+    watched = watch(InPlace(), data=(given, Y), measures=MEASURES[:2], estimators="upper=0.1")
+
+    for _ in range(2):
+        watched.step()
+
+    assert torch.equal(given, X)
+    first, second = watched.table["MI_XM"]
+    assert first == second
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
