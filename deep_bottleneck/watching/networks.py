@@ -11,8 +11,8 @@ from deep_bottleneck.watching.data import Examples
 
 Take = Callable[[torch.Tensor], torch.Tensor]
 """Takes of a place's outputs, shape (n_examples, *shape), what is wanted, and shares no memory."""
-Loss = Callable[[Any, torch.Tensor], torch.Tensor]
-"""Of what a network gives, and the labels."""
+Loss = Callable[[Any, torch.Tensor | None], torch.Tensor]
+"""Of what a network gives, and the labels as they were given, None where there are none."""
 
 
 @dataclass(frozen=True)

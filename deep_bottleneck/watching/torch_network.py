@@ -201,7 +201,8 @@ class TorchNetwork:
             inputs = self._there(self._data.examples[batch])
             with self.casting():
                 output = torch.func.functional_call(self.model, copies, *inputs)
-            labels = torch.from_numpy(self._data.labels[batch]).to(self.device)
+            targets = self._data.targets
+            labels = None if targets is None else targets[batch].to(self.device)
             gradients = torch.autograd.grad(
                 loss(output, labels), list(copies.values()), materialize_grads=True
             )

@@ -84,7 +84,8 @@ def watch(
         strict: whether an error in `step` is raised; else it is logged, and training goes on.
         save: whether to store a record from the beginning on, or the folder of records to store it
             in; `DEEP_BOTTLENECK_RUNS` or `runs` by default.
-        loss: of what the network gives and labels as a tensor, for gradients.
+        loss: of what the network gives and the labels that were given, as a tensor, for gradients;
+            a Keras network has the one that it was compiled with.
 
     Raises:
         ConfigError: if something that is wanted does not exist, or cannot be had of this network.
@@ -139,7 +140,7 @@ def _network(model: Any, data: WatchedData, choice: Choice) -> Network:
                 "activations=True is for networks of PyTorch: a layer of Keras gives what its own "
                 "activation makes of it; name layers.Activation in layers where there are such"
             )
-        return KerasNetwork(model, choice)
+        return KerasNetwork(model, data, choice)
     return TorchNetwork(model, data, choice)
 
 

@@ -105,6 +105,30 @@ def test_weights_are_the_same_with_and_without(make_models, tiny_dataset):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_measures_of_the_experiment_are_had_of_the_compiled_loss(make_models, tiny_dataset):
+    (model,) = make_models(1)
+    train = tiny_dataset.train
+    watched = watch(
+        model, data=(train.examples, train.labels), batch_size=10,
+        measures=["gradient_noise", "effective_information", "weight_graph_information"],
+    )  # fmt: skip
+
+    watched.step()
+
+    batches = Batches(50, 10, None, seed=0)
+    of_batches = list(SequentialGroup(model, 0, tiny_dataset, batches).gradients(0))
+    mean = [np.mean(of_layer, axis=0) for of_layer in zip(*of_batches, strict=True)]
+    table = watched.tables["gradient_noise"].set_index(["layer", "measure"])["value"]
+    for layer, of_layer in enumerate(zip(*of_batches, strict=True)):
+        noise = 10 * np.sum([np.square(one - mean[layer]).sum() for one in of_layer]) / 4
+        assert table[layer, "noise"] == pytest.approx(noise, rel=1e-4)
+    assert watched.tables["weight_graph_information"]["value"].notna().all()
+    uncompiled = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    for one, data in ((model, train.examples), (uncompiled, (train.examples, train.labels))):
+        with pytest.raises(ConfigError, match=r"^gradients (of a Keras model )?need "):
+            watch(one, data=data, batch_size=10, measures=["gradient_noise"]).step()
+
+
 def test_layers_are_chosen_by_name(make_models, tiny_dataset):
     (model,) = make_models(1)
     names = watch(model, data=tiny_dataset.train.examples).layers["name"].tolist()

@@ -138,6 +138,31 @@ def test_a_range_that_is_not_known_is_told(caplog):
     assert "layer 0" in told
 
 
+def test_a_loss_gets_the_labels_as_they_were_given():
+    def noise(labels, loss, **options):
+        watched = watch(
+            network(), data=(X, labels), measures=["gradient_noise"], batch_size=10, loss=loss,
+            **options,
+        )  # fmt: skip
+        watched.step()
+        return values(watched, "gradient_noise", layer=-1, measure="noise")
+
+    def of_classes(output, labels):
+        seen.append(labels)
+        return nn.functional.cross_entropy(output, (labels - 3) // 4)
+
+    def of_numbers(output, labels):
+        seen.append(labels)
+        return (output[:, :1] - labels).square().mean()
+
+    seen = []
+    given, numbered = noise(4 * Y + 3, of_classes), noise(Y, nn.functional.cross_entropy)
+    np.testing.assert_array_equal(given, numbered)
+    assert seen[0].unique().tolist() == [3, 7]
+    noise(Y.float()[:, None], of_numbers, max_examples=30)
+    assert (seen[-1].dtype, seen[-1].shape) == (torch.float32, (10, 1))
+
+
 def test_efficiency_takes_an_axis_by_name():
     efficiency = ["callbacks.efficiency", [], {"channel_axis": {"Conv2d": 1}}]
     watched = watch(network(), data=(X, Y), measures=[efficiency])
