@@ -204,6 +204,14 @@ class RunGroup(Protocol):
         """The models of those runs, with their current weights."""
         ...
 
+    def example(self, row: int) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """Inputs to run a model with, by place and by keyword; none if it knows their shapes."""
+        ...
+
+    def layers(self, row: int) -> Sequence[Any]:
+        """The layer of each place, in the model of the run at this position in `runs`."""
+        ...
+
     def activations(self, examples: FloatArray) -> list[FloatArray]:
         """The output of each place, shape (runs, n_examples, n_units)."""
         ...

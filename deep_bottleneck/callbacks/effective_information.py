@@ -5,17 +5,16 @@ information theory": noise of maximum entropy goes into a layer, and what comes 
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
-import keras
-import networkx as nx
 import numpy as np
 import torch
 
 from deep_bottleneck.callbacks.measures import MeasureRecorder, Values
 from deep_bottleneck.causal import channel_of, measures_of, topology_of
-from deep_bottleneck.causal.network.keras_layers import RANGE_KEEPING
+from deep_bottleneck.causal.network.kinds import is_embedding, is_keras
 from deep_bottleneck.errors import (
     ConfigError,
     EstimationError,
@@ -23,8 +22,10 @@ from deep_bottleneck.errors import (
     UnresolvedWarning,
 )
 from deep_bottleneck.interfaces import Dataset, IntArray, Record, RunGroup, TableRecord
-from deep_bottleneck.training.layers import watched_layers
 from deep_bottleneck.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 TABLES = ("effective_information",)
 MEASURES = ("ei", "ei_parts", "sensitivity", "degeneracy", "determinism")
@@ -134,7 +135,7 @@ class EffectiveInformationRecorder(MeasureRecorder):
         self._input_range = input_range
         self._of_channel = of_channel
         self._of_measures = of_measures
-        self._layers: dict[int, list[keras.Layer]] = {}
+        self._layers: dict[int, Sequence[Any]] = {}
 
     def record(self, epoch: int, group: RunGroup, due: IntArray) -> None:
         """Measure every layer of the runs that are due.
@@ -142,48 +143,47 @@ class EffectiveInformationRecorder(MeasureRecorder):
         Raises:
             ConfigError: if it cannot be seen which layer of the model feeds which.
         """
-        models = [group.models[row] for row in due]
         runs = [group.runs[row] for row in due]
-        topology = _topology(models[0])
-        for run, model in zip(runs, models, strict=True):
+        for row, run in zip(due, runs, strict=True):
             if run not in self._layers:
-                self._layers[run] = watched_layers(model)
+                self._layers[run] = group.layers(row)
+        graph_of = cache(partial(_topology, group))
         for index, place in enumerate(group.layer_outputs):
-            layers = [self._layers[run][index] for run in runs]
-            if layers[0] in topology:
-                values = self._measured(models, layers, index, epoch)
+            layers = {row: self._layers[group.runs[row]][index] for row in due}
+            first = layers[due[0]]
+            if first in graph_of(due[0]):
+                values = self._measured(graph_of, layers, index, epoch)
             else:
                 values = {measure: np.full(len(runs), np.nan) for measure in MEASURES}
-                self.tell_once(index, f"{place.name} is NaN: it is inside of no graph of layers")
+                self.tell_once(index, f"{place.name} is NaN: {_why_no_node(first)}")
             self.keep(epoch, runs, index, place.name, values)
 
     def _measured(
         self,
-        models: Sequence[keras.Model],
-        layers: Sequence[keras.Layer],
+        graph_of: "Callable[[int], nx.DiGraph[Any]]",
+        of_rows: Mapping[int, Any],
         index: int,
         epoch: int,
     ) -> Mapping[str, Values]:
-        topology = _topology(models[0])
-        is_first = all(
-            isinstance(before, RANGE_KEEPING) for before in nx.ancestors(topology, layers[0])
-        )
+        (row, layer), *others = of_rows.items()
+        topology = graph_of(row)
+        is_first = self._is_first(layer, topology, index)
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 channel = channel_of(
-                    layers[0],
+                    layer,
                     topology,
-                    replicas=layers[1:],
+                    replicas=[replica for _, replica in others],
                     in_range=self._input_range if is_first else None,
                     **self._of_channel,
                 )
                 found = measures_of(channel, **self._of_measures)
         except (EstimationError, TypeError, ValueError) as error:
-            if len(layers) > 1:  # one run that fails leaves the others their values
+            if others:  # one run that fails leaves the others their values
                 alone = [
-                    self._measured([model], [layer], index, epoch)
-                    for model, layer in zip(models, layers, strict=True)
+                    self._measured(graph_of, {row: of_run}, index, epoch)
+                    for row, of_run in of_rows.items()
                 ]
                 return {
                     measure: np.concatenate([of_run[measure] for of_run in alone])
@@ -195,20 +195,40 @@ class EffectiveInformationRecorder(MeasureRecorder):
         values = {measure: found[measure].cpu().numpy() for measure in MEASURES}
         for warning in caught:
             if issubclass(warning.category, UnresolvedWarning):
-                values["ei"] = np.full(len(layers), np.nan)
+                values["ei"] = np.full(len(of_rows), np.nan)
                 self.tell_once((index, "ei"), f"ei of layer {index} is NaN: {warning.message}")
             elif issubclass(warning.category, OutOfRangeWarning):
                 self.tell_once((index, "outside"), f"at epoch {epoch}, {warning.message}")
         return values
 
+    def _is_first(self, layer: Any, topology: "nx.DiGraph[Any]", index: int) -> bool:
+        """Whether a layer gets the network's inputs, in the range that these have."""
+        data = topology.nodes[layer]
+        if is_embedding(layer):  # indices have a range of their own
+            return False
+        is_unknown = data["input"]["activation"] is None and not topology.in_degree(layer)
+        if is_unknown and not data["takes_input"]:
+            self.tell_once(
+                (index, "range"),
+                f"layer {index} gets what the network computes of its inputs, in a range that is "
+                "not known: noise goes into it as into a layer without an activation before",
+            )
+        return bool(data["takes_input"])
 
-def _topology(model: keras.Model) -> "nx.DiGraph[Any]":
+
+def _topology(group: RunGroup, row: int) -> "nx.DiGraph[Any]":
     try:
-        return topology_of(model, None)
+        return topology_of(group.models[row], *group.example(row))
     except (TypeError, ValueError) as error:
         raise ConfigError(
             f'"callbacks": effective_information cannot measure this model: {error}'
         ) from error
+
+
+def _why_no_node(layer: Any) -> str:
+    if is_keras(layer):
+        return "it is inside of no graph of layers"
+    return f"noise goes into single modules, and {type(layer).__name__} is made of others"
 
 
 def _check(input_range: Any, of_channel: Mapping[str, Any], of_measures: Mapping[str, Any]) -> None:

@@ -170,12 +170,9 @@ def _hidden_layers(group: RunGroup, axes: ChosenAxes | None) -> list[LayerOutput
         )
     if axes is None:
         return hidden
-    # of Keras, which a network of PyTorch is watched without
-    from deep_bottleneck.training.layers import watched_layers
-
     kinds = {
         place.name: type(layer)
-        for place, layer in zip(group.layer_outputs, watched_layers(group.models[0]), strict=True)
+        for place, layer in zip(group.layer_outputs, group.layers(0), strict=True)
     }
     try:
         axes.check(kinds)

@@ -5,8 +5,8 @@ Klein and Hoel 2020, "The emergence of informative higher scales in complex netw
 
 import math
 import warnings
+from typing import Any
 
-import keras
 import numpy as np
 
 from deep_bottleneck.callbacks.measures import WHOLE_NETWORK, MeasureRecorder
@@ -14,7 +14,6 @@ from deep_bottleneck.causal import weight_graph
 from deep_bottleneck.causal.weight_graph import Norm, Shapes, WeightGraphMeasures
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import IntArray, Record, RunGroup, TableRecord
-from deep_bottleneck.training.layers import watched_layers
 from deep_bottleneck.training.schedule import Schedule
 
 TABLES = ("weight_graph_information",)
@@ -71,13 +70,13 @@ class WeightGraphRecorder(MeasureRecorder):
         for row in due:
             run, model = group.runs[row], group.models[row]
             if run not in self._parts:
-                self._parts[run] = self._parts_of(model)
+                self._parts[run] = self._parts_of(group, row)
             for index, part in self._parts[run].items():
                 found = self._measured(model, part, f"{names[index]} at epoch {epoch}")
                 values = {name: np.array([value]) for name, value in found._asdict().items()}
                 self.keep(epoch, [run], index, names[index], values)
 
-    def _measured(self, model: keras.Model, shapes: Shapes, what: str) -> WeightGraphMeasures:
+    def _measured(self, model: Any, shapes: Shapes, what: str) -> WeightGraphMeasures:
         found = WeightGraphMeasures(*[math.nan] * 3)
         reason = "it is of a kind with no weight graph, or inside of a layer of one's own"
         if shapes:
@@ -89,20 +88,20 @@ class WeightGraphRecorder(MeasureRecorder):
             self.tell_once(topic, f"{what} is NaN, perhaps others too: {reason}")
         return found
 
-    def _parts_of(self, model: keras.Model) -> dict[int, Shapes]:
+    def _parts_of(self, group: RunGroup, row: int) -> dict[int, Shapes]:
         """The shapes of the whole network and of each place."""
-        shapes = self._shapes_of(model)
+        shapes = self._shapes_of(group, row)
         parts = {
             index: {layer: shapes[layer]} if layer in shapes else {}
-            for index, layer in enumerate(watched_layers(model))
+            for index, layer in enumerate(group.layers(row))
         }
         return {WHOLE_NETWORK: shapes, **parts}
 
-    def _shapes_of(self, model: keras.Model) -> Shapes:
+    def _shapes_of(self, group: RunGroup, row: int) -> Shapes:
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                shapes = weight_graph.get_shapes(model)
+                shapes = weight_graph.get_shapes(group.models[row], *group.example(row))
         except (TypeError, ValueError) as error:
             raise ConfigError(
                 f'"callbacks": weight_graph_information cannot measure this model: {error}'

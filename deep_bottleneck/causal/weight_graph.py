@@ -21,7 +21,12 @@ from torch import nn
 from deep_bottleneck.causal.connections import CONNECTING, Connections, Shape, parts_of
 from deep_bottleneck.causal.injection.ranges import ACTIVATIONS
 from deep_bottleneck.causal.network.kinds import SCALING, is_keras
-from deep_bottleneck.causal.network.modules import evaluating, modules_of, tensors_in
+from deep_bottleneck.causal.network.modules import (
+    evaluating,
+    is_packed,
+    modules_of,
+    tensors_in,
+)
 from deep_bottleneck.information.arrays import BITS_PER_NAT
 
 Norm = Callable[[torch.Tensor], torch.Tensor]
@@ -95,13 +100,18 @@ def sig_norm(W: torch.Tensor) -> torch.Tensor:  # noqa: N803 - the name torch-fo
     return _rows_of_one(W.sigmoid())
 
 
-def get_shapes(model: Any, input: Any = None) -> dict[Any, tuple[Shape, Shape]]:  # noqa: A002
+def get_shapes(
+    model: Any,
+    input: Any = None,  # noqa: A002
+    keywords: Mapping[str, Any] | None = None,
+) -> dict[Any, tuple[Shape, Shape]]:
     """The shapes of the input and output of each layer that has connections.
 
     Args:
         model: a `torch.nn.Module`, or a Sequential or Functional Keras model, with the models
             inside it.
         input: a valid input to the network; not needed for a Keras model.
+        keywords: further inputs by their names.
 
     Returns:
         From linear, embedding, convolution, attention, recurrent and average pooling layers to the
@@ -136,7 +146,7 @@ def get_shapes(model: Any, input: Any = None) -> dict[Any, tuple[Shape, Shape]]:
     ]
     try:
         with evaluating(model):
-            model(*(input if isinstance(input, tuple) else (input,)))
+            model(*(input if isinstance(input, tuple) else (input,)), **(keywords or {}))
     finally:
         for handle in handles:
             handle.remove()
@@ -145,7 +155,7 @@ def get_shapes(model: Any, input: Any = None) -> dict[Any, tuple[Shape, Shape]]:
         f"{names[module]} ({type(module).__name__})"
         for module in modules
         if not isinstance(module, (*CONNECTING, *ACTIVATIONS, *SCALING))
-        and any(True for _ in module.parameters())
+        and (is_packed(module) or any(True for _ in module.parameters()))
     ]
     if left_out:
         warnings.warn(f"left out of the weight graph: {', '.join(left_out)}", stacklevel=2)

@@ -108,19 +108,33 @@ class InformationTables:
         """
         rows: dict[str, list[Rows]] = {}
         for layer, values in enumerate(layers):
-            layer_name = self._layer_names.get(layer, "")
-            activations = LayerActivations(values, layer_name)
-            for name, checked in self._checked.items():
-                try:
-                    of_runs = checked.observe(epoch, runs, layer, activations, telling)
-                except Exception as error:
-                    error.add_note(f"It was layer {layer} {layer_name} at epoch {epoch}.")
-                    raise
-                if of_runs is not None:
-                    rows.setdefault(name, []).append(of_runs)
+            for name, of_runs in self.observe_layer(epoch, runs, layer, values, telling).items():
+                rows.setdefault(name, []).append(of_runs)
         for name, of_layers in rows.items():
             grown = self._named(name, self._checked[name].estimate.tidy(of_layers))
             self._tables.append(f"{INFORMATION}{TableName(name, self.part)}", grown)
+
+    def observe_layer(
+        self,
+        epoch: int,
+        runs: IntArray,
+        layer: int,
+        values: torch.Tensor | FloatArray,
+        telling: bool,
+    ) -> dict[str, Rows]:
+        """Measure one layer of an epoch, as `observe`, and give the new rows by estimator."""
+        layer_name = self._layer_names.get(layer, "")
+        activations = LayerActivations(values, layer_name)
+        rows = {}
+        for name, checked in self._checked.items():
+            try:
+                of_runs = checked.observe(epoch, runs, layer, activations, telling)
+            except Exception as error:
+                error.add_note(f"It was layer {layer} {layer_name} at epoch {epoch}.")
+                raise
+            if of_runs is not None:
+                rows[name] = of_runs
+        return rows
 
     def replay(self, recording: Activations) -> None:
         """Observe what was recorded, epoch by epoch."""

@@ -99,6 +99,14 @@ class SequentialGroup:
             self._model.jax_state_sync()
         return arrays, np.array([last or bool(self._model.stop_training)])
 
+    def example(self, row: int) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """None: models of Keras know the shapes of their inputs."""
+        return (), {}
+
+    def layers(self, row: int) -> list[keras.Layer]:
+        """The layer of each place, in the model of the run at this position in `runs`."""
+        return watched_layers(self.models[row])
+
     def activations(self, examples: FloatArray) -> list[FloatArray]:
         """The output of each place, shape (1, n_examples, n_units)."""
         outputs = self._extractor.predict(examples, batch_size=PREDICTION_BATCH, verbose=0)

@@ -45,8 +45,17 @@ class Examples:
 
     def flat(self) -> FloatArray:
         """All that a network gets of each example: float32, shape (n_examples, input_size)."""
-        flattened = [tensor.reshape(len(self), -1).float().cpu() for tensor in self._tensors]
+        real = [torch.view_as_real(t) if t.is_complex() else t for t in self._tensors]
+        flattened = [tensor.reshape(len(self), -1).float().cpu() for tensor in real]
         return torch.cat(flattened, dim=1).numpy()
+
+    def min(self) -> float:
+        """The smallest number that a network gets."""
+        return float(min(tensor.min() for tensor in self._tensors))
+
+    def max(self) -> float:
+        """The largest."""
+        return float(max(tensor.max() for tensor in self._tensors))
 
     @property
     def _tensors(self) -> list[torch.Tensor]:
@@ -61,11 +70,13 @@ class WatchedData:
         examples: what the network gets.
         labels: the class of each example, int64, shape (n_examples,); zeros where there are none.
         n_classes: how many classes there are; 1 where there are no labels.
+        targets: the labels as they were given, for a loss; None where there are none.
     """
 
     examples: Examples
     labels: IntArray
     n_classes: int
+    targets: torch.Tensor | None = None
 
     def few(self, at_most: int | None, seed: int) -> "WatchedData":
         """So many of the examples at most, in their order: always the same of the same seed."""
@@ -74,8 +85,10 @@ class WatchedData:
             return self
         drawn = np.random.default_rng(seed).choice(n_examples, at_most, replace=False)
         chosen = np.sort(drawn)
+        rows = torch.from_numpy(chosen)
+        targets = None if self.targets is None else self.targets[rows]
         return replace(
-            self, examples=self.examples[torch.from_numpy(chosen)], labels=self.labels[chosen]
+            self, examples=self.examples[rows], labels=self.labels[chosen], targets=targets
         )
 
 
@@ -112,7 +125,9 @@ def read_data(data: Any, mask: Any = None) -> WatchedData:
     if labels is None:
         return WatchedData(examples, np.zeros(n_examples, np.int64), 1)
     numbers = _classes(labels, n_examples)
-    return WatchedData(examples, numbers, int(numbers.max()) + 1)
+    are_words = not isinstance(labels, torch.Tensor) and np.asarray(labels).dtype.kind not in "biuf"
+    targets = torch.from_numpy(numbers) if are_words else _tensor(labels)
+    return WatchedData(examples, numbers, int(numbers.max()) + 1, targets)
 
 
 def _divided(data: Any) -> tuple[Any, Any]:

@@ -7,10 +7,14 @@ import numpy as np
 import torch
 
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.interfaces import FloatArray, LayerOutput
+from deep_bottleneck.interfaces import FloatArray, IntArray, LayerOutput
 from deep_bottleneck.watching.data import Examples
 from deep_bottleneck.watching.networks import Network, Take
-from deep_bottleneck.watching.representation import Representation, represented
+from deep_bottleneck.watching.representation import (
+    Representation,
+    examples_of_rows,
+    represented,
+)
 
 # of representations that are held together; a layer that takes more is held alone
 MOST_BYTES = 2**30
@@ -55,14 +59,27 @@ class WatchedGroup:
                     f"{theirs} where network 0 has {ours}; watch it by itself"
                 )
 
+    def example(self, row: int) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """Inputs to run a network with, by place and by keyword; none if it knows their shapes."""
+        return self.networks[row].example
+
+    def layers(self, row: int) -> list[Any]:
+        """The layer of each place in a network."""
+        return [place.layer for place in self.networks[row].places]
+
     def representations(self, examples: Examples) -> Iterator[torch.Tensor]:
         """What each layer makes of the examples, one layer after the other.
 
         Yields:
-            float32, shape (runs, n_examples, n_units).
+            float32, shape (runs, n_examples, n_units); rows as `examples_of_rows` says.
         """
         for together in self._passes(len(examples)):
             yield from self._pass(examples, together, self._chosen)
+
+    def examples_of_rows(self, layer: int, examples: Examples) -> IntArray:
+        """Which example each row of a layer's representation is of, shape (n_rows,)."""
+        output, chosen = self.layer_outputs[layer], self._chosen[layer]
+        return examples_of_rows(output, chosen, examples.mask, len(examples))
 
     def outputs(self, examples: Examples) -> list[torch.Tensor]:
         """All that each place gives, shape (runs, n_examples, n_units)."""

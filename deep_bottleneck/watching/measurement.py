@@ -14,6 +14,7 @@ from deep_bottleneck.interfaces import (
     BasePlotter,
     Dataset,
     FloatArray,
+    IntArray,
     LabelledDataset,
     Part,
     Results,
@@ -79,16 +80,25 @@ class Measurement:
         self._representations = representations
         self._metrics: list[dict[str, Any]] = []
         values = self._values(plan, group)
-        names = [output.name for output in group.layer_outputs]
-        self._information = InformationTables(
-            PART,
-            watching_estimators(plan.estimators, values, is_labelled=self.is_labelled),
-            values,
-            Inputs(data.labels, data.examples.flat(), layer_names=names),
-            self.notes,
-            device=group.networks[0].device,
-        )
+        plug_ins = watching_estimators(plan.estimators, values, is_labelled=self.is_labelled)
+        # layers of which the same is an example share theirs
+        shared: dict[bytes, InformationTables] = {}
+        self._of_layers = []
+        for layer in range(len(group.layer_outputs)):
+            rows = group.examples_of_rows(layer, data.examples)
+            if rows.tobytes() not in shared:
+                shared[rows.tobytes()] = InformationTables(
+                    PART, plug_ins, values, _inputs(data, rows, group), self.notes,
+                    device=group.networks[0].device,
+                )  # fmt: skip
+            self._of_layers.append(shared[rows.tobytes()])
+        self._information = list(shared.values())
         wanted = list(plan.measures)
+        if SIMILARITY in wanted and len(shared) > 1:
+            raise ConfigError(
+                f'measures: "{SIMILARITY}" compares layers by the same examples, and each position '
+                "of some layers is one: choose another representation, or leave it out"
+            )
         self._recording = Recording(data, group, plan.seed) if SIMILARITY in wanted else None
         self._recorders = _recorders([one for one in wanted if one != SIMILARITY], values)
 
@@ -105,7 +115,8 @@ class Measurement:
         """
         runs = np.array(group.runs)
         layers = group.representations(self._data.examples)
-        self._information.observe(epoch, runs, layers, telling)
+        for layer, (tables, values) in enumerate(zip(self._of_layers, layers, strict=True)):
+            tables.observe_layer(epoch, runs, layer, values, telling)
         if self._recording is not None:
             self._recording.record(epoch, group)
         nobody_stops = np.zeros(len(runs), bool)
@@ -151,12 +162,14 @@ class Measurement:
     @property
     def information(self) -> dict[TableName, pd.DataFrame]:
         """The tables of information so far, by estimator."""
-        return {name: self._told(t) for name, t in self._information.tables().items()}
+        found = _joined([one.tables() for one in self._information], ["run", "epoch", "layer"])
+        return {name: self._told(table) for name, table in found.items()}
 
     @property
     def trust(self) -> dict[TableName, pd.DataFrame]:
         """How far each table of information can be trusted."""
-        reports = self._information.reports(self.metrics)
+        metrics = self.metrics
+        reports = _joined([one.reports(metrics) for one in self._information], ["layer"])
         if not self.is_labelled:
             reports = {name: t[t["measure"] != "MI_YM"] for name, t in reports.items()}
         return reports
@@ -180,7 +193,7 @@ class Measurement:
     def state(self) -> dict[str, Any]:
         """What was measured so far, for `restore`."""
         return {
-            "information": self._information.state(),
+            "information": [one.state() for one in self._information],
             "recording": self._recording.state() if self._recording else None,
             "recorders": {name: dict(_state(one)) for name, one in self._recorders.items()},
             "metrics": list(self._metrics),
@@ -188,7 +201,8 @@ class Measurement:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what was measured before."""
-        self._information.restore(state["information"])
+        for one, of_one in zip(self._information, state["information"], strict=True):
+            one.restore(of_one)
         if self._recording is not None:
             self._recording.restore(state["recording"])
         for name, recorder in self._recorders.items():
@@ -219,6 +233,37 @@ class Measurement:
             "steps_per_epoch": None,
             **plan.hyperparameters,
         }
+
+
+def _inputs(data: WatchedData, rows: IntArray, group: WatchedGroup) -> Inputs:
+    """What the rows of representations are of: examples, or positions of these with their number.
+
+    Args:
+        data: the examples.
+        rows: of which example each is, ascending.
+        group: the networks.
+    """
+    names = [output.name for output in group.layer_outputs]
+    examples = data.examples.flat()
+    if len(rows) != len(examples):
+        numbers = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        examples = np.column_stack([examples[rows], numbers.astype(np.float32)])
+    return Inputs(data.labels[rows], examples, layer_names=names)
+
+
+def _joined(
+    parts: Sequence[Mapping[TableName, pd.DataFrame]], order: list[str]
+) -> dict[TableName, pd.DataFrame]:
+    """Tables of the same names as one each."""
+    first, *others = parts
+    if not others:
+        return dict(first)
+    return {
+        name: pd.concat([part[name] for part in parts]).sort_values(
+            order, ignore_index=True, kind="stable"
+        )
+        for name in first
+    }
 
 
 def plotted(kind: str, results: Results) -> Mapping[str, Any]:

@@ -11,8 +11,8 @@ from deep_bottleneck.watching.data import Examples
 
 Take = Callable[[torch.Tensor], torch.Tensor]
 """Takes of a place's outputs, shape (n_examples, *shape), what is wanted, and shares no memory."""
-Loss = Callable[[Any, torch.Tensor], torch.Tensor]
-"""Of what a network gives, and the labels."""
+Loss = Callable[[Any, torch.Tensor | None], torch.Tensor]
+"""Of what a network gives, and the labels as they were given, None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class Network(Protocol):
     @property
     def device(self) -> torch.device:
         """Where its outputs are."""
+        ...
+
+    @property
+    def example(self) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """Inputs to run it with, by place and by keyword; none where it knows their shapes."""
         ...
 
     def read(self, examples: Examples, wanted: Mapping[int, Take]) -> dict[int, torch.Tensor]:

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.interfaces import LayerOutput
+from deep_bottleneck.interfaces import IntArray, LayerOutput
 
 Representation = str | Callable[[torch.Tensor], torch.Tensor]
-KINDS = ("flatten", "mean", "first")
+POSITIONS = "positions"
+KINDS = ("flatten", "mean", "first", POSITIONS)
 
 
 def check_representation(given: Any, layer: LayerOutput) -> None:
@@ -47,12 +49,14 @@ def represented(
         outputs: of a layer, shape (n_examples, *layer.shape).
         layer: which axis of that counts the neurons.
         given: "flatten": all there is; "mean" over the positions that count; "first": the first
-            position, as that of a class token; or a function of the outputs.
+            position, as that of a class token; "positions": each position that counts by itself;
+            or a function of the outputs.
         mask: which positions count, shape (n_examples, ...), None for all. What does not count is 0
             where all is flattened.
 
     Returns:
-        float32, shape (n_examples, n_units), sharing no memory with the outputs.
+        float32, shape (n_examples, n_units), sharing no memory with the outputs; a row for each
+        position, example after example, where each is taken by itself.
 
     Raises:
         ConfigError: if a function gives something else than a row for each example.
@@ -69,10 +73,23 @@ def represented(
     counts = _laid_on(mask, by_position)
     if given == "first":
         return by_position[:, 0].clone()
+    if given == POSITIONS:
+        return by_position.flatten(0, 1) if counts is None else by_position[counts]
     if counts is None:
         return by_position.mean(1) if given == "mean" else found.flatten(1)
     kept = torch.where(counts[..., None], by_position, 0)
     return kept.sum(1) / counts.sum(1, keepdim=True) if given == "mean" else kept.flatten(1)
+
+
+def examples_of_rows(
+    layer: LayerOutput, given: Representation, mask: torch.Tensor | None, n_examples: int
+) -> IntArray:
+    """Which example each row of a representation is of, ascending, int64, shape (n_rows,)."""
+    if given != POSITIONS or len(layer.shape) < 2:
+        return np.arange(n_examples)
+    counts = _laid_on(mask, torch.empty(n_examples, layer.n_positions))
+    n_rows = layer.n_positions if counts is None else counts.sum(1).cpu().numpy()
+    return np.repeat(np.arange(n_examples), n_rows)
 
 
 def _laid_on(mask: torch.Tensor | None, by_position: torch.Tensor) -> torch.Tensor | None:

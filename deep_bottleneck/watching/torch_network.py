@@ -1,6 +1,6 @@
 """The places of a PyTorch network, found by running it, and what they give."""
 
-import inspect
+import dataclasses
 import itertools
 import logging
 from collections import Counter
@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils import parametrize
 
+from deep_bottleneck.causal.network.modules import is_packed
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import FloatArray, LayerOutput
 from deep_bottleneck.state_space.passing import tensors_among
@@ -22,7 +23,7 @@ from deep_bottleneck.state_space.torch_axes import Trail
 from deep_bottleneck.watching.choice import by_layer, chosen_layers
 from deep_bottleneck.watching.data import Examples, WatchedData
 from deep_bottleneck.watching.networks import Choice, Loss, Place, Take
-from deep_bottleneck.watching.undisturbed import undisturbed
+from deep_bottleneck.watching.undisturbed import casting, undisturbed
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class TorchNetwork:
         places: the places that are watched, in the order of their calls.
         batch_size: how many examples it gets at a time.
         device: where its first parameter is.
+        casting: autocast as it is in training.
     """
 
     def __init__(self, model: nn.Module, data: WatchedData, choice: Choice) -> None:
@@ -92,9 +94,15 @@ class TorchNetwork:
         """
         self.model = inner(model)
         self.batch_size = choice.batch_size or BATCH
+        self.casting = casting()
         self._data = data
         self._loss = choice.loss
         self._names = _names(self.model)
+        if self.model not in self._names:
+            raise ConfigError(
+                f"watch was given a {type(self.model).__name__}, into which nobody can look: watch "
+                "the module that TorchScript has made it of"
+            )
         self._n_probes = min(PROBES, len(data.labels))
         self._batch_axes: list[int] = []
         self.places: list[Place] = []
@@ -114,6 +122,11 @@ class TorchNetwork:
     def device(self) -> torch.device:
         """Where its first parameter is."""
         return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    @property
+    def example(self) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """The examples by which its places were found, on its device."""
+        return self._there(self._data.examples[: self._n_probes])
 
     def read(self, examples: Examples, wanted: Mapping[int, Take]) -> dict[int, torch.Tensor]:
         """What is wanted of some places, by their number, for a batch of examples.
@@ -137,8 +150,8 @@ class TorchNetwork:
         for name, index in numbers.items():
             if index not in found:
                 raise ConfigError(
-                    f"{name} gives no output for some examples: leave it out of layers, since it "
-                    "cannot be measured on all of them"
+                    f"{name} gives no output for some examples, or is no part of the network any "
+                    "more: leave it out of layers, since it cannot be measured on all of them"
                 )
         return found
 
@@ -159,7 +172,16 @@ class TorchNetwork:
         """
         if self._loss is None:
             raise ConfigError("gradients need the loss: give watch a loss=, such as cross_entropy")
-        kernels = [kernels_of(place.layer) for place in self.places]
+        kernels = [
+            [weight for weight in kernels_of(place.layer) if weight.is_floating_point()]
+            for place in self.places
+        ]
+        for place, of_place in zip(self.places, kernels, strict=True):
+            if not of_place:
+                raise ConfigError(
+                    f"{place.output.name} has no weights that gradients can be of, as it is "
+                    "quantised: leave it out of layers, or gradients out of measures"
+                )
         names = {id(weight): name for name, weight in self.model.named_parameters()}
         for start in range(0, len(self._data.labels) - self.batch_size + 1, self.batch_size):
             found = self._gradients_of(slice(start, start + self.batch_size), self._loss)
@@ -174,10 +196,13 @@ class TorchNetwork:
             copies = {
                 name: weight.detach().clone().requires_grad_()
                 for name, weight in parameters.items()
+                if weight.is_floating_point()
             }
             inputs = self._there(self._data.examples[batch])
-            output = torch.func.functional_call(self.model, copies, *inputs)
-            labels = torch.from_numpy(self._data.labels[batch]).to(self.device)
+            with self.casting():
+                output = torch.func.functional_call(self.model, copies, *inputs)
+            targets = self._data.targets
+            labels = None if targets is None else targets[batch].to(self.device)
             gradients = torch.autograd.grad(
                 loss(output, labels), list(copies.values()), materialize_grads=True
             )
@@ -187,15 +212,21 @@ class TorchNetwork:
 
     def _run(self, examples: Examples) -> None:
         positional, keywords = self._there(examples)
-        self.model(*positional, **keywords)
+        with self.casting():
+            self.model(*positional, **keywords)
 
     def _there(
         self, examples: Examples
     ) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
         """Examples on the device of the network, by position and by keyword."""
-        there = self.device
-        keywords = {name: tensor.to(there) for name, tensor in examples.keywords.items()}
-        return tuple(tensor.to(there) for tensor in examples.positional), keywords
+        keywords = {name: self._as_taken(tensor) for name, tensor in examples.keywords.items()}
+        return tuple(map(self._as_taken, examples.positional)), keywords
+
+    def _as_taken(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A copy, which the network may change, in double precision if it computes in that."""
+        dtypes = (p.dtype for p in self.model.parameters() if p.is_floating_point())
+        is_double = next(dtypes, None) == torch.float64 and tensor.dtype == torch.float32
+        return tensor.to(self.device, torch.float64 if is_double else tensor.dtype, copy=True)
 
     def _checked(self, index: int, output: Any, n_examples: int) -> torch.Tensor:
         """An output with the examples on its first axis."""
@@ -233,6 +264,11 @@ class TorchNetwork:
         try:
             with listening(self._names, self._names, hear):
                 self._run(examples)
+        except Exception as error:
+            positional, keywords = self._there(examples)
+            said = [*map(_said, positional), *(f"{n}={_said(t)}" for n, t in keywords.items())]
+            error.add_note(f"The network was called with {', '.join(said)}.")
+            raise
         finally:
             trail.leave(self.model)
         return calls
@@ -257,12 +293,23 @@ class TorchNetwork:
             for module, name in self._names.items()
             if is_place(module) and module not in watched | inside
         }
+        scaling = [
+            f"{name} ({type(module).__name__})"
+            for module, name in self._names.items()
+            if not is_place(module)
+            and any(True for _ in module.parameters(recurse=False))
+            and module not in inside
+        ]
         silent = [f"{name} ({type(m).__name__})" for name, m in others.items() if m not in called]
         outer = [f"{name} ({type(m).__name__})" for name, m in others.items() if m in called]
         if silent:
             logger.warning(
                 "Not measured, as they give no output when the network is called: %s.",
                 ", ".join(silent),
+            )
+        if scaling:
+            logger.info(
+                "Not measured, as they scale units and connect none: %s.", ", ".join(scaling)
             )
         if outer:
             logger.info("Not measured, as layers are inside that are: %s.", ", ".join(outer))
@@ -304,10 +351,10 @@ def inner(model: nn.Module) -> nn.Module:
 
 def is_place(module: nn.Module) -> bool:
     """Whether a module has weights that connect units, and are not those of modules inside it."""
-    own = parametrize.is_parametrized(module) or any(True for _ in module.parameters(recurse=False))
-    # quantised modules keep their weights out of sight, behind a method of that name
-    is_packed = inspect.ismethod(getattr(module, "weight", None))
-    return (own or is_packed) and not isinstance(module, SCALING)
+    # of one weight for each unit none leads from one to another
+    own = any(weight.ndim > 1 for weight in module.parameters(recurse=False))
+    is_hidden = parametrize.is_parametrized(module) or is_packed(module)
+    return (own or is_hidden) and not isinstance(module, SCALING)
 
 
 def kernels_of(module: nn.Module) -> list[torch.Tensor]:
@@ -318,13 +365,24 @@ def kernels_of(module: nn.Module) -> list[torch.Tensor]:
 
 def tensor_of(output: Any) -> torch.Tensor | None:
     """The tensor that comes out of a module, or the first of several; floats of a quantised one."""
-    if isinstance(output, Mapping):
-        output = tuple(output.values())
-    while isinstance(output, tuple | list) and output:
-        output = output[0]
-    if not isinstance(output, torch.Tensor) or not output.ndim:
+    while not isinstance(output, torch.Tensor):
+        output = next((part for part in _parts(output) if part is not None), None)
+        if output is None:
+            return None
+    if not output.ndim:
         return None
+    if output.is_complex():  # both parts of a number tell something
+        return torch.view_as_real(output).flatten(-2)
     return output.dequantize() if output.is_quantized else output
+
+
+def _parts(output: Any) -> Iterable[Any]:
+    """What a module gives together, as a tuple, a dictionary or a dataclass."""
+    if isinstance(output, Mapping):
+        return output.values()
+    if dataclasses.is_dataclass(output):
+        return [getattr(output, part.name) for part in dataclasses.fields(output)]
+    return output if isinstance(output, tuple | list) else ()
 
 
 def axis_of_examples(
@@ -378,6 +436,10 @@ def _taken(take: Take, output: torch.Tensor, name: str) -> torch.Tensor:
         raise
 
 
+def _said(tensor: torch.Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
 def _whole(module: nn.Module) -> list[nn.Module]:
     """What is inside of one of PyTorch's own layers that is one place, whatever it is made of."""
     return [*module.modules()][1:] if isinstance(module, nn.MultiheadAttention) else []
@@ -398,7 +460,9 @@ def _names(model: nn.Module) -> dict[nn.Module, str]:
         parts = [part for part in name.split(".") if part != "_orig_mod"]
         is_shell = hasattr(module, "_orig_mod") or isinstance(module, nn.ModuleList | nn.ModuleDict)
         in_parametrization = "parametrizations" in parts
-        if not is_shell and not in_parametrization:
+        # TorchScript lets nobody look inside
+        is_closed = isinstance(module, torch.jit.ScriptModule)
+        if not is_shell and not in_parametrization and not is_closed:
             found[module] = ".".join(parts) or type(model).__name__
     return found
 

@@ -2,8 +2,8 @@
 
 import random
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -11,10 +11,12 @@ from torch import nn
 
 from deep_bottleneck.causal.network.modules import evaluating
 
+_CAST = ("cpu", "cuda")
+
 
 @contextmanager
 def undisturbed(models: Sequence[nn.Module]) -> Iterator[None]:
-    """Evaluation mode without gradients; afterwards all is as it was.
+    """Evaluation mode without gradients and autocast; afterwards all is as it was.
 
     Each module's own mode, buffers, the random states of Python, NumPy and PyTorch, and whether
     gradients are computed. What `torch.compile` has compiled runs as it was written meanwhile.
@@ -23,7 +25,8 @@ def undisturbed(models: Sequence[nn.Module]) -> Iterator[None]:
         stack.enter_context(random_states(models))
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(_uncached_autocast())
+        for kind in filter(torch.is_autocast_enabled, _CAST):
+            stack.enter_context(torch.autocast(kind, enabled=False))
         for model in models:
             stack.enter_context(_buffers(model))
             stack.enter_context(evaluating(model))
@@ -43,15 +46,22 @@ def random_states(models: Sequence[nn.Module] = ()) -> Iterator[None]:
         np.random.set_state(of_numpy)  # noqa: NPY002
 
 
-@contextmanager
-def _uncached_autocast() -> Iterator[None]:
-    """Inside of autocast, no weights that were cast without gradients are left for training."""
-    with ExitStack() as stack:
-        for kind in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(kind):
-                dtype = torch.get_autocast_dtype(kind)
+def casting() -> Callable[[], AbstractContextManager[None]]:
+    """Autocast as it is now, to be entered later.
+
+    There no weights that were cast without gradients are left for training.
+    """
+    kinds = filter(torch.is_autocast_enabled, _CAST)
+    dtypes = {kind: torch.get_autocast_dtype(kind) for kind in kinds}
+
+    @contextmanager
+    def cast() -> Iterator[None]:
+        with ExitStack() as stack:
+            for kind, dtype in dtypes.items():
                 stack.enter_context(torch.autocast(kind, dtype, cache_enabled=False))
-        yield
+            yield
+
+    return cast
 
 
 @contextmanager

@@ -67,10 +67,11 @@ def watch(
         activations: whether to take what the activation function after each layer gives.
         estimators: of mutual information: "binning=0.5" is `mi_estimator.binning` with the bin
             width 0.5; a name with a dot is an import path; entries of a config are taken too.
-        measures: "similarity", "efficiency", and other recorders of `deep_bottleneck.callbacks`.
+        measures: "similarity", "efficiency", "effective_information", "weight_graph_information",
+            "gradient_noise", and other recorders, as a config names them.
         representation: of layers with positions: "flatten" for all they give, "mean" over
-            positions, "first" of them, or a function of the outputs, shape (n_examples, ...); one
-            for all, or by name or pattern.
+            positions, "first" of them, "positions" for each as an example, or a function of the
+            outputs, shape (n_examples, ...); one for all, or by name or pattern.
         mask: which positions count, shape (n_examples, n_positions), or the name of the keyword
             input that says it.
         channel_axis: which axis of a layer's outputs for one example counts the neurons, where it
@@ -83,7 +84,8 @@ def watch(
         strict: whether an error in `step` is raised; else it is logged, and training goes on.
         save: whether to store a record from the beginning on, or the folder of records to store it
             in; `DEEP_BOTTLENECK_RUNS` or `runs` by default.
-        loss: of what the network gives and labels as a tensor, for gradients.
+        loss: of what the network gives and the labels that were given, as a tensor, for gradients;
+            a Keras network has the one that it was compiled with.
 
     Raises:
         ConfigError: if something that is wanted does not exist, or cannot be had of this network.
@@ -138,7 +140,7 @@ def _network(model: Any, data: WatchedData, choice: Choice) -> Network:
                 "activations=True is for networks of PyTorch: a layer of Keras gives what its own "
                 "activation makes of it; name layers.Activation in layers where there are such"
             )
-        return KerasNetwork(model, choice)
+        return KerasNetwork(model, data, choice)
     return TorchNetwork(model, data, choice)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from deep_bottleneck.causal.network.kinds import is_keras
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import FloatArray, Status
 from deep_bottleneck.machine import device
@@ -26,7 +25,8 @@ from deep_bottleneck.watching.group import WatchedGroup
 from deep_bottleneck.watching.measurement import REPRESENTATION, Measurement, plotted
 from deep_bottleneck.watching.plain import as_plain, from_plain
 from deep_bottleneck.watching.record import WatchRecord, in_json
-from deep_bottleneck.watching.undisturbed import undisturbed
+from deep_bottleneck.watching.torch_network import TorchNetwork
+from deep_bottleneck.watching.undisturbed import casting, undisturbed
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +92,9 @@ class Watch:
         try:
             with self._looking():
                 self._measurement.observe(epoch, self._group, telling, of_runs)
-        except Exception as error:
+        except BaseException as error:
             self._measurement.restore(before)
-            if self._strict:
+            if self._strict or not isinstance(error, Exception):
                 raise
             logger.warning("Epoch %d was not measured: %s", epoch, _said(error))
             return
@@ -175,7 +175,7 @@ class Watch:
             logger.info("Drawn: %s. There are also %s.", first, ", ".join(others))
         return drawings[name or first]
 
-    def save(self, folder: str | Path | None = None) -> ExperimentId:
+    def save(self, folder: str | Path | None = None) -> ExperimentId | None:
         """Store all that was measured as an ordinary record, and draw it.
 
         Args:
@@ -183,11 +183,13 @@ class Watch:
                 beginning on, or else for `DEEP_BOTTLENECK_RUNS`, or `runs`.
 
         Returns:
-            The id of the record.
+            The id of the record; None in other processes than the first, which alone has measured.
 
         Raises:
             RecordError: if it cannot be written.
         """
+        if not _is_first_process():
+            return None
         if self._record is not None and folder is None:
             record = self._record
         else:
@@ -289,8 +291,10 @@ class Watch:
     @contextmanager
     def _looking(self) -> Iterator[None]:
         """Look at the networks without disturbing them."""
-        models = [model for model in self._group.models if not is_keras(model)]
-        with undisturbed(models):
+        networks = [one for one in self._group.networks if isinstance(one, TorchNetwork)]
+        for network in networks:
+            network.casting = casting()
+        with undisturbed([network.model for network in networks]):
             yield
 
     def _drawings(self, kind: str) -> Mapping[str, Any]:

@@ -265,7 +265,10 @@ def test_a_model_whose_data_cannot_be_followed_is_one_sentence():
 
     recorder = effective_information.load(Notes(), Notes(), images(), lambda epoch: True, seed=0)
     dense = LayerOutput("dense", (3,), -1)
-    group = SimpleNamespace(models=[Subclassed()], runs=[0], layer_outputs=[dense])
+    group = SimpleNamespace(
+        models=[Subclassed()], runs=[0], layer_outputs=[dense], example=lambda row: ((), {}),
+        layers=lambda row: [group.models[row].dense],
+    )  # fmt: skip
 
     with pytest.raises(ConfigError, match="effective_information cannot measure this model: the K"):
         recorder.record(0, group, np.array([0]))

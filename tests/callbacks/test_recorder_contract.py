@@ -77,6 +77,12 @@ class Together:
         self.models, self.runs = models, list(range(len(models)))
         self.layer_outputs = self._alone[0].layer_outputs
 
+    def example(self, row):
+        return self._alone[row].example(0)
+
+    def layers(self, row):
+        return self._alone[row].layers(0)
+
     def outputs(self, examples):
         return self._joined(group.outputs(examples) for group in self._alone)
 

@@ -112,6 +112,67 @@ def test_training_inside_of_autocast_still_learns():
     assert model[0].weight.grad.abs().sum() > 0
 
 
+def test_inside_of_autocast_the_network_alone_is_cast():
+    class Seen(nn.Module):
+        def forward(self, x):
+            seen.append(x.dtype)
+            return x
+
+    seen = []
+    model = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), Seen(), nn.Linear(3, 2))
+    inside, outside = (
+        watch(model, data=data(), estimators="upper=0.1", measures=["effective_information"])
+        for _ in range(2)
+    )
+    seen.clear()
+
+    with torch.autocast("cpu", torch.bfloat16):
+        inside.step()
+    assert seen[0] == torch.bfloat16
+    outside.step()
+
+    noise = [one.tables["effective_information"] for one in (inside, outside)]
+    assert noise[0].equals(noise[1])
+    # estimates differ by what is cast in the network, and not by distances that are cast
+    np.testing.assert_allclose(inside.table["MI_XM"], outside.table["MI_XM"], atol=0.02)
+
+
+def test_gradients_go_on_to_be_accumulated():
+    def gradients(steps):
+        torch.manual_seed(0)
+        model, (x, y) = network(0.5), data()
+        watched = watch(
+            model, data=(x, y), batch_size=10, loss=nn.functional.cross_entropy,
+            measures=["gradient_noise", "efficiency", "effective_information"],
+        )  # fmt: skip
+        for batch in (slice(25), slice(25, 50)):
+            loss = nn.functional.cross_entropy(model(x[batch]), y[batch])
+            if steps:
+                watched.step()
+            loss.backward()
+        return [weight.grad for weight in model.parameters()]
+
+    for with_steps, without in zip(gradients(True), gradients(False), strict=True):
+        assert torch.equal(with_steps, without)
+
+
+def test_what_computes_a_weight_is_not_set_going():
+    model = nn.Sequential(
+        nn.utils.parametrizations.spectral_norm(nn.Linear(30, 20), n_power_iterations=1),
+        nn.Linear(20, 2),
+    )
+    x = torch.randn(40, 30)
+    model(x)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    watch(
+        model, data=(x, torch.arange(40) % 2), batch_size=10, loss=nn.functional.cross_entropy,
+        measures=["gradient_noise", "effective_information", "weight_graph_information"],
+    ).step()  # fmt: skip
+
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
+
+
 class Failing(nn.Module):
     """Fails once it is told to."""
 
@@ -145,6 +206,32 @@ def test_an_error_leaves_the_network_and_the_table_as_they_were(failing):
     assert all(module.training for module in failing.modules())
     assert hooks(failing) == 0
     assert watched.table.equals(before)
+
+
+def test_an_interrupt_leaves_the_table_as_it_was(failing):
+    def interrupted(outputs):
+        if times:
+            raise KeyboardInterrupt
+        return outputs
+
+    times = []
+    watched = watch(failing, data=data(), representation={"3": interrupted}, strict=False)
+    watched.step()
+    before = watched.table
+    times.append("now")
+
+    with pytest.raises(KeyboardInterrupt):
+        watched.step()
+
+    assert all(module.training for module in failing.modules())
+    assert watched.table.equals(before)
+
+
+def test_an_error_says_what_the_network_was_called_with():
+    with pytest.raises(RuntimeError, match="dtype") as raised:
+        watch(network(0.0), data={"input": torch.zeros(20, 4, dtype=torch.long)})
+
+    assert raised.value.__notes__ == ["The network was called with input=int64 (20, 4)."]
 
 
 def test_an_error_of_a_layer_names_it(failing):

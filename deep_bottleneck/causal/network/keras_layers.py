@@ -140,7 +140,7 @@ def keras_topology(model: Any) -> "nx.DiGraph[Any]":
     """
     builder = TopologyBuilder()
     function = function_of(model)
-    _follow(function, [Trace() for _ in function.inputs], builder)
+    _follow(function, [Trace(is_input=True) for _ in function.inputs], builder)
     return builder.graph()
 
 

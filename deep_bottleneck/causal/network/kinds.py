@@ -44,3 +44,10 @@ def is_keras(layer: Any) -> bool:
     """Whether this is a Keras layer or model; does not import Keras."""
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(layer, keras.Layer)
+
+
+def is_embedding(layer: Any) -> bool:
+    """Whether what a layer takes are indices."""
+    if is_keras(layer):
+        return isinstance(layer, sys.modules["keras"].layers.Embedding)
+    return isinstance(layer, nn.Embedding)

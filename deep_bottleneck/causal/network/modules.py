@@ -1,5 +1,6 @@
 """The modules of a network that count as layers."""
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,11 +62,17 @@ def modules_of(model: nn.Module) -> list[nn.Module]:
     return found
 
 
+def is_packed(module: nn.Module) -> bool:
+    """Whether a quantised module keeps its weights out of sight, behind a method of that name."""
+    # looked up without computing it: what parametrises a weight may change as it is computed
+    return inspect.isfunction(inspect.getattr_static(module, "weight", None))
+
+
 def _leaves(module: nn.Module) -> Iterator[nn.Module]:
     children = dict(module.named_children())
     if parametrize.is_parametrized(module):
         del children["parametrizations"]
-    if not children or isinstance(module, nn.MultiheadAttention):
+    if not children or is_packed(module) or isinstance(module, nn.MultiheadAttention):
         yield module
     else:
         for child in children.values():

@@ -1,5 +1,6 @@
 """Which module feeds which: the graph of a network, traced by running it once."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,11 @@ _SELECTING_CALLS = frozenset({
 })  # fmt: skip
 
 
-def topology_of(model: Any, input: Any) -> "nx.DiGraph[Any]":  # noqa: A002 - the name deep-ei uses
+def topology_of(
+    model: Any,
+    input: Any,  # noqa: A002 - the name deep-ei uses
+    keywords: Mapping[str, Any] | None = None,
+) -> "nx.DiGraph[Any]":
     """The graph of a network: its modules, and which of them feeds which.
 
     The network is run once, in evaluation mode and without gradients, and its data is followed
@@ -45,14 +50,16 @@ def topology_of(model: Any, input: Any) -> "nx.DiGraph[Any]":  # noqa: A002 - th
         model: a `torch.nn.Module`, or a Keras model that is Sequential or Functional.
         input: a valid input to the network, or a tuple of them, with a batch axis. A Keras model
             knows its input's shape, and this may be None.
+        keywords: further inputs by their names.
 
     Returns:
         A graph whose nodes are the modules without children, other than activations, and the
         projections of attention, with the data `{"input": {"activation", "shape"}, "output":
         {"activation", "shape"}}`: the activation that the module's inputs have passed and that its
         outputs pass, or None, and shapes with the batch axis. An output that is used more than
-        once before any activation has none of its own. Edges carry `is_plain`: whether nothing but
-        an activation and a change of shape happens on the way.
+        once before any activation has none of its own. `takes_input` says whether the module's
+        inputs are values of the network's. Edges carry `is_plain`: whether nothing but an
+        activation and a change of shape happens on the way.
 
     Raises:
         TypeError: if the model is neither.
@@ -72,7 +79,7 @@ def topology_of(model: Any, input: Any) -> "nx.DiGraph[Any]":  # noqa: A002 - th
         raise TypeError(f"expected a torch.nn.Module or a Keras model, got {type(model).__name__}")
     inputs = input if isinstance(input, tuple) else (input,)
     with evaluating(model):
-        graph = _Tracer().run(model, inputs)
+        graph = _Tracer().run(model, inputs, keywords or {})
     if not graph:
         raise ValueError(f"{model} has no modules to make a graph of")
     return graph
@@ -87,17 +94,19 @@ class _Tracer(TorchFunctionMode):
         self._traces: dict[int, tuple[torch.Tensor, Trace]] = {}  # holds on to the tensors' ids
         self._depth = 0
 
-    def run(self, model: nn.Module, inputs: tuple[Any, ...]) -> "nx.DiGraph[Any]":
+    def run(
+        self, model: nn.Module, inputs: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> "nx.DiGraph[Any]":
         handles = []
         for module in modules_of(model):
             leave = self._attended if isinstance(module, nn.MultiheadAttention) else self._leave
             handles.append(module.register_forward_pre_hook(self._enter))
             handles.append(module.register_forward_hook(leave, with_kwargs=True))
-        for tensor in tensors_in(inputs):
-            self._set(tensor, Trace())
+        for tensor in tensors_in((inputs, dict(keywords))):
+            self._set(tensor, Trace(is_input=True))
         try:
             with self:
-                model(*inputs)
+                model(*inputs, **keywords)
         finally:
             for handle in handles:
                 handle.remove()

@@ -33,6 +33,7 @@ class Trace:
             been applied yet.
         own: the activation that has been applied to the output of a single call.
         is_plain: whether they are the output of a single node, activated and reshaped at most.
+        is_input: whether they are values of the network's input, in whatever order.
     """
 
     sources: frozenset[Any] = frozenset()
@@ -40,6 +41,7 @@ class Trace:
     pending: Call | None = None
     own: Any = None
     is_plain: bool = True
+    is_input: bool = False
 
     def changed(self) -> "Trace":
         """The trace after an operation that keeps none of the values."""
@@ -59,6 +61,7 @@ def merged(traces: Sequence[Trace]) -> Trace:
         frozenset().union(*(trace.sources for trace in traces)),
         traces[0].activation if len(kinds) == 1 else None,
         is_plain=False,
+        is_input=bool(traces) and all(trace.is_input for trace in traces),
     )
 
 
@@ -93,13 +96,16 @@ class TopologyBuilder:
                 layer,
                 input={"activation": trace.activation, "shape": in_shape},
                 output={"activation": None, "shape": out_shape},
+                takes_input=trace.is_input,
             )
         for source in trace.sources:
             ways = self._graph.get_edge_data(source, layer, {"ways": []})["ways"]
             self._graph.add_edge(source, layer, ways=[*ways, trace])
         call = Call(layer)
         self._calls.append(call)
-        return Trace(frozenset([layer]), trace.activation if keeps_range else None, call)
+        if not keeps_range:
+            return Trace(frozenset([layer]), None, call)
+        return Trace(frozenset([layer]), trace.activation, call, is_input=trace.is_input)
 
     def use(self, traces: Sequence[Trace]) -> None:
         """Record that an operation takes these values."""
@@ -112,7 +118,7 @@ class TopologyBuilder:
         if trace.pending is None:
             return Trace(trace.sources, activation, is_plain=False)
         trace.pending.activation = activation
-        return replace(trace, activation=activation, pending=None, own=activation)
+        return replace(trace, activation=activation, pending=None, own=activation, is_input=False)
 
     def graph(self) -> "nx.DiGraph[Any]":
         """What has been collected, once all data has flowed."""

@@ -1,7 +1,7 @@
 """n_runs Keras models of one architecture that take every step together, compiled by XLA."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -13,7 +13,12 @@ from torch.utils.dlpack import from_dlpack
 from deep_bottleneck.interfaces import BoolArray, Dataset, FloatArray, IntArray
 from deep_bottleneck.machine.device import select, to_host
 from deep_bottleneck.training.batches import Batches
-from deep_bottleneck.training.layers import in_full, layer_outputs, multiplications
+from deep_bottleneck.training.layers import (
+    in_full,
+    layer_outputs,
+    multiplications,
+    watched_layers,
+)
 from deep_bottleneck.training.lockstep.convolutions import slower_together
 from deep_bottleneck.training.lockstep.obstacles import UNTRACEABLE, ObstacleError
 from deep_bottleneck.training.lockstep.programs import Arrays, Data, Logs, Programs
@@ -175,6 +180,14 @@ class CompiledGroup:
         """Give every model that still trains its weights; the group is of no use afterwards."""
         for row in self._alive:
             self._stack.freeze(row)
+
+    def example(self, row: int) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
+        """None: models of Keras know the shapes of their inputs."""
+        return (), {}
+
+    def layers(self, row: int) -> list[keras.Layer]:
+        """The layer of each place, in the model of the run at this position in `runs`."""
+        return watched_layers(self.models[row])
 
     def activations(self, examples: FloatArray) -> list[FloatArray]:
         """The output of each place, shape (runs, n_examples, n_units)."""
