@@ -97,7 +97,19 @@ class InformationTables:
         layers: Iterable[torch.Tensor | FloatArray],
         telling: bool,
     ) -> None:
-        """Measure an epoch.
+        """Measure an epoch, and let the stored tables grow; as `measure`."""
+        for name, of_layers in self.measure(epoch, runs, layers, telling).items():
+            grown = self._named(name, self._checked[name].estimate.tidy(of_layers))
+            self._tables.append(f"{INFORMATION}{TableName(name, self.part)}", grown)
+
+    def measure(
+        self,
+        epoch: int,
+        runs: IntArray,
+        layers: Iterable[torch.Tensor | FloatArray],
+        telling: bool,
+    ) -> Mapping[str, Sequence[Rows]]:
+        """Measure an epoch, and store nothing.
 
         Args:
             epoch: the epoch.
@@ -105,6 +117,9 @@ class InformationTables:
             layers: the activations of each layer, shape (runs, n_examples, n_units); one layer is
                 asked for after the other.
             telling: whether the epoch may be one that trust reports tell of.
+
+        Returns:
+            The rows of each table by the name of its estimator.
         """
         rows: dict[str, list[Rows]] = {}
         for layer, values in enumerate(layers):
@@ -118,9 +133,12 @@ class InformationTables:
                     raise
                 if of_runs is not None:
                     rows.setdefault(name, []).append(of_runs)
-        for name, of_layers in rows.items():
-            grown = self._named(name, self._checked[name].estimate.tidy(of_layers))
-            self._tables.append(f"{INFORMATION}{TableName(name, self.part)}", grown)
+        return rows
+
+    def forget(self, epoch: int) -> None:
+        """Be as if an epoch, the last, had never been measured."""
+        for checked in self._checked.values():
+            checked.forget(epoch)
 
     def replay(self, recording: Activations) -> None:
         """Observe what was recorded, epoch by epoch."""

@@ -101,15 +101,21 @@ class WatchedGroup:
         self, examples: Examples, together: Sequence[int], chosen: Sequence[Representation]
     ) -> Iterator[torch.Tensor]:
         there = self.networks[0].device
-        kept: list[dict[int, list[torch.Tensor]]] = []
-        for network in self.networks:
-            kept.append({index: [] for index in together})
-            for batch in examples.batches(network.batch_size):
+        n_runs, n_examples = len(self.networks), len(examples)
+        held: dict[int, torch.Tensor] = {}
+        for run, network in enumerate(self.networks):
+            size = network.batch_size
+            for start, batch in zip(
+                range(0, n_examples, size), examples.batches(size), strict=True
+            ):
                 wanted = {index: self._take(index, chosen[index], batch) for index in together}
                 for index, rows in network.read(batch, wanted).items():
-                    kept[-1][index].append(rows.to(there))
+                    if index not in held:
+                        shape = (n_runs, n_examples, *rows.shape[1:])
+                        held[index] = rows.new_empty(shape, device=there)
+                    held[index][run, start : start + size] = rows
         for index in together:
-            yield torch.stack([torch.cat(of_network.pop(index)) for of_network in kept])
+            yield held.pop(index)
 
     def _take(self, index: int, chosen: Representation, batch: Examples) -> Take:
         output = self.layer_outputs[index]

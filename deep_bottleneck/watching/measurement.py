@@ -95,17 +95,30 @@ class Measurement:
     def observe(
         self, epoch: int, group: WatchedGroup, telling: bool, metrics: Mapping[str, FloatArray]
     ) -> None:
-        """Measure an epoch.
+        """Measure an epoch; where that fails, no table has anything of it.
 
         Args:
-            epoch: the epoch.
+            epoch: the epoch, after all that were measured.
             group: the networks.
             telling: whether trust reports may tell of it.
             metrics: what training says of the epoch, each of shape (runs,).
         """
+        before = {name: dict(_state(one)) for name, one in self._recorders.items()}
+        try:
+            self._observe(epoch, group, telling, metrics)
+        except Exception:
+            self._information.forget(epoch)
+            if self._recording is not None:
+                self._recording.forget(epoch)
+            self._restore_recorders(before)
+            raise
+
+    def _observe(
+        self, epoch: int, group: WatchedGroup, telling: bool, metrics: Mapping[str, FloatArray]
+    ) -> None:
         runs = np.array(group.runs)
         layers = group.representations(self._data.examples)
-        self._information.observe(epoch, runs, layers, telling)
+        self._information.measure(epoch, runs, layers, telling)
         if self._recording is not None:
             self._recording.record(epoch, group)
         nobody_stops = np.zeros(len(runs), bool)
@@ -191,9 +204,12 @@ class Measurement:
         self._information.restore(state["information"])
         if self._recording is not None:
             self._recording.restore(state["recording"])
-        for name, recorder in self._recorders.items():
-            cast("Any", recorder).restore(state["recorders"][name])
+        self._restore_recorders(state["recorders"])
         self._metrics = list(state["metrics"])
+
+    def _restore_recorders(self, states: Mapping[str, Mapping[str, Any]]) -> None:
+        for name, recorder in self._recorders.items():
+            cast("Any", recorder).restore(states[name])
 
     def _told(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table that says how each layer is represented."""

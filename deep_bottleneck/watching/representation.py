@@ -59,18 +59,19 @@ def represented(
     """
     if callable(given):
         return _by_function(outputs, layer, given)
-    found = outputs.detach().to(torch.float32, copy=True)
-    if len(layer.shape) < 2 or (given == "flatten" and mask is None):
+    is_whole = given == "flatten" and mask is None
+    # without an axis it is flattened, and a mask cannot be laid on
+    if len(layer.shape) < 2 or is_whole or layer.neuron_axis is None:
+        found = outputs.detach().to(torch.float32, copy=True)
         return found.flatten(1) if found.ndim > 1 else found[:, None]
-    if layer.neuron_axis is None:  # flattened, and a mask cannot be laid on
-        return found.flatten(1)
+    found = outputs.detach().float()
     axis = layer.neuron_axis % len(layer.shape) + 1
     by_position = found.movedim(axis, -1).flatten(1, -2)
     counts = _laid_on(mask, by_position)
     if given == "first":
         return by_position[:, 0].clone()
     if counts is None:
-        return by_position.mean(1) if given == "mean" else found.flatten(1)
+        return by_position.mean(1) if given == "mean" else found.flatten(1).clone()
     kept = torch.where(counts[..., None], by_position, 0)
     return kept.sum(1) / counts.sum(1, keepdim=True) if given == "mean" else kept.flatten(1)
 
