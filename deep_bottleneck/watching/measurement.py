@@ -144,13 +144,17 @@ class Measurement:
 
     @property
     def scalars(self) -> dict[str, dict[int, float]]:
-        """Metrics by name, each by its steps: means over runs."""
+        """Metrics by name, each by its steps, as far as they are known: means over runs."""
         table = self.metrics
         found = dict(self.notes.scalars)
         for name in table.columns.drop(["run", "epoch"]):
             means = table.groupby("epoch")[name].mean().dropna()
             found[name] = dict(zip(means.index.tolist(), means.tolist(), strict=True))
-        return {name: values for name, values in found.items() if values}
+        known = {
+            name: {step: value for step, value in values.items() if not np.isnan(value)}
+            for name, values in found.items()
+        }
+        return {name: values for name, values in known.items() if values}
 
     @property
     def metrics(self) -> pd.DataFrame:
