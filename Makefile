@@ -49,6 +49,7 @@ benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.neighbors
 	$(BIN)/python -m benchmarks.estimator_accuracy
 	$(BIN)/python -m benchmarks.state_space
+	$(BIN)/python -m benchmarks.watch
 	$(BIN)/python -m benchmarks.movie
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.launching

@@ -120,3 +120,15 @@ def test_edge_overestimates_with_its_published_bandwidths(shown):
     assert found.calibrated_5_strong < found.truth_5 / 2
     assert found.calibrated_many == pytest.approx(found.truth_1, abs=0.05)
     assert found.published_many > 2 * found.truth_1
+
+
+@pytest.mark.slow
+def test_a_transformer_groks_long_after_it_knows_by_heart(shown):
+    found = shown("grokking")
+
+    assert found.by_heart < 200 < 400 < found.understood
+    assert found.others_then < 10
+    assert found.others_last > 70
+    assert found.attention_last < found.attention_heart - 1
+    assert found.chance > 1
+    assert found.undersampled > 90

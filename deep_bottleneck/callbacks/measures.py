@@ -58,8 +58,10 @@ class TableRecorder(ScheduledRecorder):
 
     def state(self) -> State:
         """The rows, and what the log was told."""
-        rows = pd.concat(self._pieces, ignore_index=True) if self._pieces else None
-        return {"rows": rows, "told": self._told}
+        if self._pieces:
+            # it is asked for often, and thousands of pieces take long to join
+            self._pieces = [pd.concat(self._pieces, ignore_index=True)]
+        return {"rows": self._pieces[0] if self._pieces else None, "told": self._told}
 
     def restore(self, state: State) -> None:
         """Go on with them."""

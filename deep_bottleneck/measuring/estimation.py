@@ -124,6 +124,16 @@ class InformationTable:
         _check_information(of_layer, information, len(values))
         return information
 
+    def forget(self, epoch: int) -> None:
+        """Be as if an epoch, the last, had never been observed."""
+        self._rows = [rows for rows in self._rows if rows["epoch"][0] != epoch]
+        for reason, places in [*self._failures.items()]:
+            others = [place for place in places if place[0] != epoch]
+            if others:
+                self._failures[reason] = others
+            else:
+                del self._failures[reason]
+
     def table(self) -> pd.DataFrame:
         """All that was observed, as `estimate` describes it."""
         return self.tidy(self._rows)

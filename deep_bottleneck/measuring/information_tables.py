@@ -97,7 +97,7 @@ class InformationTables:
         layers: Iterable[torch.Tensor | FloatArray],
         telling: bool,
     ) -> None:
-        """Measure an epoch.
+        """Measure an epoch, and let the stored tables grow.
 
         Args:
             epoch: the epoch.
@@ -113,6 +113,11 @@ class InformationTables:
         for name, of_layers in rows.items():
             grown = self._named(name, self._checked[name].estimate.tidy(of_layers))
             self._tables.append(f"{INFORMATION}{TableName(name, self.part)}", grown)
+
+    def forget(self, epoch: int) -> None:
+        """Be as if an epoch, the last, had never been measured."""
+        for checked in self._checked.values():
+            checked.forget(epoch)
 
     def observe_layer(
         self,

@@ -106,6 +106,11 @@ class CheckedTable:
             return None
         return self.estimate.observe(epoch, runs, layer, activations)
 
+    def forget(self, epoch: int) -> None:
+        """Be as if an epoch, the last, had never been observed."""
+        for table in (self.estimate, *self._checks.values()):
+            table.forget(epoch)
+
     def table(self) -> pd.DataFrame:
         """The table of information, as `estimate` describes it."""
         return self.estimate.table() if self._known is None else self._known

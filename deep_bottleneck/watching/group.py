@@ -78,8 +78,7 @@ class WatchedGroup:
 
     def examples_of_rows(self, layer: int, examples: Examples) -> IntArray:
         """Which example each row of a layer's representation is of, shape (n_rows,)."""
-        output, chosen = self.layer_outputs[layer], self._chosen[layer]
-        return examples_of_rows(output, chosen, examples.mask, len(examples))
+        return self._rows(layer, self._chosen[layer], examples)
 
     def outputs(self, examples: Examples) -> list[torch.Tensor]:
         """All that each place gives, shape (runs, n_examples, n_units)."""
@@ -117,16 +116,24 @@ class WatchedGroup:
     def _pass(
         self, examples: Examples, together: Sequence[int], chosen: Sequence[Representation]
     ) -> Iterator[torch.Tensor]:
-        there = self.networks[0].device
-        kept: list[dict[int, list[torch.Tensor]]] = []
-        for network in self.networks:
-            kept.append({index: [] for index in together})
+        there, n_runs = self.networks[0].device, len(self.networks)
+        n_rows = {index: len(self._rows(index, chosen[index], examples)) for index in together}
+        held: dict[int, torch.Tensor] = {}
+        for run, network in enumerate(self.networks):
+            ends = dict.fromkeys(together, 0)
             for batch in examples.batches(network.batch_size):
                 wanted = {index: self._take(index, chosen[index], batch) for index in together}
                 for index, rows in network.read(batch, wanted).items():
-                    kept[-1][index].append(rows.to(there))
+                    if index not in held:
+                        shape = (n_runs, n_rows[index], *rows.shape[1:])
+                        held[index] = rows.new_empty(shape, device=there)
+                    start, ends[index] = ends[index], ends[index] + len(rows)
+                    held[index][run, start : ends[index]] = rows
         for index in together:
-            yield torch.stack([torch.cat(of_network.pop(index)) for of_network in kept])
+            yield held.pop(index)
+
+    def _rows(self, index: int, chosen: Representation, examples: Examples) -> IntArray:
+        return examples_of_rows(self.layer_outputs[index], chosen, examples.mask, len(examples))
 
     def _take(self, index: int, chosen: Representation, batch: Examples) -> Take:
         output = self.layer_outputs[index]

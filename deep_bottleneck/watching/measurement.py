@@ -105,14 +105,28 @@ class Measurement:
     def observe(
         self, epoch: int, group: WatchedGroup, telling: bool, metrics: Mapping[str, FloatArray]
     ) -> None:
-        """Measure an epoch.
+        """Measure an epoch; where that fails, no table has anything of it.
 
         Args:
-            epoch: the epoch.
+            epoch: the epoch, after all that were measured.
             group: the networks.
             telling: whether trust reports may tell of it.
             metrics: what training says of the epoch, each of shape (runs,).
         """
+        before = {name: dict(_state(one)) for name, one in self._recorders.items()}
+        try:
+            self._observe(epoch, group, telling, metrics)
+        except BaseException:
+            for information in self._information:
+                information.forget(epoch)
+            if self._recording is not None:
+                self._recording.forget(epoch)
+            self._restore_recorders(before)
+            raise
+
+    def _observe(
+        self, epoch: int, group: WatchedGroup, telling: bool, metrics: Mapping[str, FloatArray]
+    ) -> None:
         runs = np.array(group.runs)
         layers = group.representations(self._data.examples)
         for layer, (tables, values) in enumerate(zip(self._of_layers, layers, strict=True)):
@@ -142,13 +156,17 @@ class Measurement:
 
     @property
     def scalars(self) -> dict[str, dict[int, float]]:
-        """Metrics by name, each by its steps: means over runs."""
+        """Metrics by name, each by its steps, as far as they are known: means over runs."""
         table = self.metrics
         found = dict(self.notes.scalars)
         for name in table.columns.drop(["run", "epoch"]):
             means = table.groupby("epoch")[name].mean().dropna()
             found[name] = dict(zip(means.index.tolist(), means.tolist(), strict=True))
-        return {name: values for name, values in found.items() if values}
+        known = {
+            name: {step: value for step, value in values.items() if not np.isnan(value)}
+            for name, values in found.items()
+        }
+        return {name: values for name, values in known.items() if values}
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -205,9 +223,12 @@ class Measurement:
             one.restore(of_one)
         if self._recording is not None:
             self._recording.restore(state["recording"])
-        for name, recorder in self._recorders.items():
-            cast("Any", recorder).restore(state["recorders"][name])
+        self._restore_recorders(state["recorders"])
         self._metrics = list(state["metrics"])
+
+    def _restore_recorders(self, states: Mapping[str, Mapping[str, Any]]) -> None:
+        for name, recorder in self._recorders.items():
+            cast("Any", recorder).restore(states[name])
 
     def _told(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table that says how each layer is represented."""

@@ -49,6 +49,10 @@ class Recording:
         layers = group.representations(self._watched)
         self._layers[epoch] = [layer.cpu().numpy() for layer in layers]
 
+    def forget(self, epoch: int) -> None:
+        """Keep nothing of an epoch."""
+        self._layers.pop(epoch, None)
+
     def runs(self, epoch: int) -> IntArray:
         """All runs."""
         return self._runs

@@ -63,11 +63,12 @@ def represented(
     """
     if callable(given):
         return _by_function(outputs, layer, given)
-    found = outputs.detach().to(torch.float32, copy=True)
-    if len(layer.shape) < 2 or (given == "flatten" and mask is None):
+    is_whole = given == "flatten" and mask is None
+    # without an axis it is flattened, and a mask cannot be laid on
+    if len(layer.shape) < 2 or is_whole or layer.neuron_axis is None:
+        found = outputs.detach().to(torch.float32, copy=True)
         return found.flatten(1) if found.ndim > 1 else found[:, None]
-    if layer.neuron_axis is None:  # flattened, and a mask cannot be laid on
-        return found.flatten(1)
+    found = outputs.detach().float()
     axis = layer.neuron_axis % len(layer.shape) + 1
     by_position = found.movedim(axis, -1).flatten(1, -2)
     counts = _laid_on(mask, by_position)
@@ -76,7 +77,7 @@ def represented(
     if given == POSITIONS:
         return by_position.flatten(0, 1) if counts is None else by_position[counts]
     if counts is None:
-        return by_position.mean(1) if given == "mean" else found.flatten(1)
+        return by_position.mean(1) if given == "mean" else found.flatten(1).clone()
     kept = torch.where(counts[..., None], by_position, 0)
     return kept.sum(1) / counts.sum(1, keepdim=True) if given == "mean" else kept.flatten(1)
 

@@ -87,14 +87,12 @@ class Watch:
         self._measurement.note(epoch, len(self._group.runs), of_runs)
         if not (check or self._schedule(epoch)):
             return
-        before = self._measurement.state()
         telling = check or self._n_measured & (self._n_measured + 1) == 0
         try:
             with self._looking():
                 self._measurement.observe(epoch, self._group, telling, of_runs)
-        except BaseException as error:
-            self._measurement.restore(before)
-            if self._strict or not isinstance(error, Exception):
+        except Exception as error:
+            if self._strict:
                 raise
             logger.warning("Epoch %d was not measured: %s", epoch, _said(error))
             return
@@ -102,7 +100,7 @@ class Watch:
         if self._n_measured == 1:
             self._say_what_is_at_its_ceiling()
         if self._record is not None:
-            self._store(self._record)
+            self._store(self._record, self.tables if telling else self._grown)
             self._record.beat()
 
     @property
@@ -138,12 +136,15 @@ class Watch:
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables by the names that a record has for them, those of measures among them."""
+        trust = {f"{TRUST}{name}": table for name, table in self._measurement.trust.items()}
+        return {**self._grown, **trust}
+
+    @property
+    def _grown(self) -> dict[str, pd.DataFrame]:
+        """The tables that each step adds to; trust reports are made anew of those."""
         information = self._measurement.information
-        return {
-            **{f"{INFORMATION}{name}": table for name, table in information.items()},
-            **{f"{TRUST}{name}": table for name, table in self._measurement.trust.items()},
-            **self._measurement.recorded,
-        }
+        named = {f"{INFORMATION}{name}": table for name, table in information.items()}
+        return {**named, **self._measurement.recorded}
 
     def trust(self) -> pd.DataFrame:
         """How far the numbers can be trusted, by `deep_bottleneck.measuring.trust.trust_report`.
@@ -194,7 +195,7 @@ class Watch:
             record = self._record
         else:
             record = WatchRecord(_folder(folder), self._config, self._info())
-        self._store(record)
+        self._store(record, self.tables)
         self._draw(record)
         if record is not self._record:
             record.end(Status.COMPLETED, self._result())
@@ -338,9 +339,9 @@ class Watch:
             self._record = WatchRecord(_folder(folder), self._config, self._info())
             self._record.add_text("layers", ".csv", self.layers.to_csv(index=False))
 
-    def _store(self, record: WatchRecord) -> None:
-        """Store all tables and metrics as they are now."""
-        for name, table in self.tables.items():
+    def _store(self, record: WatchRecord, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Store tables, and all metrics as they are now."""
+        for name, table in tables.items():
             if not table.empty:
                 record.add_table(name, table)
         record.set_metrics({**self._measurement.scalars})
@@ -353,7 +354,7 @@ class Watch:
 
     def _end(self, status: Status) -> None:
         if self._record is not None and not self._is_closed:
-            self._store(self._record)
+            self._store(self._record, self.tables)
             self._draw(self._record)
             self._record.end(status, self._result())
         self._is_closed = True

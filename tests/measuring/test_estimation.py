@@ -3,7 +3,12 @@ import pytest
 
 from deep_bottleneck.errors import EstimationError
 from deep_bottleneck.interfaces import LayerInformation, MutualInformationEstimator
-from deep_bottleneck.measuring.estimation import COLUMNS, estimate
+from deep_bottleneck.measuring.estimation import (
+    COLUMNS,
+    InformationTable,
+    LayerActivations,
+    estimate,
+)
 from deep_bottleneck.mi_estimator import binning
 
 
@@ -180,3 +185,17 @@ def test_what_an_estimator_writes_over_later_stays_in_the_table():
     table = estimate(Thrifty(), Recorded(), "test", Silent(), epochs=[3])
 
     assert table["MI_XM"].tolist() == [1.0, 2.0]
+
+
+def test_an_epoch_that_is_forgotten_leaves_neither_rows_nor_reasons(caplog):
+    recorded, table = Recorded(), InformationTable(binning.load(1.0), "test", Recorded.labels)
+    for epoch in (3, 0):
+        for layer in (0, 1):
+            values = LayerActivations(recorded.layer(epoch, layer))
+            table.observe(epoch, recorded.runs(epoch), layer, values)
+
+    table.forget(0)
+
+    assert table.table()["epoch"].tolist() == [3, 3]
+    table.say_what_failed()
+    assert not caplog.text

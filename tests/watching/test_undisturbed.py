@@ -3,6 +3,7 @@
 import random
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from deep_bottleneck import watch
+from deep_bottleneck.callbacks.efficiency import EfficiencyRecorder
 from deep_bottleneck.errors import ConfigError
 
 
@@ -232,6 +234,32 @@ def test_an_error_says_what_the_network_was_called_with():
         watch(network(0.0), data={"input": torch.zeros(20, 4, dtype=torch.long)})
 
     assert raised.value.__notes__ == ["The network was called with input=int64 (20, 4)."]
+
+
+def test_an_error_of_a_measure_leaves_nothing_of_its_epoch(failing, monkeypatch):
+    watched = watch(failing, data=data(), estimators="binning=0.3", measures=["efficiency"])
+    watched.step()
+    before = watched.tables
+    record = EfficiencyRecorder.record
+
+    def late(self, epoch, group, due):
+        record(self, epoch, group, due)
+        raise RuntimeError("too late")
+
+    monkeypatch.setattr(EfficiencyRecorder, "record", late)
+    with pytest.raises(RuntimeError, match="too late"):
+        watched.step(check=True)
+
+    after = watched.tables
+    assert (
+        {"information_measures_full", "efficiency", "trust_full"} == before.keys() == after.keys()
+    )
+    for name, table in before.items():
+        # training goes on: its accuracy is that of the epoch
+        kept = [
+            of[of["check"] != "accuracy"] if "check" in of else of for of in (table, after[name])
+        ]
+        pd.testing.assert_frame_equal(*kept)
 
 
 def test_an_error_of_a_layer_names_it(failing):
