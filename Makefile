@@ -45,6 +45,7 @@ linkcheck: $(VENV)/.docs
 
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.training_cost
 	$(BIN)/python -m benchmarks.estimators
 	$(BIN)/python -m benchmarks.neighbors
 	$(BIN)/python -m benchmarks.estimator_accuracy
