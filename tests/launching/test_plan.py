@@ -92,7 +92,7 @@ def test_a_filter_that_fits_nothing_is_one_sentence(activations, only, sentence)
     [
         ({"epochs": [1, -1]}, r's_epochs--1: the config: "epochs" is -1'),
         ({"model": ["models.feedforward", "models.feedforwrd"]}, "did you mean models.feedforward"),
-        ({"plotters": [["plotter.efficiency"]]}, 'add "callbacks.efficiency" to "callbacks"'),
+        ({"plotters": [["plotter.efficienzy"]]}, "did you mean plotter.efficiency"),
         ({"epcohs": [1]}, 'unknown key "epcohs"'),
         ({"estimator": [[["mi_estimator.kraskov", 0.07]]]}, "needs a whole number"),
         ({"estimator": ["mi_estimator.exact"]}, 'set "quantize_bits"'),

@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 
 from deep_bottleneck.config import Config
-from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import Results
 from deep_bottleneck.pipeline.plan import make_plan
 from deep_bottleneck.plotter import snr
@@ -58,8 +57,7 @@ def test_a_single_batch_has_no_noise_and_no_ratio(tmp_path):
     assert np.isnan(figure.axes[2].lines[0].get_ydata()).all()
 
 
-def test_it_needs_the_recorder_of_gradients():
-    config = Config.parse({"plotters": ["plotter.snr"]})
+def test_it_brings_the_recorder_of_gradients():
+    plan = make_plan(Config.parse({"plotters": ["plotter.snr"]}))
 
-    with pytest.raises(ConfigError, match=r'add "callbacks\.gradient_logger" to "callbacks"'):
-        make_plan(config)
+    assert "callbacks.gradient_logger" in [callback.path for callback in plan.callbacks]
