@@ -23,6 +23,8 @@ BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 Bits = np.ndarray[Any, np.dtype[np.float64]]
 
 Part = Literal["train", "test", "full"]
+# what training says of each epoch
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import keras
 
 from deep_bottleneck.errors import ConfigError
-from deep_bottleneck.measuring.activation_store import METRICS
+from deep_bottleneck.interfaces import METRICS
 
 LONG_NAMES = {"acc": "accuracy", "val_acc": "val_accuracy"}
 FALLING = ("loss", "val_loss")

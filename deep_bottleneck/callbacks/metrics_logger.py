@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from deep_bottleneck.interfaces import BoolArray, FloatArray, RunGroup
-from deep_bottleneck.measuring.activation_store import METRICS, ActivationWriter
+from deep_bottleneck.interfaces import METRICS, BoolArray, FloatArray, RunGroup
+from deep_bottleneck.measuring.activation_store import ActivationWriter
 from deep_bottleneck.training.recorder import Recorder, State
 
 SECONDS_BETWEEN_WRITES = 1.0

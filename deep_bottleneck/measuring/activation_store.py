@@ -35,11 +35,18 @@ import numpy as np
 import pandas as pd
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.interfaces import Activations, BoolArray, Dataset, FloatArray, IntArray, Part
+from deep_bottleneck.interfaces import (
+    METRICS,
+    Activations,
+    BoolArray,
+    Dataset,
+    FloatArray,
+    IntArray,
+    Part,
+)
 from deep_bottleneck.machine.disk_space import require
 
 PARTS = ("train", "test")
-METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 GRADIENT_MEASURES = ("mean_norm", "std_norm", "weight_norm")
 
 _NAMES = "layers"

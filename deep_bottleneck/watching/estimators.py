@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deep_bottleneck.config import Config
+from deep_bottleneck.config.components import in_folder
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import (
     Activations,
@@ -18,8 +19,6 @@ from deep_bottleneck.interfaces import (
     MutualInformationEstimator,
 )
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn, can_stream, estimator_plug_ins
-
-_FOLDER = "mi_estimator"
 
 
 def named_estimators(given: str | Sequence[Any]) -> list[Any]:
@@ -65,7 +64,7 @@ def _entry(given: Any) -> Any:
     if not isinstance(given, str):
         return given
     name, has_parameter, text = given.partition("=")
-    path = name.strip() if "." in name else f"{_FOLDER}.{name.strip()}"
+    path = in_folder("estimator", name.strip())
     if not has_parameter:
         return path
     try:

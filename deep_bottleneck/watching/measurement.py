@@ -10,6 +10,7 @@ import pandas as pd
 from deep_bottleneck.config import Config, components
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import (
+    METRICS,
     Activations,
     BasePlotter,
     Dataset,
@@ -26,7 +27,7 @@ from deep_bottleneck.training.recorder import Recorder
 from deep_bottleneck.watching.data import WatchedData
 from deep_bottleneck.watching.estimators import watching_estimators
 from deep_bottleneck.watching.group import WatchedGroup
-from deep_bottleneck.watching.notes import METRICS, Notes
+from deep_bottleneck.watching.notes import Notes
 from deep_bottleneck.watching.recording import Recording
 
 PART: Part = "full"

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 
-METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-
 
 class Notes:
     """A record in memory: what recorders take for the run, and for its tables.

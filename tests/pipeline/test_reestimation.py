@@ -5,9 +5,10 @@ import pytest
 
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import ConfigError, RecordError
+from deep_bottleneck.interfaces import METRICS
 from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.measuring import information_tables
-from deep_bottleneck.measuring.activation_store import METRICS, ActivationWriter
+from deep_bottleneck.measuring.activation_store import ActivationWriter
 from deep_bottleneck.pipeline.reestimation import reestimate
 from deep_bottleneck.storage.folder_store import FolderStore
 
