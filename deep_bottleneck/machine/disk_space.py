@@ -1,5 +1,6 @@
 """What happens on a full disk: one sentence, and a little space that was kept for the end."""
 
+import ctypes
 import errno
 import os
 import shutil
@@ -16,6 +17,8 @@ RESERVED_BYTES = 2**20
 # what a file takes besides its content
 MARGIN_BYTES = 2**20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# of fallocate(2): blocks behind the end of a file that stays as long as it is
+_KEEP_SIZE = 1
 
 
 def make_sure_of_space(folder: Path) -> None:
@@ -34,7 +37,7 @@ def make_sure_of_space(folder: Path) -> None:
 
 
 def require(path: Path, n_bytes: int) -> None:
-    """Make sure that a file can grow, where nothing can be mended once it could not.
+    """Make sure that there is space for a file to grow.
 
     Args:
         path: the file.
@@ -43,8 +46,39 @@ def require(path: Path, n_bytes: int) -> None:
     Raises:
         OSError: as of a full disk.
     """
-    if shutil.disk_usage(path.parent).free < 2 * n_bytes + MARGIN_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    if shutil.disk_usage(path.parent).free < _with_margin(n_bytes):
+        raise _disk_full(path)
+
+
+def claim(path: Path, descriptor: int, n_bytes: int) -> None:
+    """Take space for a file to grow, so that others who fill the disk meanwhile cannot have it.
+
+    Where the file system cannot promise space it is only looked for, as `require` does.
+
+    Args:
+        path: the file.
+        descriptor: of the open file.
+        n_bytes: by how much it grows at least; twice that and a little more is taken.
+
+    Raises:
+        OSError: as of a full disk.
+    """
+    require(path, n_bytes)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "fallocate"):
+        return
+    end, length = os.fstat(descriptor).st_size, _with_margin(n_bytes)
+    refused = libc.fallocate(descriptor, _KEEP_SIZE, ctypes.c_int64(end), ctypes.c_int64(length))
+    if refused and ctypes.get_errno() in _FULL:
+        raise _disk_full(path)
+
+
+def _with_margin(n_bytes: int) -> int:
+    return 2 * n_bytes + MARGIN_BYTES
+
+
+def _disk_full(path: Path) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def leftovers(folder: Path) -> Iterator[Path]:

@@ -44,7 +44,7 @@ from deep_bottleneck.interfaces import (
     IntArray,
     Part,
 )
-from deep_bottleneck.machine.disk_space import require
+from deep_bottleneck.machine.disk_space import claim, require
 
 PARTS = ("train", "test")
 GRADIENT_MEASURES = ("mean_norm", "std_norm", "weight_norm")
@@ -109,17 +109,19 @@ class ActivationWriter(_OpenFile):
 
         Raises:
             RecordError: if the file cannot be created.
-            OSError: if the disk is full, here and wherever something is written: it is asked
-                before, since HDF5 crashes when it cannot write what it holds back.
+            OSError: if the disk is full, here and wherever something is written: the space is
+                taken before, since HDF5 crashes when it cannot write what it holds back.
         """
         self._path = path
         self._one_at_a_time = threading.Lock()
-        require(path, sum(getattr(dataset, part).examples.nbytes for part in PARTS))
+        example_bytes = sum(getattr(dataset, part).examples.nbytes for part in PARTS)
+        require(path, example_bytes)
         try:
             self._file = h5py.File(path, "x", libver="latest")
         except OSError as error:
             raise RecordError(f"cannot create the activation store {path}: {error}") from error
         file = self._file
+        claim(path, file.id.get_vfd_handle(), example_bytes)
         file.create_dataset("epochs", (0,), np.int64, maxshape=(None,))
         names = list(layer_names) or [""] * len(layer_units)
         file.create_dataset(_NAMES, data=names, dtype=h5py.string_dtype())
@@ -203,7 +205,7 @@ class ActivationWriter(_OpenFile):
     def _writing(self, n_bytes: int) -> Iterator[None]:
         """Let one thread at a time write so much, if there is space, and pass it on to the file."""
         with self._one_at_a_time:
-            require(self._path, n_bytes)
+            claim(self._path, self._file.id.get_vfd_handle(), n_bytes)
             yield
             self._file.flush()
 

@@ -7,12 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from faults import DATABASE, assert_complete, said_by_storage
 
 from deep_bottleneck.errors import DiskFullError
 from deep_bottleneck.eval_tools import ExperimentLoader
-from deep_bottleneck.measuring.activation_store import ActivationStore
+from deep_bottleneck.measuring.activation_store import ActivationStore, ActivationWriter
 from deep_bottleneck.storage import observers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +83,39 @@ def test_nothing_starts_on_a_full_disk(disk):
 
     with pytest.raises(DiskFullError, match="cannot be written: No space left on device"):
         observers.configured({"DEEP_BOTTLENECK_RUNS": str(disk / "runs")}, disk / "no such file")
+
+
+class FillsWhenRead(list):
+    """Layers of a recorded epoch that are read for the second time when they are written."""
+
+    def __init__(self, layers, disk):
+        super().__init__(layers)
+        self.disk = disk
+        self.reads = 0
+
+    def __iter__(self):
+        self.reads += 1
+        if self.reads == 2:
+            fill(self.disk)
+        return super().__iter__()
+
+
+def test_an_epoch_is_stored_though_others_fill_the_disk_while_it_is_written(disk, tiny_dataset):
+    path = disk / "activations.h5"
+    values = np.random.default_rng(0).normal(size=(1, len(tiny_dataset.test), 2000))
+    layers = FillsWhenRead([values.astype(np.float32)], disk)
+
+    with (
+        pytest.raises(OSError, match="No space left on device"),
+        ActivationWriter(path, tiny_dataset, [2000], 1, 10) as writer,
+    ):
+        writer.write_activations(0, [0], {"test": layers})
+        assert (disk / "filler").stat().st_size
+        writer.write_activations(1, [0], {"test": layers})
+
+    with ActivationStore(path) as store:
+        assert store.part("test").epochs == [0]
+        np.testing.assert_array_equal(store.part("test").layer(0, 0), layers[0])
 
 
 @pytest.mark.slow
