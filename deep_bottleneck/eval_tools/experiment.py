@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from deep_bottleneck.errors import MissingTableError, RecordError
 from deep_bottleneck.eval_tools import html
 from deep_bottleneck.eval_tools.artifacts import Artifact, CSVArtifact, PNGArtifact, artifact
-from deep_bottleneck.measuring.tables import read_information
+from deep_bottleneck.measuring.tables import read_growing, read_information
 from deep_bottleneck.storage.base import Entry, ExperimentId, RecordStore, listed
 from deep_bottleneck.storage.names import INFORMATION
 from deep_bottleneck.storage.own_files import reading
@@ -112,7 +112,7 @@ class Experiment:
     def information_measures(
         self, estimator: str | None = None, part: str = "test"
     ) -> pd.DataFrame:
-        """The tidy table of mutual information, in bits.
+        """The tidy table of mutual information, in bits; while it runs, all that there is by now.
 
         Args:
             estimator: which estimator of an experiment that has several, by the module with or
@@ -133,6 +133,12 @@ class Experiment:
                 for name, found in self.artifacts.items()
                 if isinstance(found, CSVArtifact) and name.startswith(INFORMATION)
             }
+            growing = {
+                name: read_growing(name, artifact(file, self.id).read())
+                for name, file in self._store.growing(self.id).items()
+                if name.startswith(INFORMATION) and name not in tables
+            }
+            tables |= {name: table for name, table in growing.items() if not table.empty}
             frames = [
                 table
                 for table in tables.values()
