@@ -1,4 +1,4 @@
-"""Lays the script, configs and job templates of a clone into the package that is built."""
+"""Lays scripts, configs, job templates and references of a clone into the package that is built."""
 
 import shutil
 from pathlib import Path
@@ -25,6 +25,8 @@ class BuildWithHome(build_py):
             shutil.copy(ROOT / script, home)
         for folder in (Path("configs"), Path("infrastructure") / "grid"):
             shutil.copytree(ROOT / folder, home / folder)
+        (home / "docs").mkdir()
+        shutil.copy(ROOT / "docs" / "references.bib", home / "docs")
 
 
 setup(cmdclass={"build_py": BuildWithHome})

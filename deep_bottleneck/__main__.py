@@ -20,6 +20,7 @@ COMMANDS = {
     "cancel": ("launching.subcommands", "cancel", (), "end what waits or runs on a cluster"),
     "reestimate": ("launching.subcommands", "reestimate", (), "measure an experiment again"),
     "configs": ("launching.subcommands", "configs", (), "list the configs that come along"),
+    "cite": ("launching.subcommands", "cite", (), "print BibTeX of what an experiment used"),
     "board": ("board.__main__", "main", (), "serve a web page over stored experiments"),
     "report": ("report", "main", (), "write one page over all experiments of a folder"),
     "storage": ("storage.__main__", "main", (), "move and mend stored experiments"),

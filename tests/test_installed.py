@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILT_FROM = (
     *("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"),
     *("experiment.py", "run_experiments.py", "configs", "infrastructure", "deep_bottleneck"),
+    *("docs", "CITATION.cff"),
 )
 
 pytestmark = pytest.mark.slow
@@ -92,4 +93,5 @@ def test_several_run_at_a_time_and_a_cluster_finds_its_job_script(command, tmp_p
     )
 
     assert command("run", "sweep.json", "--jobs", "2").count("COMPLETED") >= 2
+    assert "@misc{shwartz-ziv2017," in command("cite", "tishby")
     assert "#SBATCH" in command("run", "basic", "--launcher", "slurm", "--dry-run")

@@ -4,7 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from deep_bottleneck.launching import command, home
+from deep_bottleneck.errors import ConfigError, RecordError, exit_on
+from deep_bottleneck.launching import citation, command, home
 
 PROGRAM = "deep-bottleneck"
 
@@ -59,6 +60,16 @@ def configs(arguments: Sequence[str]) -> int:
     """List the configs that come along, by the name that `run` takes."""
     _parser("configs", configs.__doc__).parse_args(arguments)
     sys.stdout.writelines(f"{name}\n" for name in home.configs())
+    return 0
+
+
+def cite(arguments: Sequence[str]) -> int:
+    """Print BibTeX of what an experiment used: data, estimators, measures, and this framework."""
+    parser = _parser("cite", cite.__doc__)
+    parser.add_argument("config", metavar="CONFIG_OR_ID", help="as for run, or a stored experiment")
+    chosen = parser.parse_args(arguments).config
+    with exit_on(ConfigError, RecordError):
+        sys.stdout.write(citation.bibtex(chosen))
     return 0
 
 

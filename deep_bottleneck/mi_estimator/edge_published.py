@@ -7,6 +7,8 @@ with published figures only. `edge` is calibrated.
 from deep_bottleneck.information.hash_ensembles import PUBLISHED
 from deep_bottleneck.mi_estimator.hashed import EdgeEstimator
 
+REFERENCES = ("noshad2019",)
+
 
 def load(discretization_range: float = 1) -> EdgeEstimator:
     """EDGE with its published bandwidths times `discretization_range`.
