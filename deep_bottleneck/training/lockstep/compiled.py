@@ -228,7 +228,7 @@ class CompiledGroup:
 
     @property
     def _alive(self) -> IntArray:
-        return np.flatnonzero(self._stack.trains)
+        return self._stack.training
 
     @property
     def _sizes(self) -> tuple[int, ...]:
