@@ -25,7 +25,7 @@ RESHAPING = frozenset({"Reshape", "Squeeze", "ExpandDims", "Ravel"})
 REORDERING = frozenset({"Transpose", "Moveaxis", "Swapaxes", "Permute", "Flip", "Roll", "Rot90"})
 SELECTING = frozenset({
     "GetItem", "Split", "Stack", "Hstack", "Vstack", "Concatenate", "Take", "TakeAlongAxis", "Repeat",
-    "Tile", "BroadcastTo", "Mean", "Median", "Max", "Min", "Maximum", "Minimum",
+    "Tile", "BroadcastTo", "Mean", "Median", "Max", "Min",
 })  # fmt: skip
 
 

@@ -38,7 +38,7 @@ _SELECTING_CALLS = frozenset({
     "dsplit", "unbind", "narrow", "select", "index_select", "take", "take_along_dim", "gather",
     "masked_select", "cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack",
     "column_stack", "row_stack", "expand", "expand_as", "broadcast_to", "repeat", "tile",
-    "repeat_interleave", "mean", "median", "amax", "amin", "maximum", "minimum", "dropout",
+    "repeat_interleave", "mean", "median", "amax", "amin", "dropout",
     "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
     "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d",
     "adaptive_avg_pool2d", "adaptive_avg_pool3d", "boolean_dispatch",

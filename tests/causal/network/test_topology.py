@@ -157,7 +157,6 @@ def test_activations_called_as_functions_are_the_modules_with_their_arguments(fu
         lambda x: x.gather(0, torch.zeros(1, 3, dtype=torch.int64)),
         lambda x: x.mean(dim=0, keepdim=True),
         lambda x: x.amax(dim=0, keepdim=True),
-        lambda x: torch.maximum(x, x.flip(0)),
     ],
 )
 def test_a_change_of_order_is_no_plain_edge_but_keeps_the_activation(turned):
