@@ -24,8 +24,8 @@ _MODULES: dict[str, Callable[[Any], nn.Module]] = {
 RESHAPING = frozenset({"Reshape", "Squeeze", "ExpandDims", "Ravel"})
 REORDERING = frozenset({"Transpose", "Moveaxis", "Swapaxes", "Permute", "Flip", "Roll", "Rot90"})
 SELECTING = frozenset({
-    "GetItem", "Split", "Stack", "Hstack", "Vstack", "Concatenate", "Take", "TakeAlongAxis", "Repeat",
-    "Tile", "BroadcastTo", "Mean", "Median", "Max", "Min",
+    "GetItem", "Split", "Stack", "Hstack", "Vstack", "Concatenate", "Take", "TakeAlongAxis",
+    "Repeat", "Tile", "BroadcastTo", "Mean", "Median", "Max", "Min",
 })  # fmt: skip
 
 
