@@ -11,8 +11,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deep_bottleneck.errors import MissingTableError, RecordError
-from deep_bottleneck.eval_tools import html
+from deep_bottleneck.eval_tools import former_names, html
 from deep_bottleneck.eval_tools.artifacts import Artifact, CSVArtifact, PNGArtifact, artifact
+from deep_bottleneck.eval_tools.former_names import Named
 from deep_bottleneck.measuring.tables import read_information
 from deep_bottleneck.storage.base import Entry, ExperimentId, RecordStore, listed
 from deep_bottleneck.storage.names import INFORMATION
@@ -100,14 +101,16 @@ class Experiment:
         return self._entry.tags
 
     @property
-    def metrics(self) -> dict[str, pd.Series]:
+    def metrics(self) -> Named[pd.Series]:
         """Metrics by name, each a series of floats indexed by step."""
-        return self._one(self._store.metrics([self.id]))
+        return Named(self._one(self._store.metrics([self.id])), former_names.of_metrics)
 
     @property
-    def artifacts(self) -> dict[str, Artifact]:
+    def artifacts(self) -> Named[Artifact]:
         """Artifacts by name; their content is read when it is asked for."""
-        return {name: artifact(file, self.id) for name, file in self._store.files(self.id).items()}
+        files = self._store.files(self.id).items()
+        found = {name: artifact(file, self.id) for name, file in files}
+        return Named(found, former_names.of_artifacts)
 
     def information_measures(
         self, estimator: str | None = None, part: str = "test"
