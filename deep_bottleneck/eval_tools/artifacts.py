@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.measuring.tables import TEXTS, read_table
+from deep_bottleneck.measuring.tables import TEXTS, is_information, read_table
 from deep_bottleneck.storage.base import ExperimentId, StoredFile
-from deep_bottleneck.storage.names import INFORMATION
 
 
 class Artifact:
@@ -128,7 +127,7 @@ class CSVArtifact(Artifact):
         What is text there, such as the estimator, is in its index.
         """
         table = self.content
-        if not self.name.startswith(INFORMATION):
+        if not is_information(self.name):
             return table
         return table.set_index([name for name in TEXTS if name in table], append=True)
 

@@ -7,20 +7,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Generic, TypeVar, get_args
 
 from deep_bottleneck.interfaces import Part
+from deep_bottleneck.storage.names import SUFFIXES_OF_THE_ORIGINAL
 
 Value = TypeVar("Value")
 Alike = Callable[[str], Collection[str]]
 
 _PARTS = get_args(Part)
-# once stored without the part of the data that they are of
-_WITHOUT_PART = (
-    "activations",
-    "infoplane",
-    "infoplane_movie",
-    "information_measures",
-    "single_neuron_activations",
-    "snr",
-)
 _ONCE_FOR_EACH_PART = ("snr",)
 _METRICS = {"validation.loss": "test.loss", "validation.accuracy": "test.accuracy"}
 _METRICS_BEFORE = {now: before for before, now in _METRICS.items()}
@@ -58,7 +50,7 @@ def of_artifacts(name: str) -> list[str]:
     stem, _, part = name.rpartition("_")
     if stem in _ONCE_FOR_EACH_PART and part in _PARTS:
         return [stem]
-    return [f"{name}_{part}" for part in _PARTS] if name in _WITHOUT_PART else []
+    return [f"{name}_{part}" for part in _PARTS] if name in SUFFIXES_OF_THE_ORIGINAL else []
 
 
 def of_metrics(name: str) -> list[str]:
