@@ -46,11 +46,14 @@ def present(name: str, there: Collection[str], alike: Alike) -> list[str]:
 
 
 def of_artifacts(name: str) -> list[str]:
-    """Other names of an artifact: with the part of the data, or without where there is one only."""
-    stem, _, part = name.rpartition("_")
-    if stem in _ONCE_FOR_EACH_PART and part in _PARTS:
-        return [stem]
-    return [f"{name}_{part}" for part in _PARTS] if name in SUFFIXES_OF_THE_ORIGINAL else []
+    """Other names of an artifact: with the part of the data or without it, and with the suffix."""
+    before, _, part = name.rpartition("_")
+    stem = before if part in _PARTS else name
+    if stem not in SUFFIXES_OF_THE_ORIGINAL:
+        return []
+    names = [name] if part in _PARTS else [f"{name}_{part}" for part in _PARTS]
+    with_suffix = [f"{one}{SUFFIXES_OF_THE_ORIGINAL[stem]}" for one in names]
+    return [*names, *with_suffix, *([stem] if stem in _ONCE_FOR_EACH_PART else ())]
 
 
 def of_metrics(name: str) -> list[str]:

@@ -117,6 +117,8 @@ def test_a_name_that_may_mean_two_artifacts_means_none():
     found = Named(stored, of_artifacts)
 
     assert [found[name] for name in ("snr", "snr_train", "snr_test")] == [1, 1, 1]
+    assert Named({"infoplane_train.png": 2}, of_artifacts)["infoplane_train"] == 2
+    assert Named({"infoplane_train.png": 2}, of_artifacts)["infoplane"] == 2
     with pytest.raises(KeyError, match="infoplane may mean infoplane_train or infoplane_test"):
         found["infoplane"]
 
