@@ -7,6 +7,7 @@ import io
 from datetime import datetime
 
 import gridfs
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pymongo
@@ -211,3 +212,30 @@ def test_they_are_exported_with_the_suffixes_of_their_files(place, tmp_path, mon
     np.testing.assert_array_equal(
         exported.artifacts["infoplane"].img, exported.artifacts["of_my_own"].img
     )
+
+
+def test_an_evaluation_of_the_original_runs_as_it_was_written_but_for_its_connection(place):
+    """Its cells: a cohort by its config, planes and signal-to-noise ratios, means over runs."""
+    from deep_bottleneck.eval_tools.experiment_loader import ExperimentLoader as Loader
+    from deep_bottleneck.eval_tools.utils import find_differing_config_keys, format_config
+
+    loader = Loader(mongo_uri=place["mongo_uri"], db_name=place["db_name"])
+    experiments = loader.find_by_ids([1, 2])
+    differing_config_keys = find_differing_config_keys(experiments)
+    figure, axes = plt.subplots(2, 1)
+    for ax, experiment in zip(axes, experiments, strict=True):
+        ax.imshow(plt.imread(io.BytesIO(experiment.artifacts["infoplane_train"].content)))
+        ax.set_title(format_config(experiment.config, *differing_config_keys))
+    plt.close(figure)
+    snr = [experiment.artifacts["snr_train"].show(figsize=(12, 16)) for experiment in experiments]
+    tables = [
+        experiment.artifacts["information_measures_test"].show() for experiment in experiments
+    ]
+    joined = pd.concat(tables)
+    accuracy = experiments.project(["activation_fn", "validation.accuracy"])
+
+    assert [ax.get_title() for ax in axes] == ["activation_fn: tanh", "activation_fn: relu"]
+    assert [shown.get_size_inches().tolist() for shown in snr] == [[12, 16]] * 2
+    assert tables[0].groupby(["epoch", "layer"]).mean()["MI_XM"].tolist() == [2.5] * 4
+    assert joined.groupby(joined.index).mean()["MI_XM"].tolist() == [2] * 4 + [3] * 4
+    assert accuracy.groupby("activation_fn")["validation.accuracy"].mean().tolist() == [0.75] * 2
