@@ -6,6 +6,9 @@ How it fails: far too small beyond two or three dimensions (1.23 of 3.68 bits in
 from deep_bottleneck.information.hash_ensembles import CALIBRATED
 from deep_bottleneck.mi_estimator.hashed import EdgeEstimator
 
+# the bin width that earlier configs give for every estimator; EDGE looked at no parameter then
+IGNORED_PARAMETER = 0.07
+
 
 def load(discretization_range: float = 1) -> EdgeEstimator:
     """EDGE with its automatic bandwidth times `discretization_range`.

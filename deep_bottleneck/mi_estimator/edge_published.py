@@ -7,6 +7,9 @@ with published figures only. `edge` is calibrated.
 from deep_bottleneck.information.hash_ensembles import PUBLISHED
 from deep_bottleneck.mi_estimator.hashed import EdgeEstimator
 
+# the bin width that earlier configs give for every estimator; EDGE looked at no parameter then
+IGNORED_PARAMETER = 0.07
+
 
 def load(discretization_range: float = 1) -> EdgeEstimator:
     """EDGE with its published bandwidths times `discretization_range`.
