@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# what the guide, the API page and job scripts have promised before the modules found their folders
+# what the guide, the API page, job scripts and the original tools have promised before the modules
+# found their folders
 former_paths.install(
     {
         "deep_bottleneck.activation_store": ("deep_bottleneck.measuring.activation_store",),
@@ -33,6 +34,12 @@ former_paths.install(
             "deep_bottleneck.storage.names",
         ),
         "deep_bottleneck.trust": ("deep_bottleneck.measuring.trust",),
+        "deep_bottleneck.datasets.base_dataset": ("deep_bottleneck.interfaces",),
+        "deep_bottleneck.eval_tools.artifact": ("deep_bottleneck.eval_tools.artifacts",),
+        "deep_bottleneck.eval_tools.experiment_loader": ("deep_bottleneck.eval_tools.loader",),
+        "deep_bottleneck.eval_tools.utils": ("deep_bottleneck.eval_tools.configs",),
+        "deep_bottleneck.mi_estimator.base": ("deep_bottleneck.interfaces",),
+        "deep_bottleneck.plotter.base": ("deep_bottleneck.interfaces",),
         "deep_bottleneck.causal.vector_measures": ("deep_bottleneck.causal.measures",),
         "deep_bottleneck.causal.parts_measures": ("deep_bottleneck.causal.measures",),
         "deep_bottleneck.causal.sensitivity_measures": ("deep_bottleneck.causal.measures",),

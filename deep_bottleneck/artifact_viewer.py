@@ -2,9 +2,16 @@
 
 from pathlib import Path
 
-from deep_bottleneck.eval_tools.artifacts import Artifact
+from deep_bottleneck.eval_tools.artifacts import (
+    Artifact,
+    CSVArtifact,
+    MP4Artifact,
+    PNGArtifact,
+)
 from deep_bottleneck.eval_tools.loader import ExperimentLoader
 from deep_bottleneck.storage.base import ExperimentId
+
+__all__ = ["Artifact", "ArtifactLoader", "CSVArtifact", "MP4Artifact", "PNGArtifact"]
 
 
 class ArtifactLoader:

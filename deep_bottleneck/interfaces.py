@@ -119,6 +119,26 @@ class Dataset:
     test: LabelledDataset
     n_classes: int
 
+    @classmethod
+    def from_labelled_subset(
+        cls,
+        train_examples: np.ndarray[Any, Any],
+        train_labels: np.ndarray[Any, Any],
+        test_examples: np.ndarray[Any, Any],
+        test_labels: np.ndarray[Any, Any],
+        n_classes: int,
+    ) -> "Dataset":
+        """A data set of both parts' examples and labels; see `LabelledDataset.from_labels`.
+
+        Raises:
+            ValueError: as there.
+        """
+        return cls(
+            LabelledDataset.from_labels(train_examples, train_labels, n_classes),
+            LabelledDataset.from_labels(test_examples, test_labels, n_classes),
+            n_classes,
+        )
+
     def __post_init__(self) -> None:
         """Make a number of classes that NumPy counted one like any other."""
         object.__setattr__(self, "n_classes", np.asarray(self.n_classes).tolist())

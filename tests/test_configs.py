@@ -60,8 +60,10 @@ def test_ten_thousand_images_and_a_wide_layer_take_bounded_memory(data_folder, t
         pytest.skip(f"there is no mnist.npz in {data_folder}")
     config = FOLDER / "mnist" / "working_memory.json"
     command = [sys.executable, FOLDER.parent / "run_experiments.py", "-d", config]
+    # tests let XLA compile in a hurry, which takes other memory, and longer for large networks
+    outside = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     environment = {
-        **os.environ,
+        **outside,
         "DEEP_BOTTLENECK_DATA": str(data_folder),
         "DEEP_BOTTLENECK_RUNS": str(tmp_path),
     }
@@ -75,10 +77,20 @@ def test_ten_thousand_images_and_a_wide_layer_take_bounded_memory(data_folder, t
     assert usage.ru_maxrss < 4e9 / 1024
 
 
+def every_value_once(combinations):
+    """As few of a sweep's experiments as have every value that it varies, seeds apart."""
+    seen = set()
+    for combination in combinations:
+        values = {(k, repr(v)) for k, v in combination.varied.items() if k != "seed"}
+        if not values <= seen:
+            seen |= values
+            yield combination
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COHORTS)
 def test_a_cohort_runs_to_its_end(name, tmp_path):
-    for combination in sweep.expand(FOLDER / name, SHORT):
+    for combination in every_value_once(sweep.expand(FOLDER / name, SHORT)):
         config = Config.parse({"seed": 0, **combination.hyperparameters})
         folder = tmp_path / combination.name
         folder.mkdir()

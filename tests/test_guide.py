@@ -89,6 +89,8 @@ def test_each_command_of_the_guide_is_one_that_the_project_has(command, monkeypa
         assert (ROOT / "infrastructure" / "sacred_setup" / "docker-compose.yml").exists()
     elif program == "make":
         assert re.search(rf"^{rest[0]}:", (ROOT / "Makefile").read_text(), re.M)
+    elif program in ("qsub", "qstat"):
+        assert all((ROOT / word).exists() for word in rest if "/" in word)
     elif program == "pip":
         assert (ROOT / rest[-1]).exists()
     elif rest[:2] == ["-m", "pytest"]:

@@ -18,7 +18,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from deep_bottleneck.causal.connections import CONNECTING, Connections, Shape, parts_of
+from deep_bottleneck.causal.connections import (
+    CONNECTING,
+    Connections,
+    Shape,
+    connections_of,
+    parts_of,
+)
 from deep_bottleneck.causal.injection.ranges import ACTIVATIONS
 from deep_bottleneck.causal.network.kinds import SCALING, is_keras
 from deep_bottleneck.causal.network.modules import (
@@ -160,6 +166,28 @@ def get_shapes(
     if left_out:
         warnings.warn(f"left out of the weight graph: {', '.join(left_out)}", stacklevel=2)
     return shapes
+
+
+def create_matrix(module: Any, in_shape: Shape, out_shape: Shape) -> torch.Tensor:
+    """The connections through a layer as a matrix, a row for each unit before it.
+
+    Args:
+        module: a layer with a single set of connections, as for `get_shapes`.
+        in_shape: the shape of its input, with the batch.
+        out_shape: the shape of its output, with the batch.
+
+    Returns:
+        Float64, shape (n_inputs, n_outputs), without gradient.
+
+    Raises:
+        TypeError: if the layer has no such connections, or several sets of them.
+        ValueError: if it does not match the shapes.
+    """
+    return connections_of(module, in_shape, out_shape).matrix().detach()
+
+
+# torch-foresight has a function for each kind of layer
+linear_create_matrix = conv2d_create_matrix = avgpool2d_create_matrix = create_matrix
 
 
 def determinism(

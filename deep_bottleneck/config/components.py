@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from deep_bottleneck.config.messages import mistake
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.interfaces import BasePlotter, MutualInformationEstimator
 
 _PACKAGE = "deep_bottleneck"
 _ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +27,19 @@ FOLDERS = {
     "estimator": "mi_estimator",
     "model": "models",
     "plotters": "plotter",
+}
+# what estimators and plotters had that were written for the original, and what to write now
+_OF_THE_ORIGINAL = ("compute_mi", "generate", "plotname")
+_INSTEAD: Mapping[type, str] = {
+    MutualInformationEstimator: (
+        "give its class the base deep_bottleneck.interfaces.MutualInformationEstimator and, in "
+        "place of compute_mi(), a method estimate(activations, labels), which gets one layer at "
+        "one epoch of all runs and returns a LayerInformation in bits"
+    ),
+    BasePlotter: (
+        "take out plotname and generate(), and let plot(results) read results.tables and return "
+        '{"name": figure}, which is saved for it'
+    ),
 }
 
 Kind = TypeVar("Kind")
@@ -118,14 +132,23 @@ class Component:
         """The same, made sure of: of this kind, or of one of these.
 
         Raises:
-            ConfigError: if what `load` gives is of another kind.
+            ConfigError: if what `load` gives is of another kind, or is made for the original.
         """
-        loaded = self.load(values)
-        if not isinstance(loaded, kind):
-            wanted = kind[0] if isinstance(kind, tuple) else kind
+        wanted = kind[0] if isinstance(kind, tuple) else kind
+        instead = _INSTEAD.get(wanted, "")
+        try:
+            loaded = self.load(values)
+        except TypeError as error:
+            if not instead or "abstract class" not in str(error):
+                raise
+            raise ConfigError(f'"{self.key}": {self.path}: {error}; {instead}') from None
+        former = [name for name in _OF_THE_ORIGINAL if hasattr(loaded, name)]
+        if not isinstance(loaded, kind) or (wanted is BasePlotter and former):
             raise ConfigError(
-                f'"{self.key}": {self.path} gave a {type(loaded).__name__}, '
-                f"expected a {wanted.__name__}"
+                f'"{self.key}": {self.path} gave a {type(loaded).__name__}'
+                + (f" with {former[0]}" if former else "")
+                + f", expected a {wanted.__name__}"
+                + (f"; {instead}" if former else "")
             )
         return loaded
 

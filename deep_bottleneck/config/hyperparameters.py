@@ -50,7 +50,7 @@ Backend = Literal["jax", "torch", "tensorflow"]
 Count = Annotated[int, Field(strict=True, gt=0, le=10**7)]
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,2})?")
-_OLD_PART_NAMES = {"training": "train", "full_dataset": "full"}
+OLD_PART_NAMES = {"training": "train", "full_dataset": "full"}
 
 
 def _as_parts(value: Any) -> Any:
@@ -58,7 +58,7 @@ def _as_parts(value: Any) -> Any:
     if not isinstance(parts, list | tuple):
         return value
     return tuple(
-        _OLD_PART_NAMES.get(part, part) if isinstance(part, str) else part for part in parts
+        OLD_PART_NAMES.get(part, part) if isinstance(part, str) else part for part in parts
     )
 
 

@@ -2,16 +2,20 @@
 
 import base64
 import html
+import io
 import re
 import shutil
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import h5py
+import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from deep_bottleneck.errors import RecordError
-from deep_bottleneck.measuring.tables import read_table
+from deep_bottleneck.measuring.tables import TEXTS, is_information, read_table
 from deep_bottleneck.storage.base import ExperimentId, StoredFile
 
 
@@ -36,6 +40,11 @@ class Artifact:
         """The name with the suffix of its type."""
         name, suffix = self.name, self._file.suffix
         return name if name.endswith(suffix) else name + suffix
+
+    @property
+    def extension(self) -> str:
+        """The suffix of its type without the dot, such as "png"."""
+        return self._file.suffix.removeprefix(".")
 
     def read(self) -> bytes:
         """All bytes."""
@@ -80,6 +89,26 @@ class Artifact:
 class PNGArtifact(Artifact):
     """A picture; `content` is its bytes."""
 
+    @property
+    def img(self) -> np.ndarray[Any, Any]:
+        """Its pixels, numbers from 0 to 1, shape (height, width, channels)."""
+        return imread(io.BytesIO(self.read()))
+
+    def show(self, figsize: tuple[float, float] | None = None) -> "PNGArtifact | Figure":
+        """What a notebook displays.
+
+        Args:
+            figsize: width and height in inches of a figure with the picture; None for the picture
+                as it is.
+        """
+        if figsize is None:
+            return self
+        figure = Figure(figsize=figsize)
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.imshow(self.img)
+        axes.set_axis_off()
+        return figure
+
     def _repr_png_(self) -> bytes:
         return self.read()
 
@@ -93,8 +122,14 @@ class CSVArtifact(Artifact):
         return read_table(self.read(), self.name)
 
     def show(self) -> pd.DataFrame:
-        """The table."""
-        return self.content
+        """The table; one of mutual information has in its columns what means can be taken of.
+
+        What is text there, such as the estimator, is in its index.
+        """
+        table = self.content
+        if not is_information(self.name):
+            return table
+        return table.set_index([name for name in TEXTS if name in table], append=True)
 
 
 class MP4Artifact(Artifact):

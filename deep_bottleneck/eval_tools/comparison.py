@@ -11,6 +11,7 @@ from scipy import stats
 from deep_bottleneck.eval_tools.collection import ExperimentCollection
 from deep_bottleneck.eval_tools.configs import SEED, format_config
 from deep_bottleneck.eval_tools.fields import Fields
+from deep_bottleneck.eval_tools.former_names import of_metrics, present
 from deep_bottleneck.plotter.curves import scale_epochs
 from deep_bottleneck.plotter.style import CATEGORY_COLORS, styled
 
@@ -73,12 +74,12 @@ def repeats(
     if by is None:
         by = [key for key in experiments.differing_config_keys() if key != SEED]
     configs = experiments.configs
-    found = experiments.store.metrics(experiments.ids, [metric])
+    found = experiments.store.metrics(experiments.ids, [metric, *of_metrics(metric)])
     groups: dict[str, dict[str, pd.Series]] = {}
     for id_, series in found.items():
-        if metric in series and id_ in configs:
+        for name in present(metric, series, of_metrics) if id_ in configs else ():
             label = format_config(configs[id_], *by) if by else "all"
-            groups.setdefault(label, {})[str(id_)] = series[metric]
+            groups.setdefault(label, {})[str(id_)] = series[name]
     if not groups:
         near = Fields(experiments.store, experiments.ids).near(metric, metrics_alone=True)
         raise ValueError(f"none of the experiments has a metric {metric!r}{near}")

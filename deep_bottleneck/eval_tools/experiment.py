@@ -11,11 +11,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deep_bottleneck.errors import MissingTableError, RecordError
-from deep_bottleneck.eval_tools import html
+from deep_bottleneck.eval_tools import former_names, html
 from deep_bottleneck.eval_tools.artifacts import Artifact, CSVArtifact, PNGArtifact, artifact
-from deep_bottleneck.measuring.tables import read_growing, read_information
+from deep_bottleneck.eval_tools.former_names import Named
+from deep_bottleneck.measuring.tables import (
+    is_information,
+    read_growing,
+    read_information,
+    with_method,
+)
 from deep_bottleneck.storage.base import Entry, ExperimentId, RecordStore, listed
-from deep_bottleneck.storage.names import INFORMATION
 from deep_bottleneck.storage.own_files import reading
 
 
@@ -100,14 +105,16 @@ class Experiment:
         return self._entry.tags
 
     @property
-    def metrics(self) -> dict[str, pd.Series]:
+    def metrics(self) -> Named[pd.Series]:
         """Metrics by name, each a series of floats indexed by step."""
-        return self._one(self._store.metrics([self.id]))
+        return Named(self._one(self._store.metrics([self.id])), former_names.of_metrics)
 
     @property
-    def artifacts(self) -> dict[str, Artifact]:
+    def artifacts(self) -> Named[Artifact]:
         """Artifacts by name; their content is read when it is asked for."""
-        return {name: artifact(file, self.id) for name, file in self._store.files(self.id).items()}
+        files = self._store.files(self.id).items()
+        found = {name: artifact(file, self.id) for name, file in files}
+        return Named(found, former_names.of_artifacts)
 
     def information_measures(
         self, estimator: str | None = None, part: str = "test"
@@ -131,21 +138,24 @@ class Experiment:
             tables = {
                 name: read_information(name, found.read())
                 for name, found in self.artifacts.items()
-                if isinstance(found, CSVArtifact) and name.startswith(INFORMATION)
+                if isinstance(found, CSVArtifact) and is_information(name)
             }
             growing = {
                 name: read_growing(name, artifact(file, self.id).read())
                 for name, file in self._store.growing(self.id).items()
-                if name.startswith(INFORMATION) and name not in tables
+                if is_information(name) and name not in tables
             }
             tables |= {name: table for name, table in growing.items() if not table.empty}
+            if any("estimator" not in table for table in tables.values()):
+                config = self.config
+                tables = {name: with_method(table, config) for name, table in tables.items()}
             frames = [
                 table
                 for table in tables.values()
                 if (table["part"] == part).all() and _is_of(estimator, table)
             ]
         lacking = self._store.lacking(self.id)
-        damaged = {name: why for name, why in lacking.items() if name.startswith(INFORMATION)}
+        damaged = {name: why for name, why in lacking.items() if is_information(name)}
         if not frames and damaged:
             raise RecordError(f"its tables cannot be read: {listed(damaged)}")
         if not frames:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from deep_bottleneck.eval_tools.former_names import of_metrics, present
 from deep_bottleneck.storage.base import (
     Entry,
     ExperimentId,
@@ -124,10 +125,13 @@ class Fields:
         """Read metrics at once that will be asked for one by one."""
         wanted = sorted(set(names) - self._summaries.keys())
         if wanted:
-            found = self._store.summaries(self.ids, wanted)
+            others = {other for name in wanted for other in of_metrics(name)}
+            found = self._store.summaries(self.ids, sorted({*wanted, *others}))
             for name in wanted:
                 self._summaries[name] = {
-                    id_: of_one[name] for id_, of_one in found.items() if name in of_one
+                    id_: of_one[stored]
+                    for id_, of_one in found.items()
+                    for stored in present(name, of_one, of_metrics)
                 }
 
     @cached_property

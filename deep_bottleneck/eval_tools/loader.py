@@ -11,6 +11,7 @@ from deep_bottleneck.errors import RecordError
 from deep_bottleneck.eval_tools.collection import ExperimentCollection
 from deep_bottleneck.eval_tools.configs import flat
 from deep_bottleneck.eval_tools.experiment import Experiment
+from deep_bottleneck.eval_tools.query import expression
 from deep_bottleneck.interfaces import Status
 from deep_bottleneck.machine.environment import runs_folder
 from deep_bottleneck.storage.base import ExperimentId, RecordStore, as_id
@@ -78,11 +79,7 @@ class ExperimentLoader:
         Raises:
             ValueError: if it is no regular expression.
         """
-        try:
-            expression = re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
-        return self.find({"name": expression})
+        return self.find({"name": expression(pattern)})
 
     def find_sweep(self, name: str) -> ExperimentCollection:
         """The completed experiments of a sweep; of those with equal names the last.
@@ -100,14 +97,17 @@ class ExperimentLoader:
         }
         return ExperimentCollection(self.store, last.values())
 
-    def find_by_config_key(self, key: str, pattern: str) -> ExperimentCollection:
+    def find_by_config_key(self, key: str, value: str) -> ExperimentCollection:
         """The experiments in one of whose hyperparameters a regular expression is found.
 
         Args:
-            key: the hyperparameter, a nested one with dots.
-            pattern: is searched for in strings, and in other values as JSON writes them.
+            key: the hyperparameter, a nested one with dots, with or without "config." before it.
+            value: the expression, searched for in strings, and in other values as JSON writes them.
+
+        Raises:
+            ValueError: if it is no regular expression.
         """
-        return self.find({f"config.{key}": {"$regex": pattern}})
+        return self.find({f"config.{key.removeprefix('config.')}": expression(value)})
 
     def find(self, query: Mapping[str, Any] | None = None, **equal: Any) -> ExperimentCollection:
         """The experiments that match a query, by their id.
@@ -118,7 +118,8 @@ class ExperimentLoader:
             equal: what hyperparameters, metrics or fields must be, such as status="COMPLETED".
 
         Raises:
-            ValueError: if the query has an unknown operator, or one that takes a list has none.
+            ValueError: if the query has an unknown operator, one that takes a list has none, or a
+                pattern is no regular expression.
         """
         return self.find_all().filter(query, **equal)
 

@@ -22,6 +22,18 @@ class Expression(Protocol):
         ...
 
 
+def expression(pattern: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
+    """A regular expression.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        return re.compile(pattern, flags)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+
+
 def select(query: Mapping[str, Any], fields: Fields) -> set[ExperimentId]:
     """The experiments that match a query.
 
@@ -31,7 +43,8 @@ def select(query: Mapping[str, Any], fields: Fields) -> set[ExperimentId]:
         fields: the experiments that are asked.
 
     Raises:
-        ValueError: if the query has an unknown operator, or one that takes a list has none.
+        ValueError: if the query has an unknown operator, one that takes a list has none, or a
+            pattern is no regular expression.
     """
     chosen = set(fields.column("id"))
     for key, condition in query.items():
@@ -115,7 +128,7 @@ def _found(value: Any, pattern: Expression) -> bool:
 def _regex(value: Any, argument: tuple[str, str]) -> bool:
     pattern, options = argument
     flags = re.IGNORECASE if "i" in options else re.NOFLAG
-    return _found(value, re.compile(pattern, flags))
+    return _found(value, expression(pattern, flags))
 
 
 def _in(value: Any, allowed: Any) -> bool:

@@ -4,7 +4,7 @@ What `output/cohort_05_20260131-101500` holds:
 
 - `submission.json`: where it went, its tasks, the code they run;
 - `changes.diff`: what the code differs from its commit in;
-- `experiment.sge` or `experiment.slurm`: the script that was submitted to a scheduler;
+- `sweep.sge` or `sweep.slurm`: the script that was submitted to a scheduler;
 - `code`: the code itself, with `--snapshot`;
 - `logs/<n>.log`: what task n printed;
 - `reports/<n>.json`: how task n is doing.

@@ -1,6 +1,7 @@
 """The estimators that a config names, each with its free parameter."""
 
 import contextlib
+import logging
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from deep_bottleneck.config.components import Component
 from deep_bottleneck.config.entries import ChosenEstimator
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import MutualInformationEstimator
+
+logger = logging.getLogger(__name__)
 
 ESTIMATOR_VALUES = ("n_classes",)
 KNOWN_LATER = (*ESTIMATOR_VALUES, "device")
@@ -115,14 +118,31 @@ def estimator_plug_ins(config: Config) -> dict[str, EstimatorPlugIn]:
     found = {}
     for name, (path, parameter, keywords) in config.estimators.items():
         component = components.find("estimator", path, keywords=keywords)
-        own = _own_default(component) if parameter is None else parameter
-        found[name] = EstimatorPlugIn(component, own)
+        found[name] = EstimatorPlugIn(component, _parameter(component, parameter))
         found[name].check(config.hyperparameters)
     entries = Counter((plug_in.component.path, plug_in.entry) for plug_in in found.values())
     for (_, entry), times in entries.items():
         if times > 1:
             raise ConfigError(f'"estimator" should name {entry} only once')
     return found
+
+
+def _parameter(component: Component, given: float | None) -> float:
+    """The free parameter: the one given, or the estimator's own where that means nothing to it."""
+    own = _own_default(component)
+    if given is None:
+        return own
+    if given != getattr(component.module, "IGNORED_PARAMETER", None):
+        return given
+    logger.warning(
+        '"%s": %s does not look at %g, the bin width that earlier configs give for every '
+        "estimator, and takes its own default, %g",
+        _PARAMETER,
+        component.path,
+        given,
+        own,
+    )
+    return own
 
 
 def _own_default(component: Component) -> float:

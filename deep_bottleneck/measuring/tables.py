@@ -2,11 +2,14 @@
 
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from deep_bottleneck.config.hyperparameters import OLD_PART_NAMES
 from deep_bottleneck.errors import RecordError
 from deep_bottleneck.interfaces import ArtifactRecord
 from deep_bottleneck.machine.whole_file import write_whole
@@ -64,6 +67,11 @@ def with_names(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def is_information(name: str) -> bool:
+    """Whether an artifact of this name is a table of mutual information."""
+    return f"{name}_".startswith(INFORMATION)
+
+
 def read_information(name: str, content: bytes) -> pd.DataFrame:
     """A stored table of mutual information that says what it is of.
 
@@ -83,7 +91,7 @@ def read_information(name: str, content: bytes) -> pd.DataFrame:
     for column in NUMBERS:
         if column not in table or not pd.api.types.is_numeric_dtype(table[column]):
             raise RecordError(f"{name} cannot be read: it has no numbers {column}")
-    estimator, _, part = name.removeprefix(INFORMATION).rpartition("_")
+    estimator, _, part = f"{name}_".removeprefix(INFORMATION).removesuffix("_").rpartition("_")
     found = _EARLIER_NAME.fullmatch(estimator)
     module, parameter, options = found.groups("") if found else (estimator, np.nan, "")
     said_by_name: dict[str, str | float] = {
@@ -115,6 +123,30 @@ def read_growing(name: str, content: bytes) -> pd.DataFrame:
     of_epoch = table.groupby(["run", "epoch"])["layer"].transform("size")
     whole = table[of_epoch == table["layer"].nunique()]
     return whole.sort_values(["run", "epoch", "layer"], ignore_index=True)
+
+
+def with_method(table: pd.DataFrame, config: Mapping[str, Any]) -> pd.DataFrame:
+    """A table of mutual information that says how it was measured, as one of the original does not.
+
+    Args:
+        table: as `read_information` gives it.
+        config: the hyperparameters of its experiment, which had one estimator and one parameter.
+    """
+    if "estimator" in table:
+        return table
+    estimator, parameter = config.get("estimator"), config.get("discretization_range")
+    module = estimator.rpartition(".")[2] if isinstance(estimator, str) else ""
+    known = isinstance(parameter, int | float)
+    part = config.get("calculate_mi_for")
+    said: dict[str, Any] = {
+        "estimator": module,
+        "parameter": f"{parameter:g}" if known else "",
+        "module": module,
+        "discretization_range": parameter if known else np.nan,
+    }
+    if not table.empty and not table["part"].iloc[0] and isinstance(part, str):
+        said["part"] = OLD_PART_NAMES.get(part, part)
+    return table.assign(**said)
 
 
 class Tables:

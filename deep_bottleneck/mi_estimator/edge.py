@@ -7,6 +7,8 @@ from deep_bottleneck.information.hash_ensembles import CALIBRATED
 from deep_bottleneck.mi_estimator.hashed import EdgeEstimator
 
 REFERENCES = ("noshad2019",)
+# the bin width that earlier configs give for every estimator; EDGE looked at no parameter then
+IGNORED_PARAMETER = 0.07
 
 
 def load(discretization_range: float = 1) -> EdgeEstimator:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import mimetypes
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,9 +13,18 @@ import gridfs
 from bson import ObjectId
 
 from deep_bottleneck.storage.base import ExperimentId
+from deep_bottleneck.storage.names import SUFFIXES_OF_THE_ORIGINAL
 
 # in the document of an experiment: the id of the file that has all of a long output
 OUTPUT_FILE = "captured_out_file"
+LONGEST_BEGINNING = 16
+# where what stands in files of a kind
+_BEGINNINGS = {
+    ".png": (0, b"\x89PNG\r\n\x1a\n"),
+    ".mp4": (4, b"ftyp"),
+    ".h5": (0, b"\x89HDF\r\n\x1a\n"),
+    ".html": (0, b"<!DOCTYPE html>"),
+}
 
 
 def opened(file: gridfs.GridOut, errors: Callable[[], AbstractContextManager[None]]) -> BinaryIO:
@@ -51,12 +61,34 @@ def file_ids(run: Mapping[str, Any]) -> set[Any]:
     return {entry["file_id"] for entry in artifacts} | of_sources | output
 
 
-def suffix_of(name: str, file: Mapping[str, Any]) -> str:
-    """The kind of a stored file: as we noted it, or after its content type or name."""
+def suffix_of(name: str, file: Mapping[str, Any], beginning: Callable[[], bytes]) -> str:
+    """The kind of a stored file.
+
+    Args:
+        name: of the artifact.
+        file: what is noted of the file in GridFS.
+        beginning: reads its first bytes.
+
+    Returns:
+        The suffix as we noted it, or after its content type or name, or else its first bytes; "" if
+        none of them tells.
+    """
     noted = (file.get("metadata") or {}).get("suffix")
     if noted is not None:
         return str(noted)
-    return mimetypes.guess_extension(file.get("contentType") or "") or Path(name).suffix
+    return (
+        mimetypes.guess_extension(file.get("contentType") or "")
+        or Path(name).suffix
+        or SUFFIXES_OF_THE_ORIGINAL.get(re.sub("_(train|test)$", "", name), "")
+        or _suffix_after(beginning())
+    )
+
+
+def _suffix_after(beginning: bytes) -> str:
+    return next(
+        (suffix for suffix, (at, known) in _BEGINNINGS.items() if beginning.startswith(known, at)),
+        "",
+    )
 
 
 class _GridReader(io.RawIOBase):

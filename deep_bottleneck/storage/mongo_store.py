@@ -5,7 +5,7 @@ import logging
 import mimetypes
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from deep_bottleneck.storage.document import NOTES, check_kinds
 from deep_bottleneck.storage.identity import IDENTITY, OF_IDENTITY, digest_of, identity_of
 from deep_bottleneck.storage.mongo import MongoSettings, refusals_of
 from deep_bottleneck.storage.mongo_files import (
+    LONGEST_BEGINNING,
     OUTPUT_FILE,
     artifact_address,
     file_ids,
@@ -190,7 +191,10 @@ class MongoStore(RecordStore):
                 logger.warning("Left out: %s of experiment %s (no file)", name, experiment_id)
             return {
                 name: StoredFile(
-                    name, suffix_of(name, files[id_]), int(files[id_]["length"]), self._opener(id_)
+                    name,
+                    suffix_of(name, files[id_], partial(self._beginning, id_)),
+                    int(files[id_]["length"]),
+                    self._opener(id_),
                 )
                 for name, id_ in stored.items()
             }
@@ -468,6 +472,12 @@ class MongoStore(RecordStore):
                 return opened(self.fs.get(file_id), errors)
 
         return open_file
+
+    def _beginning(self, file_id: Any) -> bytes:
+        """The first bytes of a file, none if it cannot be read."""
+        with suppress(RecordError), self._opener(file_id)() as file:
+            return file.read(LONGEST_BEGINNING)
+        return b""
 
     def errors(self) -> AbstractContextManager[None]:
         """Say in one sentence what the database refused, or that it is gone."""

@@ -11,6 +11,15 @@ USELESS_CHECKPOINT = "checkpoint_useless.h5"
 # what the names of the tables of an experiment start with
 INFORMATION = "information_measures_"
 TRUST = "trust_"
+# the artifacts of the original, without their parts: its Sacred kept no type of a file
+SUFFIXES_OF_THE_ORIGINAL = {
+    "activations": ".png",
+    "infoplane": ".png",
+    "infoplane_movie": ".mp4",
+    "information_measures": ".csv",
+    "single_neuron_activations": ".png",
+    "snr": ".png",
+}
 # in the info of an experiment: the id of the one that it goes on from
 CONTINUES = "continues"
 # in the info of an experiment: where it trained and measured

@@ -221,9 +221,9 @@ def _train_together(stacked: CompiledGroup, group: Group, training: _Training) -
         keeper.begin(run)
     for epoch in range(group.epoch, epochs):
         members.on_epoch_begin(epoch)
-        logs = stacked.train_epoch(epoch, members)
-        members.on_epoch_end(epoch, logs)
         last = epoch + 1 == epochs
+        logs = stacked.train_epoch(epoch, members, more=not last)
+        members.on_epoch_end(epoch, logs)
         stopping = members.stops | last
         for recorder in training.recorders:
             recorder.on_group_epoch_end(epoch, stacked, logs, stopping)

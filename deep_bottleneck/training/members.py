@@ -1,6 +1,6 @@
 """The Keras callbacks of the runs of a group, driven as `model.fit` would drive them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import keras
@@ -78,7 +78,7 @@ class Members:
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Tell the callbacks that an epoch begins."""
-        for run in self._group.runs:
+        for _, run in self._heard():
             self._list(run).on_epoch_begin(epoch)
 
     def on_train_batch_begin(self, index: int) -> None:
@@ -115,7 +115,7 @@ class Members:
 
     def on_epoch_end(self, epoch: int, logs: dict[str, FloatArray]) -> None:
         """Tell the callbacks of an epoch and its metrics, each of shape (runs,)."""
-        for row, run in enumerate(self._group.runs):
+        for row, run in self._heard():
             self._list(run).on_epoch_end(epoch, _of_row(logs, row))
 
     def on_stop(
@@ -130,6 +130,12 @@ class Members:
         """
         for row in np.flatnonzero(stopping).tolist():
             self._lists[runs[row]].on_train_end(_of_row(logs, row))
+
+    def _heard(self) -> Iterator[tuple[int, int]]:
+        """Position and number of the runs that have callbacks."""
+        for row, run in enumerate(self._group.runs):
+            if self._lists[run].callbacks:
+                yield row, run
 
     def _in_epoch(self) -> set[int]:
         """The runs that were not stopped in the middle of the epoch."""

@@ -4,14 +4,14 @@ Of a run, with P trainable weights, S numbers of state (the weights, the others 
 averages, and what the optimizer keeps of them), U outputs of all layers for an example, D numbers
 of an example and its label, B examples in a batch and N examples that are looked at in one go::
 
-    bytes = 4 x (2 S + 3 P + 4 B (U + D) + 3 N U) + 8 x (2 E)
+    bytes = 4 x (3 S + 3 P + 4 B (U + D) + 3 N U) + 8 x (2 E)
 
-The state is there twice while a step replaces it; gradients and what the optimizer makes of them
-take three vectors of weights; a step keeps the outputs of a batch and their gradients, with as much
-again for what lies between; recording, and the test at the end of an epoch, hold the outputs of the
-N training and test examples while an estimator works on as much again. E is the examples of an
-epoch, whose order is there for this one and the next. The data themselves are there once for all
-runs.
+The state is there twice while a step replaces it, and as it was before the epoch, which somebody
+may look at meanwhile; gradients and what the optimizer makes of them take three vectors of weights;
+a step keeps the outputs of a batch and their gradients, with as much again for what lies between;
+recording, and the test at the end of an epoch, hold the outputs of the N training and test examples
+while an estimator works on as much again. E is the examples of an epoch, whose order is there for
+this one and the next. The data themselves are there once for all runs.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def bytes_per_run(model: keras.Model, dataset: Dataset, batches: Batches) -> int
     recorded = len(dataset.train) + len(dataset.test)
     step = 4 * batches.batch_size * (outputs + example)
     epoch = batches.slices[-1].stop
-    floats = 2 * state + 3 * weights + step + 3 * recorded * outputs
+    floats = 3 * state + 3 * weights + step + 3 * recorded * outputs
     return _FLOAT * floats + _INDEX * 2 * epoch
 
 

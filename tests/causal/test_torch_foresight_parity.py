@@ -11,11 +11,14 @@ from torch import nn
 
 from deep_bottleneck.causal.weight_graph import (
     H,
+    avgpool2d_create_matrix,
+    conv2d_create_matrix,
     degeneracy,
     determinism,
     ei,
     get_shapes,
     lin_norm,
+    linear_create_matrix,
     sig_norm,
     soft_norm,
 )
@@ -143,3 +146,17 @@ def test_a_dilated_convolution_reaches_as_far_as_it_does_there_as_if_it_were_not
     # outputs 0 and 1 see inputs 0, 2 and 1, 3; undilated, an input between would lead to both
     assert determinism(layer, given) == 0
     assert ei(layer, given) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("index", "create_matrix"),
+    [(0, conv2d_create_matrix), (2, avgpool2d_create_matrix), (4, linear_create_matrix)],
+)
+def test_the_matrix_of_a_layer(index, create_matrix):
+    layer = NETWORK[index]
+    in_shape, out_shape = get_shapes(NETWORK, GIVEN)[layer]
+
+    matrix = create_matrix(layer, in_shape, out_shape)
+
+    torch.testing.assert_close(matrix, matrix_of(layer, in_shape), rtol=1e-6, atol=1e-7)
+    assert not matrix.requires_grad

@@ -5,6 +5,7 @@ import pytest
 
 from deep_bottleneck.config import components
 from deep_bottleneck.errors import ConfigError
+from deep_bottleneck.interfaces import BasePlotter, Dataset, MutualInformationEstimator
 
 
 @pytest.fixture
@@ -155,3 +156,95 @@ def test_annotations_that_cannot_be_checked_allow_everything(my_lab, annotation)
     )
 
     components.find("callbacks", "my_lab.free", ["x", "y"]).check(())
+
+
+ORIGINALS = {
+    "estimator": """
+from deep_bottleneck.mi_estimator.base import MutualInformationEstimator
+
+def load(discretization_range, architecture, n_classes):
+    return Own()
+
+class Own(MutualInformationEstimator):
+    def compute_mi(self, data, file_dump):
+        return None
+""",
+    "estimator_without_base": """
+def load(discretization_range, architecture, n_classes):
+    return Own()
+
+class Own:
+    def compute_mi(self, data, file_dump):
+        return None
+""",
+    "plotter": """
+from deep_bottleneck.plotter.base import BasePlotter
+
+def load(run, dataset):
+    return Own()
+
+class Own(BasePlotter):
+    plotname = "own"
+    file_ext = "png"
+
+    def plot(self, measures_summary):
+        return None
+""",
+    "plotter_without_base": """
+def load(run, dataset):
+    return Own()
+
+class Own:
+    def generate(self, measures_summary, suffix):
+        return None
+""",
+}
+VALUES = {"run": None, "dataset": None, "architecture": [3], "n_classes": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "sentence"),
+    [
+        ("estimator", MutualInformationEstimator, "Own with abstract method estimate; give its"),
+        ("estimator_without_base", MutualInformationEstimator, "gave a Own with compute_mi, exp"),
+        ("plotter", BasePlotter, "gave a Own with plotname, expected a BasePlotter; take out"),
+        ("plotter_without_base", BasePlotter, "gave a Own with generate, expected a BasePlotter"),
+    ],
+)
+def test_a_plug_in_of_the_original_is_told_what_to_change(my_lab, name, kind, sentence):
+    (my_lab / f"{name}.py").write_text(ORIGINALS[name])
+    component = components.find("key", f"my_lab.{name}")
+
+    with pytest.raises(ConfigError) as caught:
+        component.load_as(kind, {**VALUES, "discretization_range": 0.07})
+
+    assert sentence in str(caught.value)
+    instead = "estimate(activations, labels)" if "estimator" in name else "let plot(results)"
+    assert instead in str(caught.value)
+
+
+def test_an_estimator_may_serve_the_original_as_well(my_lab):
+    both = "    def estimate(self, activations, labels):\n        return None\n"
+    (my_lab / "both.py").write_text(ORIGINALS["estimator"] + both)
+    component = components.find("estimator", "my_lab.both")
+
+    loaded = component.load_as(MutualInformationEstimator, {**VALUES, "discretization_range": 0.07})
+
+    assert loaded.compute_mi(None, None) is None
+
+
+def test_a_data_set_of_the_original_is_one(my_lab):
+    (my_lab / "words.py").write_text("""
+import numpy as np
+from deep_bottleneck.datasets.base_dataset import Dataset
+
+def load():
+    x = np.arange(6.0).reshape(3, 2)
+    return Dataset.from_labelled_subset(x, np.array([0, 1, 1]), x[:2], np.array([1, 0]), 2)
+""")
+
+    loaded = components.find("dataset", "my_lab.words").load_as(Dataset, {})
+
+    assert loaded.train.one_hot_labels.tolist() == [[1, 0], [0, 1], [0, 1]]
+    assert loaded.test.labels.tolist() == [1, 0]
+    assert loaded.test.examples.tolist() == [[0, 1], [2, 3]]

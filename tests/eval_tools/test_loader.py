@@ -29,6 +29,11 @@ def test_experiments_are_found_by_name_and_hyperparameter(loader):
         loader.find_by_name("(")
     assert loader.find_by_config_key("activation_fn", "^(relu|fails)$").ids == [3, 4]
     assert loader.find_by_config_key("nested.depth", "1").ids == [1, 2]
+    assert loader.find_by_config_key(key="config.activation_fn", value="^rel").ids == [3]
+    with pytest.raises(ValueError, match=r"'\(tanh' is no regular expression"):
+        loader.find_by_config_key("activation_fn", "(tanh")
+    with pytest.raises(ValueError, match=r"'\(tanh' is no regular expression"):
+        loader.find({"activation_fn": {"$regex": "(tanh"}})
 
 
 def test_of_a_sweep_the_last_completed_experiment_of_each_name_is_found(loader):
@@ -130,6 +135,13 @@ def test_where_there_is_nothing_the_loader_says_so(arguments, error, sentence):
     with pytest.raises(error, match=sentence) as caught:
         ExperimentLoader(**arguments)
     assert "secret" not in str(caught.value)
+
+
+def test_metrics_are_found_by_what_they_were_called(loader):
+    assert loader.find({"metrics.validation.accuracy": {"$gte": 0.5}}).ids == [1, 2, 3, 4]
+    table = loader.find_all().project(["validation.accuracy", {"validation.accuracy": "best"}])
+    assert table["validation.accuracy"].tolist() == [0.5] * 4
+    assert table["validation.accuracy_best"].tolist() == [0.9375] * 4
 
 
 def test_artifacts_by_id(place):

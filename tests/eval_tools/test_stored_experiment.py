@@ -4,6 +4,7 @@ import shutil
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from stored_experiments import measures
 from deep_bottleneck.errors import MissingTableError, RecordError
 from deep_bottleneck.eval_tools import ExperimentLoader
 from deep_bottleneck.eval_tools.artifacts import artifact
+from deep_bottleneck.eval_tools.former_names import Named, of_artifacts
 from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.storage.base import StoredFile
 
@@ -70,6 +72,56 @@ def test_artifacts_have_the_content_of_their_type(loader, tmp_path):
     assert artifacts["states"].show()["shape"].tolist() == ["(2, 3)"]
     assert artifacts["states"].save(tmp_path) == tmp_path / "1_states.h5"
     assert artifacts["page"].save(tmp_path / "copy.html").read_text() == "<p>a page</p>"
+
+
+def test_a_picture_is_shown_in_the_size_that_is_asked_for(loader):
+    picture = loader.find_by_id(1).artifacts["infoplane_test"]
+
+    assert picture.show() is picture
+    assert picture.img.shape[2] == 4
+    figure = picture.show(figsize=(12, 16))
+    assert figure.get_size_inches().tolist() == [12, 16]
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), picture.img)
+    assert [found.extension for found in loader.find_by_id(1).artifacts.values()][:2] == [
+        "png",
+        "csv",
+    ]
+
+
+def test_means_can_be_taken_of_the_table_that_is_shown(loader):
+    tables = [found.artifacts["information_measures_test"].show() for found in loader.find_all()]
+    joined = pd.concat(tables)
+
+    means = joined.groupby(joined.index).mean()
+    by_layer = tables[0].groupby(["epoch", "layer"]).mean()
+
+    # the experiments have 1, 1, 2 and 2 bits more than the layer and the run
+    assert means["MI_XM"].tolist() == [
+        1.5 + run + layer for run in (0, 1) for layer in [0, 1, 2] * 2
+    ]
+    assert by_layer.loc[(5, 2), "MI_XM"] == 3.5
+    assert set(tables[0].index.get_level_values("estimator")) == {"binning"}
+
+
+def test_artifacts_and_metrics_are_found_by_what_they_were_called(loader):
+    experiment = loader.find_by_id(1)
+
+    assert experiment.artifacts["infoplane"].name == "infoplane_test"
+    assert experiment.artifacts["information_measures"].name == "information_measures_test"
+    assert experiment.metrics["validation.accuracy"].name == "test.accuracy"
+    with pytest.raises(KeyError, match="there is no activations; there are infoplane_test"):
+        experiment.artifacts["activations"]
+
+
+def test_a_name_that_may_mean_two_artifacts_means_none():
+    stored = dict.fromkeys(["infoplane_train", "infoplane_test", "snr"], 1)
+    found = Named(stored, of_artifacts)
+
+    assert [found[name] for name in ("snr", "snr_train", "snr_test")] == [1, 1, 1]
+    assert Named({"infoplane_train.png": 2}, of_artifacts)["infoplane_train"] == 2
+    assert Named({"infoplane_train.png": 2}, of_artifacts)["infoplane"] == 2
+    with pytest.raises(KeyError, match="infoplane may mean infoplane_train or infoplane_test"):
+        found["infoplane"]
 
 
 def test_artifacts_of_several_experiments_are_saved_beside_each_other(loader, tmp_path):

@@ -93,10 +93,10 @@ def test_without_a_parameter_an_estimator_has_its_own_default():
 
 
 def test_a_parameter_that_the_config_gives_is_taken_whatever_the_estimator():
-    given = plug_in("mi_estimator.edge", discretization_range=0.07)
-    own = plug_in("mi_estimator.edge", 0.5, discretization_range=0.07)
+    given = plug_in("mi_estimator.edge", discretization_range=0.06)
+    own = plug_in("mi_estimator.edge", 0.5, discretization_range=0.06)
 
-    assert (given.discretization_range, own.discretization_range) == (0.07, 0.5)
+    assert (given.discretization_range, own.discretization_range) == (0.06, 0.5)
 
 
 def test_an_estimator_without_a_default_has_the_width_of_a_bin(own_estimator):
@@ -247,12 +247,12 @@ def test_a_plane_of_zeros_is_said_with_the_parameter_that_may_be_meant_for_anoth
     layer = np.random.default_rng(0).standard_normal((2, 256, 3)).astype(np.float32)
     labels = np.arange(256) % 2
 
-    measured([layer], patterns, labels, "mi_estimator.edge", 0.07)
+    measured([layer], patterns, labels, "mi_estimator.edge", 0.06)
 
     (record,) = caplog.records
     assert record.getMessage() == (
-        "All 2 values of I(X;M) by edge, bandwidth 0.07 x automatic (train data) are 0: the method "
-        'sees nothing of the input; 0.07 as "discretization_range" may be meant for another '
+        "All 2 values of I(X;M) by edge, bandwidth 0.06 x automatic (train data) are 0: the method "
+        'sees nothing of the input; 0.06 as "discretization_range" may be meant for another '
         "estimator, the default of this one is 1."
     )
 

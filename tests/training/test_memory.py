@@ -16,7 +16,7 @@ def test_the_estimate_is_the_stated_one(make_models, tiny_dataset):
     weights = 4 * 5 + 5 + 5 * 3 + 3 + 3 * 2 + 2
     state = 3 * weights + 2  # Adam's two moments, its step and its learning rate
     outputs, example, recorded = 5 + 3 + 2, 4 + 2, 50 + 20
-    floats = 2 * state + 3 * weights + 4 * 16 * (outputs + example) + 3 * recorded * outputs
+    floats = 3 * state + 3 * weights + 4 * 16 * (outputs + example) + 3 * recorded * outputs
     assert memory.bytes_per_run(model, tiny_dataset, BATCHES) == 4 * floats + 8 * 2 * 50
 
 

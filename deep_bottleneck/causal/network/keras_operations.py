@@ -22,8 +22,11 @@ _MODULES: dict[str, Callable[[Any], nn.Module]] = {
     "logsoftmax": lambda op: nn.LogSoftmax(dim=op.axis),
 }  # fmt: skip
 RESHAPING = frozenset({"Reshape", "Squeeze", "ExpandDims", "Ravel"})
-REORDERING = frozenset({"Transpose", "Moveaxis", "Swapaxes", "Permute", "Flip", "Roll"})
-SELECTING = frozenset({"GetItem", "Split", "Stack", "Concatenate", "Take", "Repeat", "Tile"})
+REORDERING = frozenset({"Transpose", "Moveaxis", "Swapaxes", "Permute", "Flip", "Roll", "Rot90"})
+SELECTING = frozenset({
+    "GetItem", "Split", "Stack", "Hstack", "Vstack", "Concatenate", "Take", "TakeAlongAxis",
+    "Repeat", "Tile", "BroadcastTo", "Mean", "Median", "Max", "Min",
+})  # fmt: skip
 
 
 def activation_of_call(operation: Any, node: Any) -> nn.Module | None:

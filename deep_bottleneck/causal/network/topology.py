@@ -24,15 +24,24 @@ if TYPE_CHECKING:
     import networkx as nx
 
 _RESHAPING_CALLS = frozenset({
-    "view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "contiguous", "clone",
-    "detach", "to", "float", "double", "half", "bfloat16", "cpu", "cuda",
+    "view", "view_as", "reshape", "reshape_as", "ravel", "flatten", "unflatten", "squeeze",
+    "unsqueeze", "contiguous", "clone", "detach", "to", "type", "type_as", "float", "double",
+    "half", "bfloat16", "cpu", "cuda",
 })  # fmt: skip
-_REORDERING_CALLS = frozenset({"permute", "transpose", "movedim", "t", "__get__"})  # tensor.T
+_REORDERING_CALLS = frozenset({
+    "permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "adjoint", "flip",
+    "fliplr", "flipud", "roll", "rot90", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
+    "__get__",  # tensor.T
+})  # fmt: skip
 _SELECTING_CALLS = frozenset({
-    "__getitem__", "chunk", "split", "narrow", "select", "index_select", "cat", "concat",
-    "concatenate", "stack", "dropout", "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d",
-    "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d", "boolean_dispatch",
+    "__getitem__", "chunk", "split", "split_with_sizes", "tensor_split", "hsplit", "vsplit",
+    "dsplit", "unbind", "narrow", "select", "index_select", "take", "take_along_dim", "gather",
+    "masked_select", "cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack",
+    "column_stack", "row_stack", "expand", "expand_as", "broadcast_to", "repeat", "tile",
+    "repeat_interleave", "mean", "median", "amax", "amin", "dropout",
+    "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
+    "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d", "adaptive_avg_pool3d", "boolean_dispatch",
 })  # fmt: skip
 
 

@@ -19,7 +19,7 @@ class GridEngine:
     """Submits array jobs with qsub."""
 
     name = "Grid Engine"
-    template = "experiment.sge"
+    template = "sweep.sge"
     default_profile = "sge"
 
     def directives(self, job: ArrayJob) -> list[str]:

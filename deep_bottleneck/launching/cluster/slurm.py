@@ -20,7 +20,7 @@ class Slurm:
     """Submits array jobs with sbatch."""
 
     name = "Slurm"
-    template = "experiment.slurm"
+    template = "sweep.slurm"
     default_profile = "slurm"
 
     def directives(self, job: ArrayJob) -> list[str]:

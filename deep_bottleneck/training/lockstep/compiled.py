@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import keras
@@ -21,7 +21,13 @@ from deep_bottleneck.training.layers import (
 )
 from deep_bottleneck.training.lockstep.convolutions import slower_together
 from deep_bottleneck.training.lockstep.obstacles import UNTRACEABLE, ObstacleError
-from deep_bottleneck.training.lockstep.programs import Arrays, Data, Logs, Programs
+from deep_bottleneck.training.lockstep.programs import (
+    Arrays,
+    Data,
+    Logs,
+    Programs,
+    State,
+)
 from deep_bottleneck.training.lockstep.stack import Stack
 from deep_bottleneck.training.targets import targets
 
@@ -66,6 +72,22 @@ class Listener(Protocol):
     def on_test_end(self, logs: dict[str, FloatArray]) -> None:
         """The test has ended."""
         ...
+
+
+class _Ahead(NamedTuple):
+    """An epoch whose training has begun before it was asked for.
+
+    Attributes:
+        epoch: which.
+        before: the state from which it was begun.
+        state: the one after it.
+        logs: the metrics.
+    """
+
+    epoch: int
+    before: State
+    state: State
+    logs: Logs
 
 
 class CompiledGroup:
@@ -116,6 +138,8 @@ class CompiledGroup:
             raise ObstacleError(f"a step cannot be compiled ({_cause(error)})") from error
         self.layer_outputs = layer_outputs(template)
         self._multiplications = multiplications(template)
+        self._looks_ahead = on_cpu
+        self._ahead: _Ahead | None = None
         self.launches = 0
 
     @property
@@ -138,12 +162,16 @@ class CompiledGroup:
         """How many steps an epoch has."""
         return len(self._batches.slices)
 
-    def train_epoch(self, epoch: int, listener: Listener | None = None) -> dict[str, FloatArray]:
+    def train_epoch(
+        self, epoch: int, listener: Listener | None = None, more: bool = False
+    ) -> dict[str, FloatArray]:
         """Train all runs for one epoch.
 
         Args:
             epoch: the epoch, which decides the order of examples.
             listener: hears of batches and tests.
+            more: whether the next epoch is likely to follow: on a CPU it begins meanwhile, and is
+                forgotten where a model has been changed until it is asked for.
 
         Returns:
             The mean loss and the compiled metrics over the epoch's batches, and after it on the
@@ -152,15 +180,16 @@ class CompiledGroup:
         order = self._order(epoch)
         heard = listener is not None and (listener.hears_batches or listener.hears_tests)
         if not heard and self._steps_per_launch >= self.n_batches:
-            self._stack.state, logs = self._launch(
-                self._programs.epoch, order, self._train, self._test, self._sizes
-            )
+            self._stack.state, logs = self._begun(epoch) or self._begin(order)
+            self._drawn = epoch + 1, self._batches.orders(self.rows, epoch + 1)
+            if more and self._looks_ahead:
+                before = self._stack.state
+                self._ahead = _Ahead(epoch + 1, before, *self._begin(self._drawn[1]))
         else:
             trained = self._train_in_pieces(order, _if(listener, "hears_batches"))
             tested = self._test_in_pieces(_if(listener, "hears_tests"))
             logs = trained | {f"val_{name}": values for name, values in tested.items()}
-        # while the device works
-        self._drawn = epoch + 1, self._batches.orders(self.rows, epoch + 1)
+            self._drawn = epoch + 1, self._batches.orders(self.rows, epoch + 1)
         return self._on_host(logs)
 
     def stop(self, stopping: BoolArray) -> None:
@@ -175,6 +204,7 @@ class CompiledGroup:
             epoch, order = self._drawn
             self._drawn = epoch, order[self._alive]
             self._stack = Stack(self.models, self.runs, self._device)
+            self._ahead = None
 
     def release(self) -> None:
         """Give every model that still trains its weights; the group is of no use afterwards."""
@@ -228,7 +258,7 @@ class CompiledGroup:
 
     @property
     def _alive(self) -> IntArray:
-        return np.flatnonzero(self._stack.trains)
+        return self._stack.training
 
     @property
     def _sizes(self) -> tuple[int, ...]:
@@ -249,6 +279,24 @@ class CompiledGroup:
         for name, values in logs.items():
             if len(values.shape) > 1:
                 raise ObstacleError(f"the metric {name} is more than one number")
+
+    def _begin(self, order: IntArray) -> tuple[State, Logs]:
+        """Let the device train for an epoch."""
+        begun: tuple[State, Logs] = self._launch(
+            self._programs.epoch, order, self._train, self._test, self._sizes
+        )
+        return begun
+
+    def _begun(self, epoch: int) -> tuple[State, Logs] | None:
+        """What has been begun before, if it is this epoch, and no model was changed since."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return None
+        if ahead.epoch == epoch and ahead.before is self._stack.state:
+            return ahead.state, ahead.logs
+        # who changes models once does it often
+        self._looks_ahead = False
+        return None
 
     def _launch(self, program: Any, *arguments: Any) -> Any:
         self.launches += 1

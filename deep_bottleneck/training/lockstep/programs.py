@@ -52,7 +52,8 @@ class Programs:
 
     Attributes:
         epoch: (state, order, train, test, sizes) -> (state, logs): steps on so many examples each,
-            in this order, then a test. The memory of the state is used for the new one.
+            in this order, then a test. But for a CPU, where the state before may still be looked
+            at while an epoch is trained, its memory is used for the new one.
         steps: (state, metrics, trains, order, train, sizes) -> (state, metrics, logs): some of an
             epoch's steps, for the runs marked in `trains`, or for all where it is None.
         test: (state, metrics, test, first, last) -> (state, metrics, logs): a test on some of the
@@ -90,7 +91,8 @@ class Programs:
             [positions[id(kernel)] for kernel in kernels_of(layer)]
             for layer in watched_layers(template)
         ]
-        self.epoch = jax.jit(self._epochs, static_argnums=4, donate_argnums=0)
+        used_again = () if for_cpu else 0
+        self.epoch = jax.jit(self._epochs, static_argnums=4, donate_argnums=used_again)
         self.steps = jax.jit(self._some_steps, static_argnums=5, donate_argnums=(0, 1))
         self.test = jax.jit(self._tests, static_argnums=(3, 4))
         self.outputs = jax.jit(over_runs(self._outputs, n_shared=1))

@@ -13,7 +13,7 @@ import jax
 import keras
 import numpy as np
 
-from deep_bottleneck.interfaces import BoolArray
+from deep_bottleneck.interfaces import BoolArray, IntArray
 from deep_bottleneck.training.lockstep.programs import State, replaced_row, row_of
 
 
@@ -23,6 +23,7 @@ class Stack:
     Attributes:
         rows: the number of each run.
         trains: which of them still train, shape (rows,).
+        training: the positions of those that do.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Stack:
         """
         self.rows = list(runs)
         self.trains = np.ones(len(runs), dtype=bool)
+        self.training: IntArray = np.arange(len(runs))
         self._device = device
         for model in models:
             if not model.optimizer.built:
@@ -50,7 +52,7 @@ class Stack:
     @property
     def models(self) -> list[keras.Model]:
         """The models that still train, with their current values."""
-        members = [self._members[row] for row in np.flatnonzero(self.trains)]
+        members = [self._members[row] for row in self.training]
         for member in members:
             member.model.jax_state_sync()
         return [member.model for member in members]
@@ -58,13 +60,13 @@ class Stack:
     @property
     def stops(self) -> BoolArray:
         """Which of the models that still train are asked to stop; they are not given values."""
-        members = [self._members[row] for row in np.flatnonzero(self.trains)]
+        members = [self._members[row] for row in self.training]
         return np.array([bool(member.model.stop_training) for member in members])
 
     @property
     def state(self) -> State:
         """The state of all rows, with what was changed in the models."""
-        for row in np.flatnonzero(self.trains):
+        for row in self.training:
             changed = self._members[row].changed()
             if changed is not None:
                 new = jax.device_put(changed, self._device)
@@ -75,13 +77,17 @@ class Stack:
     @state.setter
     def state(self, state: State) -> None:
         self._state = state
-        for row in np.flatnonzero(self.trains):
-            self._members[row].model._jax_state = _Row(self._members[row], state, int(row))
-            self._members[row].model._jax_state_synced = False
+        for row in self.training:
+            member = self._members[row]
+            # beside Keras' bookkeeping of what is set on a model
+            of_model = vars(member.model)
+            of_model["_jax_state"] = _Row(member, state, int(row))
+            of_model["_jax_state_synced"] = False
 
     def freeze(self, row: int) -> None:
         """Give a model its values for good, as at the end of `model.fit`, where they came from."""
         self.trains[row] = False
+        self.training = np.flatnonzero(self.trains)
         member = self._members[row]
         member.model.jax_state_sync()
         member.model._jax_state = None

@@ -236,6 +236,9 @@ def test_a_gate_and_what_is_affine_or_mixes_values_is_no_activation(function):
         layers.UpSampling1D(2),
         lambda x: x[:, :1],
         lambda x: keras.ops.transpose(x, (0, 2, 1)),
+        lambda x: keras.ops.flip(x, axis=1),
+        lambda x: keras.ops.max(x, axis=1, keepdims=True),
+        lambda x: keras.ops.mean(x, axis=1, keepdims=True),
         lambda x: keras.ops.reshape(x, (-1, 8)),
     ],
 )

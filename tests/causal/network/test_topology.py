@@ -138,7 +138,27 @@ def test_activations_called_as_functions_are_the_modules_with_their_arguments(fu
     assert torch.equal(found(values.clone()), module(values.clone()))
 
 
-@pytest.mark.parametrize("turned", [lambda x: x.T, lambda x: x.permute(1, 0)])
+@pytest.mark.parametrize(
+    "turned",
+    [
+        lambda x: x.T,
+        lambda x: x.permute(1, 0),
+        lambda x: x.swapaxes(0, 1),
+        lambda x: x.moveaxis(0, 1),
+        lambda x: x.flip(-1),
+        lambda x: torch.roll(x, 1, dims=-1),
+        lambda x: x.rot90(),
+        lambda x: functional.pixel_shuffle(x.reshape(1, 9, 1, 1), 3).reshape(3, 3),
+        # some of the values, several times, or means of them
+        lambda x: x.repeat(2, 1),
+        lambda x: x[:1].expand(4, 3),
+        lambda x: x.repeat_interleave(2, dim=0),
+        lambda x: torch.vstack(x.unbind()),
+        lambda x: x.gather(0, torch.zeros(1, 3, dtype=torch.int64)),
+        lambda x: x.mean(dim=0, keepdim=True),
+        lambda x: x.amax(dim=0, keepdim=True),
+    ],
+)
 def test_a_change_of_order_is_no_plain_edge_but_keeps_the_activation(turned):
     class Turned(nn.Module):
         def __init__(self):
