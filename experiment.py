@@ -83,6 +83,9 @@ def prepare(
         if command_name == ex.default_command and not ex.observers:
             ex.observers.extend(observers.configured(os.environ, ENV_FILE))
     add_sources(sources.of_experiment(ROOT, plan.all))
+    # what networks learn from decides the result as the code does, and is kept along with it
+    for path in plan.dataset_files:
+        ex.sources.add(Source(str(path.resolve()), get_digest(path), None, None, False))
     return {}
 
 

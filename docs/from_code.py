@@ -37,7 +37,8 @@ from deep_bottleneck.pipeline import plan
 ROOT = Path(__file__).resolve().parent.parent
 KINDS = ("datasets", "models", "mi_estimator", "callbacks", "plotter", "launchers")
 # what the framework gives to the plug-ins whose config entry may have arguments
-GIVEN = {
+GIVEN: dict[str, Sequence[str]] = {
+    "datasets": (),
     "mi_estimator": ESTIMATOR_VALUES,
     "callbacks": plan.CALLBACK_VALUES,
     "plotter": plan.PLOTTER_VALUES,

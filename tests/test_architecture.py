@@ -24,6 +24,7 @@ FLOORS = (
     ("pipeline", "watching"),
     ("launching",),
     ("launchers", "board", "report", "artifact_viewer"),
+    ("__main__",),
 )
 # the same inside a folder, "" being its own modules; its __main__ may use all
 NESTED = {

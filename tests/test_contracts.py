@@ -12,7 +12,8 @@ from deep_bottleneck.measuring import estimators
 from deep_bottleneck.pipeline import plan
 
 KINDS = {
-    "datasets": (),
+    # what the entry of a table must say
+    "datasets": ("path", "label"),
     "models": plan.MODEL_VALUES,
     "mi_estimator": estimators.ESTIMATOR_VALUES,
     "callbacks": plan.CALLBACK_VALUES,

@@ -183,8 +183,9 @@ def test_every_command_with_options_is_in_the_guide():
         str(path) if path.parent == Path() else ".".join(path.with_suffix("").parts)
         for path in found
     }
-    # what `run_experiments.py`, which is in the guide, takes its command line from
-    commands.remove("deep_bottleneck.launching.command")
+    # what `run_experiments.py` and `deep_bottleneck`, which are in the guide, take theirs from
+    commands -= {"deep_bottleneck.launching.command", "deep_bottleneck.launching.subcommands"}
+    assert ["deep_bottleneck", "run"] in directives("command_line.md", "help_of")
     assert {command.removesuffix(".__main__") for command in commands} <= shown
 
 

@@ -63,6 +63,15 @@ def test_config(clone):
     } <= measured
 
 
+def test_your_data(clone):
+    follow("your_data.md", clone)
+
+    tables = (clone / "runs").glob("[0-9]*/information_measures_train.csv")
+    assert len(list(tables)) == 5
+    (kept,) = (clone / "runs" / "_sources").glob("patients_*.csv")
+    assert kept.read_bytes() == (clone / "patients.csv").read_bytes()
+
+
 def test_command_line(clone):
     follow("command_line.md", clone)
 

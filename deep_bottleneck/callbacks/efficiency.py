@@ -26,6 +26,8 @@ from deep_bottleneck.state_space import StateCaptureHook, aIQ, network_efficienc
 from deep_bottleneck.state_space.axes import ChannelAxis, ChosenAxes
 from deep_bottleneck.training.schedule import Schedule
 
+REFERENCES = ("schaub2020",)
+
 TABLES = ("efficiency",)
 COLUMNS = (
     "run",

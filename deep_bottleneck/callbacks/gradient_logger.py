@@ -12,6 +12,8 @@ from deep_bottleneck.measuring.activation_store import ActivationWriter
 from deep_bottleneck.training.recorder import ScheduledRecorder, State
 from deep_bottleneck.training.schedule import Schedule
 
+REFERENCES = ("shwartz-ziv2017",)
+
 TABLES = ("gradients",)
 
 

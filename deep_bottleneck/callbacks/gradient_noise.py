@@ -15,6 +15,8 @@ from deep_bottleneck.gradient_noise import NoiseScale, from_squared_norms
 from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray, Record, RunGroup, TableRecord
 from deep_bottleneck.training.schedule import Schedule
 
+REFERENCES = ("mccandlish2018",)
+
 TABLES = ("gradient_noise",)
 
 

@@ -16,6 +16,8 @@ from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.interfaces import IntArray, Record, RunGroup, TableRecord
 from deep_bottleneck.training.schedule import Schedule
 
+REFERENCES = ("klein2020",)
+
 TABLES = ("weight_graph_information",)
 NORMS: dict[str, Norm] = {
     "lin_norm": weight_graph.lin_norm,

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -88,6 +89,15 @@ class Component:
     def wants(self, name: str) -> bool:
         """Whether `load` asks for a value of this name."""
         return name in self._signature.parameters
+
+    def argument(self, name: str, names: Collection[str]) -> Any:
+        """What its config entry gives for a parameter of `load`, or else `load`'s own default.
+
+        Args:
+            name: of the parameter.
+            names: of the run-time values, which its arguments by position leave out.
+        """
+        return self._own_arguments(dict.fromkeys(names)).get(name, self.default(name))
 
     def default(self, name: str) -> Any:
         """What `load` takes for a value of this name that nobody gives; None if it needs one."""
@@ -192,7 +202,8 @@ def in_folder(key: str, path: str) -> str:
     """
     ours = f"{FOLDERS[key]}.{path}"
     is_ours = path.isidentifier() and (_ROOT / FOLDERS[key] / f"{path}.py").is_file()
-    is_theirs = is_ours and importlib.util.find_spec(path) is not None
+    is_of_python = path in sys.stdlib_module_names
+    is_theirs = is_ours and not is_of_python and importlib.util.find_spec(path) is not None
     return ours if is_ours and not is_theirs else path
 
 

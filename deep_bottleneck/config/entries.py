@@ -125,6 +125,10 @@ def _as_entry(value: Any) -> Any:
     raise ValueError('should be "path" or ["path", [arguments], {"name": argument}]')
 
 
+def _as_path_or_entry(value: Any) -> Any:
+    return value if isinstance(value, str) else _as_entry(value)
+
+
 def _as_estimator(value: Any) -> Any:
     """An estimator as {"path", "discretization_range", "keywords"}, from any form users write."""
     if isinstance(value, str):
@@ -144,6 +148,10 @@ def _named(key: str, entry: Kind) -> Kind:
     return entry.model_copy(update={"path": in_folder(key, entry.path)})
 
 
+def _named_dataset(value: str | Entry) -> str | Entry:
+    return in_folder("dataset", value) if isinstance(value, str) else _named("dataset", value)
+
+
 _Callback = Annotated[
     Entry, BeforeValidator(_as_entry), AfterValidator(partial(_named, "callbacks"))
 ]
@@ -152,7 +160,7 @@ _Estimator = Annotated[
     EstimatorEntry, BeforeValidator(_as_estimator), AfterValidator(partial(_named, "estimator"))
 ]
 Model = Annotated[str, AfterValidator(partial(in_folder, "model"))]
-Dataset = Annotated[str, AfterValidator(partial(in_folder, "dataset"))]
+Dataset = Annotated[str | Entry, BeforeValidator(_as_path_or_entry), AfterValidator(_named_dataset)]
 Callbacks = Annotated[tuple[_Callback, ...], BeforeValidator(_listed)]
 Plotters = Annotated[tuple[_Plotter, ...], BeforeValidator(_listed)]
 Estimators = Annotated[tuple[_Estimator, ...], BeforeValidator(_listed)]

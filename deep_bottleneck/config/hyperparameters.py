@@ -114,7 +114,10 @@ class Config(BaseModel):
         "quantisation",
     )
     model: Model = Field("models.feedforward", description="import path of the model")
-    dataset: Dataset = Field("datasets.harmonics", description="import path of the data set")
+    dataset: Dataset = Field(
+        "datasets.harmonics",
+        description="import path of the data set, with its options if it has any",
+    )
     dataset_options: DatasetOptions = Field(
         DatasetOptions(),
         description="how many examples to keep, of which classes, the share of training labels to "
@@ -191,6 +194,11 @@ class Config(BaseModel):
         """The estimators by a name that tells them apart."""
         chosen = [entry.resolved(self.discretization_range) for entry in self.estimator]
         return dict(zip(estimator_names(chosen), chosen, strict=True))
+
+    @property
+    def dataset_entry(self) -> Entry:
+        """The data set, with the arguments of its entry if it has any."""
+        return self.dataset if isinstance(self.dataset, Entry) else Entry(path=self.dataset)
 
     @property
     def plotters_and_reports(self) -> tuple[Entry, ...]:

@@ -8,6 +8,8 @@ import keras
 from deep_bottleneck.datasets.images import ImageSource
 from deep_bottleneck.interfaces import Dataset
 
+REFERENCES = ("krizhevsky2009",)
+
 
 def load() -> Dataset:
     """The photographs from -1 (black) to 1, of shape (n, 32, 32, 3), in their own split.

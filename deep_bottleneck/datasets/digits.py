@@ -10,6 +10,8 @@ from sklearn.datasets import load_digits
 from deep_bottleneck.datasets.splitting import train_test_split
 from deep_bottleneck.interfaces import Dataset
 
+REFERENCES = ("alpaydin1998",)
+
 N_CLASSES = 10
 BRIGHTEST = 16
 

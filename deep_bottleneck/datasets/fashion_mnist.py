@@ -9,6 +9,8 @@ import keras
 from deep_bottleneck.datasets.images import ImageSource
 from deep_bottleneck.interfaces import Dataset
 
+REFERENCES = ("xiao2017",)
+
 
 def load() -> Dataset:
     """The images from -1 (black) to 1, of shape (n, 28, 28, 1), in their own split.

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from deep_bottleneck.errors import ConfigError
+
 FOLDER_VARIABLE = "DEEP_BOTTLENECK_DATA"
 
 
@@ -10,6 +12,20 @@ def local_file(name: str) -> Path | None:
     """The path of a file in the folder that `DEEP_BOTTLENECK_DATA` names; None if it names none."""
     folder = os.environ.get(FOLDER_VARIABLE)
     return Path(folder) / name if folder else None
+
+
+def own_file(name: str) -> Path:
+    """The path of a user's file: as it stands, or else in the folder of `local_file`.
+
+    Raises:
+        ConfigError: if there is no such file in either.
+    """
+    looked_for = [Path(name), *filter(None, [local_file(name)])]
+    for path in looked_for:
+        if path.is_file():
+            return path
+    places = " and no ".join(str(path.absolute()) for path in looked_for)
+    raise ConfigError(f'"dataset": there is no file {places}')
 
 
 def unavailable(title: str, absent: Path | None, wanted: str, error: Exception) -> str:

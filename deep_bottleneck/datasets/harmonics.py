@@ -11,6 +11,8 @@ import numpy as np
 from deep_bottleneck.datasets.splitting import train_test_split
 from deep_bottleneck.interfaces import Dataset, FloatArray, IntArray
 
+REFERENCES = ("shwartz-ziv2017",)
+
 N_INPUTS = 12
 # No pattern lies between 7.5628 and 7.7013, so rounding decides no label.
 THRESHOLD = 7.632

@@ -4,6 +4,8 @@ from deep_bottleneck.datasets import harmonics
 from deep_bottleneck.datasets.splitting import train_test_split
 from deep_bottleneck.interfaces import Dataset
 
+REFERENCES = ("shwartz-ziv2017",)
+
 
 def load() -> Dataset:
     """The same examples, labels and split as `harmonics`, the inputs minus 0.5."""

@@ -9,6 +9,8 @@ from sklearn.datasets import load_iris
 from deep_bottleneck.datasets.splitting import train_test_split
 from deep_bottleneck.interfaces import Dataset
 
+REFERENCES = ("fisher1936",)
+
 N_CLASSES = 3
 
 

@@ -8,6 +8,8 @@ import keras
 from deep_bottleneck.datasets.images import Images, ImageSource
 from deep_bottleneck.interfaces import Dataset
 
+REFERENCES = ("lecun1998",)
+
 
 def load() -> Dataset:
     """The images from -1 (black) to 1, of shape (n, 28, 28, 1), in MNIST's own split.

@@ -10,6 +10,8 @@ import numpy as np
 from deep_bottleneck.errors import DataError
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 
+REFERENCES = ("greydanus2024",)
+
 N_CLASSES = 10
 
 

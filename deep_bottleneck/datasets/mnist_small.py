@@ -10,6 +10,8 @@ from deep_bottleneck.datasets import mnist
 from deep_bottleneck.datasets.images import WHITE, Images
 from deep_bottleneck.interfaces import Dataset, LabelledDataset
 
+REFERENCES = ("lecun1998", "marrow2020")
+
 N_CLASSES = 5
 SIDE = 5
 

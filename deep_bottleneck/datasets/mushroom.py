@@ -14,6 +14,8 @@ from deep_bottleneck.datasets.splitting import train_test_split
 from deep_bottleneck.errors import DataError
 from deep_bottleneck.interfaces import Dataset
 
+REFERENCES = ("schlimmer1987",)
+
 FILE_NAME = "mushroom.csv"
 CLASSES = ["class=e", "class=p"]
 FORMAT = "a column of 0 and 1 for each feature and value, such as odor=a, with class=e and class=p"

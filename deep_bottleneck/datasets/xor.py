@@ -8,6 +8,8 @@ import numpy as np
 from deep_bottleneck.datasets.splitting import SPLIT_SEED, train_test_split
 from deep_bottleneck.interfaces import Dataset
 
+REFERENCES = ("minsky1969",)
+
 
 def load(n_examples: int = 1000, noise: float = 0.2) -> Dataset:
     """Points of shape (n, 2) around (±1, ±1); label 1 where the corner's signs differ; split 80/20.

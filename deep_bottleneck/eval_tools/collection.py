@@ -124,7 +124,10 @@ class ExperimentCollection(Sequence[Experiment]):
         for name, key, reduction in wanted:
             column = fields.column(key, reduction)
             if self.ids and all(value is MISSING for value in column.values()):
-                raise ValueError(f"none of the experiments has a hyperparameter or metric {key!r}")
+                raise ValueError(
+                    f"none of the experiments has a hyperparameter or metric {key!r}"
+                    + fields.near(key)
+                )
             values = [column.get(id_, MISSING) for id_ in self.ids]
             columns[name] = [np.nan if value is MISSING else value for value in values]
         return pd.DataFrame(columns, index=pd.Index(self.ids, name="id"))

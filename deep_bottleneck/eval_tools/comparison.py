@@ -10,6 +10,7 @@ from scipy import stats
 
 from deep_bottleneck.eval_tools.collection import ExperimentCollection
 from deep_bottleneck.eval_tools.configs import SEED, format_config
+from deep_bottleneck.eval_tools.fields import Fields
 from deep_bottleneck.eval_tools.former_names import of_metrics, present
 from deep_bottleneck.plotter.curves import scale_epochs
 from deep_bottleneck.plotter.style import CATEGORY_COLORS, styled
@@ -80,7 +81,8 @@ def repeats(
             label = format_config(configs[id_], *by) if by else "all"
             groups.setdefault(label, {})[str(id_)] = series[name]
     if not groups:
-        raise ValueError(f"none of the experiments has a metric {metric!r}")
+        near = Fields(experiments.store, experiments.ids).near(metric, metrics_alone=True)
+        raise ValueError(f"none of the experiments has a metric {metric!r}{near}")
     return {label: pd.DataFrame(group).sort_index() for label, group in groups.items()}
 
 

@@ -14,7 +14,12 @@ from deep_bottleneck.errors import MissingTableError, RecordError
 from deep_bottleneck.eval_tools import former_names, html
 from deep_bottleneck.eval_tools.artifacts import Artifact, CSVArtifact, PNGArtifact, artifact
 from deep_bottleneck.eval_tools.former_names import Named
-from deep_bottleneck.measuring.tables import is_information, read_information, with_method
+from deep_bottleneck.measuring.tables import (
+    is_information,
+    read_growing,
+    read_information,
+    with_method,
+)
 from deep_bottleneck.storage.base import Entry, ExperimentId, RecordStore, listed
 from deep_bottleneck.storage.own_files import reading
 
@@ -114,7 +119,7 @@ class Experiment:
     def information_measures(
         self, estimator: str | None = None, part: str = "test"
     ) -> pd.DataFrame:
-        """The tidy table of mutual information, in bits.
+        """The tidy table of mutual information, in bits; while it runs, all that there is by now.
 
         Args:
             estimator: which estimator of an experiment that has several, by the module with or
@@ -135,6 +140,12 @@ class Experiment:
                 for name, found in self.artifacts.items()
                 if isinstance(found, CSVArtifact) and is_information(name)
             }
+            growing = {
+                name: read_growing(name, artifact(file, self.id).read())
+                for name, file in self._store.growing(self.id).items()
+                if is_information(name) and name not in tables
+            }
+            tables |= {name: table for name, table in growing.items() if not table.empty}
             if any("estimator" not in table for table in tables.values()):
                 config = self.config
                 tables = {name: with_method(table, config) for name, table in tables.items()}

@@ -1,5 +1,6 @@
 """What stored experiments are asked for by a key: a hyperparameter, a metric, the status, ..."""
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -101,6 +102,24 @@ class Fields:
             return None
         absent = all(_inside(config, key) is MISSING for config in self.configs.values())
         return key if absent else None
+
+    def near(self, key: str, metrics_alone: bool = False) -> str:
+        """What to ask for instead of a key that no experiment has, as the end of a sentence.
+
+        Args:
+            key: what was asked for.
+            metrics_alone: whether it had to be the name of a metric.
+        """
+        # the last ones are of the code of now, and a few have all names
+        some = self.ids[-10:]
+        known = {name: None for found in self._store.metrics(some).values() for name in found}
+        if not metrics_alone:
+            known |= {name: None for config in self.configs.values() for name in config}
+            known |= dict.fromkeys(("id", *ENTRY_FIELDS, "result"))
+        close = difflib.get_close_matches(key, known, n=3)
+        if close:
+            return f"; did you mean {' or '.join(map(repr, close))}?"
+        return f"; there are {', '.join(known)}" if known else ""
 
     def read_metrics(self, names: Iterable[str]) -> None:
         """Read metrics at once that will be asked for one by one."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import git
 
+from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.launching.submission import Submission
 from deep_bottleneck.machine.environment import ENV_PATH
 
@@ -49,8 +50,15 @@ def copy_code(submission: Submission) -> Path:
 
     Returns:
         The copy of the script that runs one experiment.
+
+    Raises:
+        ConfigError: if the package is installed, and so in no clone.
     """
     root = submission.script.parent
+    if not (root / "deep_bottleneck").is_dir():
+        raise ConfigError(
+            f"--snapshot copies the code of a clone, but the package is installed in {root.parent}"
+        )
     target = submission.folder / "code"
     for name in _files(root):
         copy = target / name

@@ -18,35 +18,56 @@ import pandas as pd
 from deep_bottleneck.config import Config
 from deep_bottleneck.errors import EXIT_MISTAKE, ConfigError, RecordError, SchedulerError, exit_on
 from deep_bottleneck.interfaces import LaunchOptions, Outcome, Status
-from deep_bottleneck.launching import follow_up
+from deep_bottleneck.launching import follow_up, home
 from deep_bottleneck.launching.completed import unfinished
+from deep_bottleneck.launching.home import EXPERIMENT_SCRIPT
 from deep_bottleneck.launching.plan import LaunchPlan
 from deep_bottleneck.launching.plug_in import LauncherPlugIn
 from deep_bottleneck.machine.environment import output_folder, runs_folder
-
-EXPERIMENT_SCRIPT = "experiment.py"
 
 logger = logging.getLogger("deep_bottleneck")
 
 
 class Command(argparse.Namespace):
-    """What a command line says; each attribute is an option of `parser`."""
+    """What a command line says; each attribute is an option of `parser`.
 
+    `config` is what `deep-bottleneck run` names instead of `configs`: a path, or a config's name.
+    """
+
+    config: str | None
     configs: Path | None
-    updates: list[str]
-    only: list[str]
+    updates: Sequence[str]
+    only: Sequence[str]
     resume: bool
     dry_run: bool
     status: bool
     cancel: bool
     reestimate: str | None
-    estimator: list[str]
+    estimator: Sequence[str]
     launcher: str | None
     jobs: int | None
     profile: str | None
-    resource: list[str]
+    resource: Sequence[str]
     submit_args: str
     snapshot: bool
+
+    @classmethod
+    def read(cls, parser: argparse.ArgumentParser, words: Sequence[str]) -> "Command":
+        """What these words say; a parser that lacks some of the options says nothing of them.
+
+        Raises:
+            ConfigError: if there is an option that the parser does not know.
+        """
+        command, unknown = parser.parse_known_intermixed_args(words, cls())
+        if unknown:
+            raise ConfigError(_not_understood(unknown[0], words))
+        several: dict[str, Sequence[str]] = dict.fromkeys(
+            ("updates", "only", "estimator", "resource"), ()
+        )
+        nothing = {**dict.fromkeys(cls.__annotations__), **several, "submit_args": ""}
+        for name, value in nothing.items():
+            setattr(command, name, getattr(command, name, value))
+        return command
 
 
 def run(arguments: Sequence[str] | None, root: Path) -> int:
@@ -60,32 +81,38 @@ def run(arguments: Sequence[str] | None, root: Path) -> int:
         The exit status: 0 if all went well, 1 if an experiment did not, 2 for a mistake in the
         command or in the config of an experiment.
     """
-    command, unknown = parser().parse_known_intermixed_args(arguments, Command())
+    return carried_out(parser(), arguments, root)
+
+
+def carried_out(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, root: Path
+) -> int:
+    """Do what a command line says, as a parser reads it; the exit status is as for `run`."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s - %(name)s - %(message)s")
     with exit_on(ConfigError, RecordError, SchedulerError):
-        if unknown:
-            raise ConfigError(_not_understood(unknown))
+        command = Command.read(parser, sys.argv[1:] if arguments is None else arguments)
         if command.reestimate:
             return _reestimate(command.reestimate, command.estimator)
         if command.status:
             return _status()
         if command.cancel:
             return _cancel()
-        if command.configs:
-            return _launch(command, command.configs, root)
+        configs = home.config(command.config) if command.config else command.configs
+        if configs:
+            return _launch(command, configs, root)
         if command.resume:
             return _resume(command, root)
         raise ConfigError(_say_what_to_do(command.updates))
 
 
-def _not_understood(words: Sequence[str]) -> str:
-    """What to write instead of options that there are not."""
-    first = words[0]
-    name = first.lstrip("-").partition("=")[0].replace("-", "_")
-    if name in Config.model_fields:
-        value = " ".join([first.partition("=")[2], *words[1:2]]).strip() or "VALUE"
-        return f"there is no option {first}: write {name}={value}"
-    return f"there is no option {first}; --help lists them"
+def _not_understood(option: str, words: Sequence[str]) -> str:
+    """What to write instead of an option that there is not."""
+    name, _, value = option.lstrip("-").partition("=")
+    key = name.replace("-", "_")
+    if key in Config.model_fields:
+        behind = words[words.index(option) + 1 :] if option in words else ()
+        return f"there is no option {option}: write {key}={value or ''.join(behind[:1]) or 'VALUE'}"
+    return f"there is no option {option}; --help lists them"
 
 
 def _say_what_to_do(words: Sequence[str]) -> str:
@@ -235,14 +262,8 @@ def parser() -> argparse.ArgumentParser:
         description="Run one experiment or many: a config file, a sweep, or a folder of them."
     )
     _add_what_to_do(parser)
-    parser.add_argument(
-        "updates", nargs="*", metavar="KEY=VALUE", help="hyperparameters to change in each config"
-    )
-    parser.add_argument(
-        "--launcher",
-        metavar="NAME",
-        help="local, sge or slurm, or the import path of a launcher (default: local)",
-    )
+    add_updates(parser)
+    add_launching(parser)
     parser.add_argument(
         "-l",
         "--local_execution",
@@ -252,12 +273,19 @@ def parser() -> argparse.ArgumentParser:
         help="the same as --launcher local",
     )
     parser.add_argument(
-        "--jobs",
-        type=_positive,
-        metavar="N",
-        help="how many experiments may run at a time (default: 1 here, no limit on a cluster)",
+        "--resume",
+        action="store_true",
+        help="leave out experiments that are stored as completed, with the same config and code; "
+        "without -d: launch what all launches have left undone",
     )
-    _add_cluster(parser)
+    return parser
+
+
+def add_updates(parser: argparse.ArgumentParser) -> None:
+    """Let a command line change hyperparameters, and choose by them."""
+    parser.add_argument(
+        "updates", nargs="*", metavar="KEY=VALUE", help="hyperparameters to change in each config"
+    )
     parser.add_argument(
         "--only",
         action="append",
@@ -265,18 +293,27 @@ def parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="leave out experiments with another value of this hyperparameter; may be repeated",
     )
+
+
+def add_launching(parser: argparse.ArgumentParser) -> None:
+    """Let a command line say where experiments are launched."""
     parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="leave out experiments that are stored as completed, with the same config and code; "
-        "without -d: launch what all launches have left undone",
+        "--launcher",
+        metavar="NAME",
+        help="local, sge or slurm, or the import path of a launcher (default: local)",
     )
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="how many experiments may run at a time (default: 1 here, no limit on a cluster)",
+    )
+    _add_cluster(parser)
     parser.add_argument(
         "--dry-run",
         action="store_true",
         help="only list the experiments, check their configs, and show what would be submitted",
     )
-    return parser
 
 
 def _add_what_to_do(parser: argparse.ArgumentParser) -> None:
@@ -299,12 +336,17 @@ def _add_what_to_do(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--cancel", action="store_true", help="end all that waits or runs on a cluster"
     )
+    add_estimator(parser)
+
+
+def add_estimator(parser: argparse.ArgumentParser) -> None:
+    """Let a command line name estimators."""
     parser.add_argument(
         "--estimator",
         action="append",
         default=[],
         metavar="PATH[=RANGE]",
-        help="estimator for --reestimate, with its discretization_range; may be repeated",
+        help="estimator to measure again with, with its discretization_range; may be repeated",
     )
 
 

@@ -15,15 +15,15 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import deep_bottleneck
+from deep_bottleneck.launching.home import home
 
 FRAMEWORKS = "deep_bottleneck.launching.frameworks"
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 
 
 def is_of_this_package(script: Path) -> bool:
-    """Whether a script lies beside the package that is imported here, so that a fork has its."""
-    return script.parent == Path(deep_bottleneck.__file__).resolve().parents[1]
+    """Whether a script is of the package that is imported here, so that a fork has its modules."""
+    return script.parent == home()
 
 
 class Fork:

@@ -45,7 +45,7 @@ class PlannedExperiment:
             return f"stored as {self.stored_as}"
         if self.continues:
             return f"goes on from {self.continues.name}"
-        return self.mistake or "ready"
+        return "wrong, see below" if self.mistake else "ready"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class LaunchPlan:
         return any(experiment.mistake for experiment in self.experiments)
 
     def table(self) -> str:
-        """The experiments with what they vary and their state, as text."""
+        """The experiments with what they vary and their state, as text; below it their mistakes."""
         rows = [
             {
                 "experiment": experiment.combination.name,
@@ -127,7 +127,23 @@ class LaunchPlan:
         ]
         table = pd.DataFrame(rows).fillna("")
         ordered = [*(name for name in table.columns if name != "check"), "check"]
-        return f"{table[ordered].to_string(index=False)}\n{len(rows)} experiments"
+        lines = [
+            table[ordered].to_string(index=False),
+            f"{len(rows)} experiments",
+            *self._mistakes(),
+        ]
+        return "\n".join(lines)
+
+    def _mistakes(self) -> list[str]:
+        """Each mistake once, with the experiments that have it."""
+        names: dict[str, list[str]] = {}
+        for experiment in self.experiments:
+            if experiment.mistake:
+                names.setdefault(experiment.mistake, []).append(experiment.combination.name)
+        return [
+            f"error: {first}{f' and {len(others)} others' if others else ''}: {mistake}"
+            for mistake, (first, *others) in names.items()
+        ]
 
     def jobs(self, folder: Path, write: bool = True) -> list[Job]:
         """What is to be launched.

@@ -103,6 +103,28 @@ def read_information(name: str, content: bytes) -> pd.DataFrame:
     return table.assign(**{key: v for key, v in said_by_name.items() if key not in table})
 
 
+def read_growing(name: str, content: bytes) -> pd.DataFrame:
+    """What a table of mutual information has that is written epoch by epoch: its whole epochs.
+
+    Args:
+        name: the name that its artifact will have.
+        content: what its file holds by now, of which the last epoch may be cut short.
+
+    Returns:
+        As `read_information`, in the same order; nothing before there is a row.
+
+    Raises:
+        RecordError: if it holds something else.
+    """
+    lines = content[: content.rfind(b"\n") + 1]
+    if lines.count(b"\n") < 2:
+        return pd.DataFrame()
+    table = read_information(name, lines)
+    of_epoch = table.groupby(["run", "epoch"])["layer"].transform("size")
+    whole = table[of_epoch == table["layer"].nunique()]
+    return whole.sort_values(["run", "epoch", "layer"], ignore_index=True)
+
+
 def with_method(table: pd.DataFrame, config: Mapping[str, Any]) -> pd.DataFrame:
     """A table of mutual information that says how it was measured, as one of the original does not.
 

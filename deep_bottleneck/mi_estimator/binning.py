@@ -14,6 +14,8 @@ from deep_bottleneck.interfaces import (
 )
 from deep_bottleneck.mi_estimator.discretized import information_of_states
 
+REFERENCES = ("saxe2018",)
+
 
 def load(discretization_range: float = 0.07) -> "BinningEstimator":
     """An estimator with bins of width `discretization_range`.

@@ -17,6 +17,8 @@ from deep_bottleneck.interfaces import (
 )
 from deep_bottleneck.mi_estimator.discretized import information_of_states, whole_number_of_bins
 
+REFERENCES = ("chelombiev2019",)
+
 
 def load(discretization_range: float = 30) -> "AdaptiveBinningEstimator":
     """An estimator with `discretization_range` bins.

@@ -27,6 +27,8 @@ from deep_bottleneck.interfaces import (
 )
 from deep_bottleneck.mi_estimator.discretized import information_of_states, whole_number_of_bins
 
+REFERENCES = ("shwartz-ziv2017",)
+
 _TANH_RANGE = (-1.0, 1.0)
 
 Range = tuple[float, float]

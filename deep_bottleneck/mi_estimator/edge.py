@@ -6,6 +6,7 @@ How it fails: far too small beyond two or three dimensions (1.23 of 3.68 bits in
 from deep_bottleneck.information.hash_ensembles import CALIBRATED
 from deep_bottleneck.mi_estimator.hashed import EdgeEstimator
 
+REFERENCES = ("noshad2019",)
 # the bin width that earlier configs give for every estimator; EDGE looked at no parameter then
 IGNORED_PARAMETER = 0.07
 

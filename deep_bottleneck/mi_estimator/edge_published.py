@@ -7,6 +7,7 @@ with published figures only. `edge` is calibrated.
 from deep_bottleneck.information.hash_ensembles import PUBLISHED
 from deep_bottleneck.mi_estimator.hashed import EdgeEstimator
 
+REFERENCES = ("noshad2019",)
 # the bin width that earlier configs give for every estimator; EDGE looked at no parameter then
 IGNORED_PARAMETER = 0.07
 

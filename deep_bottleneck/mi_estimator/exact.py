@@ -19,6 +19,8 @@ from deep_bottleneck.interfaces import (
 )
 from deep_bottleneck.mi_estimator.discretized import information_of_states
 
+REFERENCES = ("lorenzen2022",)
+
 
 def load(quantize_bits: int | None) -> "ExactEstimator":
     """An estimator for activations of so many bits.

@@ -32,6 +32,8 @@ from deep_bottleneck.interfaces import (
     MutualInformationEstimator,
 )
 
+REFERENCES = ("kraskov2004", "ross2014")
+
 Distances = Literal["standardised", "raw"]
 
 # Seeds of the jitter, which must not depend on each other.

@@ -21,6 +21,8 @@ from deep_bottleneck.interfaces import (
     MutualInformationEstimator,
 )
 
+REFERENCES = ("goldfeld2019",)
+
 
 def load(discretization_range: float = 0.001) -> "NoisyEstimator":
     """An estimator with noise of variance `discretization_range`.

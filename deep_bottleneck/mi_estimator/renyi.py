@@ -27,6 +27,8 @@ from deep_bottleneck.interfaces import (
     MutualInformationEstimator,
 )
 
+REFERENCES = ("giraldo2015", "yu2020")
+
 Scaling = Literal["absolute", "silverman"]
 
 

@@ -7,6 +7,8 @@ bound.
 from deep_bottleneck.information.mixture import UPPER
 from deep_bottleneck.mi_estimator.pairwise import PairwiseEstimator
 
+REFERENCES = ("kolchinsky2017",)
+
 
 def load(discretization_range: float = 0.001) -> PairwiseEstimator:
     """An estimator with noise of variance `discretization_range`.

@@ -12,6 +12,8 @@ import keras
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.models.feedforward import OPTIMIZERS
 
+REFERENCES = ("lecun1998", "schaub2020")
+
 SMALLEST_IMAGE = 28
 
 

@@ -1,13 +1,15 @@
 """The plug-ins of an experiment, found and checked before anything costly starts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 
 from deep_bottleneck.config import Config, components
 from deep_bottleneck.config.components import Component
 from deep_bottleneck.config.entries import Entry
+from deep_bottleneck.datasets import files
 from deep_bottleneck.errors import ConfigError
 from deep_bottleneck.measuring.estimators import EstimatorPlugIn, estimator_plug_ins
 
@@ -38,9 +40,14 @@ PLOTTER_VALUES = ("run", "dataset", "n_classes")
 
 @dataclass(frozen=True)
 class Plan:
-    """The plug-ins of an experiment, found and checked, nothing loaded yet."""
+    """The plug-ins of an experiment, found and checked, nothing loaded yet.
+
+    Attributes:
+        dataset_files: the files of the user's that the data set is read from.
+    """
 
     dataset: Component
+    dataset_files: Sequence[Path]
     model: Component
     estimators: Mapping[str, EstimatorPlugIn]
     callbacks: Sequence[Component]
@@ -62,7 +69,8 @@ def make_plan(config: Config) -> Plan:
     """Find all plug-ins that a config names.
 
     Raises:
-        ConfigError: if one cannot be imported, or needs an argument or table that nobody supplies.
+        ConfigError: if one cannot be imported, or needs an argument or table that nobody supplies,
+            or there is no file where the data set is to be read from.
     """
     known = set(config.hyperparameters)
 
@@ -80,9 +88,11 @@ def make_plan(config: Config) -> Plan:
     activity = [ACTIVITY_RECORDER] if recorded else []
     recorders = [Entry(path=path) for path in (*RECORDERS, *activity)]
     callbacks = entries("callbacks", [*config.callbacks, *recorders], CALLBACK_VALUES)
+    (dataset,) = entries("dataset", [config.dataset_entry], ())
     needed = [Entry(path=path) for path in _missing_recorders(callbacks, plotters)]
     plan = Plan(
-        dataset=checked(components.find("dataset", config.dataset)),
+        dataset=dataset,
+        dataset_files=_dataset_files(dataset, known),
         model=checked(components.find("model", config.model), MODEL_VALUES),
         estimators=estimator_plug_ins(config),
         callbacks=[*callbacks, *entries("callbacks", needed, CALLBACK_VALUES)],
@@ -121,6 +131,15 @@ def _needed_tables(plotter: Component) -> Mapping[str, str]:
     """The tables that a plotter's module says it draws, and which of our callbacks leaves each."""
     tables: Mapping[str, str] = getattr(plotter.module, "NEEDED_TABLES", {})
     return tables
+
+
+def _dataset_files(dataset: Component, known: Collection[str]) -> list[Path]:
+    """The files of the user's that a data set's module says it reads.
+
+    Its `FILES` are the parameters of its `load` that name them.
+    """
+    names: Sequence[str] = getattr(dataset.module, "FILES", ())
+    return [files.own_file(dataset.argument(name, known)) for name in names]
 
 
 def _check_files(callbacks: Sequence[Component]) -> None:

@@ -118,7 +118,7 @@ def _train(
     path, n_runs = experiment.store_path, config.n_runs
     with (
         ActivationWriter(path, dataset, units, n_runs, config.epochs, layer_names=names) as writer,
-        progress("Training", n_runs * config.epochs) as bar,
+        progress("Training", config.epochs) as bar,
         checkpoints.preemption.at_epoch_ends(),
     ):
         values = {

@@ -17,6 +17,8 @@ from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.curves import layer_labels
 from deep_bottleneck.plotter.style import COLOR_MAP, SPREAD_COLOR, add_epoch_bar, epoch_norm, styled
 
+REFERENCES = ("marrow2020",)
+
 NEEDED_TABLES = {"effective_information": "callbacks.effective_information"}
 COORDINATES = ["degeneracy", "sensitivity"]
 MOST_COLUMNS = 3

@@ -20,6 +20,8 @@ from deep_bottleneck.plotter.style import (
     styled,
 )
 
+REFERENCES = ("shwartz-ziv2017",)
+
 COORDINATES = ["MI_XM", "MI_YM"]
 
 

@@ -26,6 +26,8 @@ from deep_bottleneck.similarity import (
     similarity_to_final,
 )
 
+REFERENCES = ("raghu2017",)
+
 NEEDS_ACTIVATIONS = True
 MEASURES: dict[str, Measure[Any]] = {
     "cka": LinearCKA(),

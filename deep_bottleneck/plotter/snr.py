@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from deep_bottleneck.interfaces import BasePlotter, Results
 from deep_bottleneck.plotter.curves import panels
 
+REFERENCES = ("shwartz-ziv2017",)
+
 NEEDED_TABLES = {"gradients": "callbacks.gradient_logger"}
 TITLES = {
     "mean_norm": "norm of the mean gradient",

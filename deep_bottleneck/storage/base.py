@@ -275,6 +275,13 @@ class RecordStore(ABC):
             RecordError: if there is no such experiment, or it cannot be read.
         """
 
+    def growing(self, experiment_id: ExperimentId) -> dict[str, StoredFile]:
+        """The tables that an experiment which runs has begun to write; they are no artifacts yet.
+
+        There are none where a store gets tables only when they are whole.
+        """
+        return {}
+
     @abstractmethod
     def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:
         """Add a copy of a file to the artifacts of an experiment that has ended.

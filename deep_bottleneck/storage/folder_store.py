@@ -183,6 +183,19 @@ class FolderStore(RecordStore):
                 found[name] = StoredFile(name, path.suffix, size, partial(open_own, path))
         return found
 
+    def growing(self, experiment_id: ExperimentId) -> dict[str, StoredFile]:
+        """The tables in the folder of an experiment that runs which are no artifacts of it yet."""
+        entry = self.entry(experiment_id)
+        if entry.status != Status.RUNNING:
+            return {}
+        return {
+            path.stem: StoredFile(
+                path.stem, path.suffix, path.lstat().st_size, partial(open_own, path)
+            )
+            for path in self.folder_of(experiment_id).glob(f"*{TABLE_SUFFIX}")
+            if path.stem not in entry.artifacts and not flaw(path)
+        }
+
     def attach(self, experiment_id: ExperimentId, path: Path, name: str) -> None:
         """Add a copy of a file to the artifacts of an experiment that has ended."""
         entry = self.entry(experiment_id)

@@ -11,6 +11,7 @@ from deep_bottleneck.callbacks import (
     earlystopping_manual,
     gradient_logger,
     metrics_logger,
+    progress_bar,
     sacred_metrics_logger,
 )
 from deep_bottleneck.errors import ConfigError
@@ -174,3 +175,29 @@ def test_logged_metrics_are_the_mean_over_the_runs_that_trained(trained):
 def test_a_stop_that_cannot_be_is_named(arguments, sentence):
     with pytest.raises(ConfigError, match=sentence):
         earlystopping_manual.load(*arguments)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_progress_of_training_counts_epochs_and_not_those_of_each_run(together):
+    told = []
+    progress = SimpleNamespace(advance=lambda steps, **shown: told.append((steps, shown["epoch"])))
+    bar = progress_bar.load(progress, epochs=4, n_runs=2)
+    logs = {"loss": np.zeros(1)}
+
+    def epoch_of(number, runs, *stopping):
+        group = SimpleNamespace(runs=runs)
+        bar.on_group_epoch_end(number, group, logs, np.array([run in stopping for run in runs]))
+
+    if together:
+        epoch_of(0, [0, 1])
+        epoch_of(1, [0, 1], 0)
+        epoch_of(2, [1])
+        epoch_of(3, [1], 1)
+        # run 0 leaves two epochs out, so that from there on each of run 1 is half a one
+        assert told == [(1, "0"), (2, "1"), (0, "2"), (1, "3")]
+    else:
+        for run in (0, 1):
+            for number in range(4):
+                epoch_of(number, [run])
+        assert [steps for steps, _ in told] == [0, 1] * 4
+    assert sum(steps for steps, _ in told) == 4

@@ -72,7 +72,7 @@ def test_a_class_gets_the_arguments_of_the_config_alone():
     ("path", "sentence"),
     [
         ("datasets.harmonic", "did you mean datasets.harmonics?"),
-        ("datasets.nothing_like_it", "there are datasets.cifar10, datasets.digits"),
+        ("datasets.nothing_like_it", "there are datasets.cifar10, datasets.csv, datasets.digits"),
         ("nowhere.at_all", "tried deep_bottleneck.nowhere.at_all and nowhere.at_all"),
         ("my_lab.no_load", "has no function load()"),
         ("my_lab.broken", "ZeroDivisionError"),

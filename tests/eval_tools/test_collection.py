@@ -162,6 +162,22 @@ def linked_to_nowhere(path):
     path.symlink_to("nowhere")
 
 
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [("activation", "'activation_fn'"), ("accuracy", "'test.accuracy'"), ("stat", "'status'")],
+)
+def test_a_key_that_is_nearly_right_is_answered_with_the_right_one(loader, key, near):
+    with pytest.raises(ValueError, match=f"metric '{key}'; did you mean .*{near}"):
+        loader.find_all().project([key])
+
+
+def test_a_metric_that_is_nearly_right_is_answered_with_the_right_one(loader):
+    with pytest.raises(ValueError, match=r"metric 'accuracy'; did you mean 'test.accuracy'\?"):
+        compare(loader.find_all(), "accuracy")
+    with pytest.raises(ValueError, match=r"metric 'MI_XM'; there are .*training.loss"):
+        compare(loader.find_all(), "MI_XM")
+
+
 @pytest.mark.parametrize("damage", [gone, emptied, no_table, linked_to_nowhere])
 @pytest.mark.parametrize("name", ["config.json", "information_measures_test.csv"])
 def test_planes_of_the_others_are_drawn(places, tmp_path, caplog, damage, name):

@@ -10,10 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 from stored_experiments import measures
 
-from deep_bottleneck.errors import RecordError
+from deep_bottleneck.errors import MissingTableError, RecordError
 from deep_bottleneck.eval_tools import ExperimentLoader
 from deep_bottleneck.eval_tools.artifacts import artifact
 from deep_bottleneck.eval_tools.former_names import Named, of_artifacts
+from deep_bottleneck.machine.processes import this_process
 from deep_bottleneck.storage.base import StoredFile
 
 
@@ -171,6 +172,28 @@ def test_information_measures_are_one_tidy_table(loader):
         experiment.information_measures(part="train")
     with pytest.raises(RecordError, match="of the test data by edge"):
         experiment.information_measures("edge")
+
+
+def test_information_measures_of_one_that_runs_are_those_measured_so_far(tmp_path):
+    folder = tmp_path / "1"
+    folder.mkdir()
+    run = {
+        "status": "RUNNING",
+        "artifacts": [],
+        "host": {"process": this_process()},
+        "heartbeat": datetime.now(UTC).isoformat(),
+    }
+    (folder / "run.json").write_text(json.dumps(run))
+    (folder / "config.json").write_text("{}")
+    table = measures({"nested": {"depth": 1}})
+    table.to_csv(folder / "information_measures_test.csv", index=False)
+    experiment = ExperimentLoader(path=tmp_path).find_by_id(1)
+
+    assert len(experiment.information_measures()) == len(table)
+    assert experiment.artifacts == {}
+    (folder / "run.json").write_text(json.dumps({**run, "status": "INTERRUPTED"}))
+    with pytest.raises(MissingTableError, match="none at all"):
+        experiment.information_measures()
 
 
 @pytest.fixture

@@ -59,6 +59,20 @@ def test_the_table_has_a_column_for_each_varied_key(activations, write):
     assert lines[-1] == "5 experiments"
 
 
+def test_mistakes_stand_below_the_table_each_of_them_once(write):
+    path = write("configs/s.json", grid={"seed": [0, 1, 2]}, epochs=2)
+
+    *table, count, mistake = LaunchPlan.make(path, ["activation_fn=Relu"]).table().splitlines()
+
+    assert [line.split()[1:] for line in table[1:]] == [
+        [str(seed), "wrong,", "see", "below"] for seed in range(3)
+    ]
+    assert max(map(len, table)) < 60
+    assert count == "3 experiments"
+    assert mistake.startswith('error: s_seed-0 and 2 others: the config: "activation_fn" is "Relu"')
+    assert mistake.endswith('did you mean "relu"?')
+
+
 @pytest.mark.parametrize(
     ("only", "kept"),
     [

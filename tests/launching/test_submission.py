@@ -7,6 +7,7 @@ import pytest
 
 from deep_bottleneck.errors import ConfigError, RecordError
 from deep_bottleneck.interfaces import Job
+from deep_bottleneck.launching.code import copy_code
 from deep_bottleneck.launching.submission import Submission, submissions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,3 +124,12 @@ def test_an_output_folder_that_is_a_file_is_one_sentence(options, jobs, tmp_path
 
     with pytest.raises(ConfigError, match=r"file cannot be written.*DEEP_BOTTLENECK_OUTPUT"):
         Submission.create(replace(options, output=tmp_path / "file"), "launchers.local", jobs)
+
+
+def test_an_installed_package_has_no_code_of_a_clone_to_copy(submission, tmp_path):
+    script = tmp_path / "site-packages" / "deep_bottleneck" / "home" / "experiment.py"
+
+    with pytest.raises(ConfigError, match="--snapshot copies the code of a clone"):
+        copy_code(replace(submission, script=script))
+
+    assert not (submission.folder / "code").exists()
