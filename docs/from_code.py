@@ -4,10 +4,6 @@ Pages put it in with the directive `from-code` of `conf.py`, as in
 
     ```{from-code} hyperparameters epochs batch_size
     ```
-
-A page that is read as it stands has it between two comments instead, where this writes it anew:
-
-python -m docs.from_code README.md
 """
 
 import ast
@@ -51,19 +47,12 @@ COLUMNS = {
     "failure": "how it fails",
 }
 WIDTH = "84"
-# the words of a function of this module, and what it wrote before
-BLOCK = re.compile(r"(<!-- from-code ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def written(function: str, *words: str) -> str:
     """What a function of this module writes."""
     text: str = globals()[function](*words)
     return text
-
-
-def rewritten(page: str) -> str:
-    """A page of plain Markdown, with what it has from the code written anew."""
-    return BLOCK.sub(lambda old: f"{old[1]}\n{written(*old[2].split())}\n{old[3]}", page)
 
 
 def hyperparameters(*keys: str) -> str:
@@ -82,21 +71,6 @@ def dataset_options() -> str:
 def components(kind: str) -> str:
     """Every plug-in of a kind, with its import path and what its docstrings say."""
     return "\n".join(_entry(kind, module) for module in plug_ins(kind))
-
-
-def summaries(kind: str) -> str:
-    """A table of the plug-ins of a kind, each in one line; with the options that an entry may give.
-
-    Args:
-        kind: the package they are in.
-    """
-    has_options = kind in GIVEN
-    rows = []
-    for module in plug_ins(kind):
-        options = ", ".join(f"`{p.name}`{_default(p)}" for p in _own(kind, module.load))
-        about = " ".join([_summary(module), *_needs(module)])
-        rows.append([_path(kind, module), about, *([options] if has_options else [])])
-    return _table(["module", "what it is", *(["options"] if has_options else [])], rows)
 
 
 def estimators(*columns: str) -> str:
@@ -318,9 +292,3 @@ def _limits(schema: Mapping[str, Any], step: int) -> str:
     highest = schema.get("maximum", None if below is None else below - step)
     start = "" if lowest is None else f" from {lowest}"
     return start if highest is None else f"{start} to {highest}"
-
-
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        page = Path(name)
-        page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,6 +1,5 @@
-"""Every command and example of the README works as it stands."""
+"""Every command and example of the README, and of the guide to functions, works as it stands."""
 
-import json
 import os
 import re
 import subprocess
@@ -9,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from deep_bottleneck.config import Config
-
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+FUNCTIONS = (ROOT / "docs" / "guide" / "library.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
+
+
+EXAMPLES = [block for block in blocks("python") if "ExperimentLoader" not in block]
 
 
 @pytest.fixture
@@ -45,7 +46,11 @@ def test_the_first_config_runs(run, tmp_path):
     assert printed.returncode == 0, printed.stderr
 
 
-@pytest.mark.parametrize("example", [b for b in blocks("python") if "ExperimentLoader" not in b])
+def test_it_is_read_at_a_glance():
+    assert len(README.splitlines()) < 150
+
+
+@pytest.mark.parametrize("example", [*EXAMPLES, *blocks("python", FUNCTIONS)])
 def test_examples_run(run, example, tmp_path):
     result = run("-c", example, cwd=tmp_path)
 
@@ -63,17 +68,6 @@ def test_stored_experiments_are_compared(run, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "test.accuracy_best" in result.stdout
     assert {path.name for path in tmp_path.glob("*.png")} == {"comparison.png", "planes.png"}
-
-
-def test_every_hyperparameter_is_in_the_table_with_its_default():
-    rows = re.findall(r"^\| `(\w+)` \| .* \| `(.*)` \| .+ \|$", README, flags=re.MULTILINE)
-    defaults = Config.parse({}).defaults()
-
-    assert [key for key, _ in rows] == [key for key in Config.model_fields if key in dict(rows)]
-    assert {key for key, _ in rows} == set(Config.model_fields)
-    for key, shown in rows:
-        if key != "seed":
-            assert json.loads(shown) == defaults[key], key
 
 
 def test_commands_are_those_of_the_makefile():
