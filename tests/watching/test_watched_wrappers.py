@@ -65,6 +65,34 @@ def test_what_wraps_a_layer_is_chosen_by_its_type():
     assert watch(adapted, data=X, layers=LowRank).layers["name"].tolist() == ["0"]
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_that_peft_has_adapted():
+    peft = pytest.importorskip("peft", reason="needs peft: requirements/integrations.txt")
+    plain, adapted = mlp(), mlp()
+    chosen = peft.LoraConfig(r=2, target_modules=["0"], modules_to_save=["2"])
+    adapted = peft.get_peft_model(adapted, chosen)
+    places = ["0.base_layer", "0.lora_A.default", "0.lora_B.default", "2.modules_to_save.default"]
+
+    parts = watch(adapted, data=(X, Y), estimators="binning=0.2")
+    whole = watch(adapted, data=(X, Y), estimators="binning=0.2", layers="*.model.0")
+    before = watch(plain, data=(X, Y), estimators="binning=0.2", layers="0")
+    for watched in (parts, whole, before):
+        watched.step()
+
+    assert parts.layers["name"].tolist() == [f"base_model.model.{place}" for place in places]
+    assert whole.layers["name"].tolist() == ["base_model.model.0"]
+    # an adapter begins with nothing added
+    assert whole.table["MI_XM"].tolist() == before.table["MI_XM"].tolist()
+    assert parts.table["MI_XM"][0] == whole.table["MI_XM"][0]
+    torch.nn.init.normal_(adapted.base_model.model[0].lora_B.default.weight)
+    whole.step()
+    with torch.no_grad():
+        sums = adapted.base_model.model[0](X)
+    by_hand = watch(nn.Identity(), data=(sums, Y), estimators="binning=0.2", layers=nn.Identity)
+    by_hand.step()
+    assert whole.table["MI_XM"].iloc[-1] == by_hand.table["MI_XM"].iloc[-1]
+
+
 @pytest.fixture
 def quantised():
     return torch.ao.quantization.quantize_dynamic(mlp(), {nn.Linear}, dtype=torch.qint8)
