@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from deep_bottleneck.machine import former_paths
 
 if TYPE_CHECKING:
+    from deep_bottleneck.launching.from_python import run as run
     from deep_bottleneck.watching.watch import watch as watch
 
 __version__ = "0.1.0"
@@ -50,6 +51,10 @@ former_paths.install(
 
 def __getattr__(name: str) -> Any:
     """What takes long to import, when it is asked for."""
+    if name == "run":
+        from deep_bottleneck.launching.from_python import run
+
+        return run
     if name == "watch":
         from deep_bottleneck.watching.watch import watch
 
