@@ -250,3 +250,9 @@ def test_what_runs_what_it_reads_is_found(program):
 )
 def test_an_arrow_up_or_aside_is_found(room, name):
     assert against_the_floors(room, {name, "interfaces"}) == {name}
+
+
+def test_no_two_files_of_tests_have_the_same_name():
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+
+    assert sorted(names) == sorted(set(names))
