@@ -179,17 +179,18 @@ class CompiledGroup:
         """
         order = self._order(epoch)
         heard = listener is not None and (listener.hears_batches or listener.hears_tests)
-        if not heard and self._steps_per_launch >= self.n_batches:
+        as_one = not heard and self._steps_per_launch >= self.n_batches
+        if as_one:
             self._stack.state, logs = self._begun(epoch) or self._begin(order)
-            self._drawn = epoch + 1, self._batches.orders(self.rows, epoch + 1)
-            if more and self._looks_ahead:
-                before = self._stack.state
-                self._ahead = _Ahead(epoch + 1, before, *self._begin(self._drawn[1]))
         else:
             trained = self._train_in_pieces(order, _if(listener, "hears_batches"))
             tested = self._test_in_pieces(_if(listener, "hears_tests"))
             logs = trained | {f"val_{name}": values for name, values in tested.items()}
-            self._drawn = epoch + 1, self._batches.orders(self.rows, epoch + 1)
+        # while the device works
+        self._drawn = epoch + 1, self._batches.orders(self.rows, epoch + 1)
+        if as_one and more and self._looks_ahead:
+            before = self._stack.state
+            self._ahead = _Ahead(epoch + 1, before, *self._begin(self._drawn[1]))
         return self._on_host(logs)
 
     def stop(self, stopping: BoolArray) -> None:
@@ -311,8 +312,8 @@ class CompiledGroup:
             trains = None
             if listener is not None:
                 listener.on_train_batch_begin(first)
-                trains = self._stack.trains.copy()
-                trains[self._alive[self._stack.stops]] = False
+                trains = np.zeros(len(self.rows), dtype=bool)
+                trains[self._alive[~self._stack.stops]] = True
             chosen = order[:, slices[first].start : slices[last].stop]
             self._stack.state, metrics, logs = self._launch(
                 self._programs.steps, metrics, trains, chosen, self._train, sizes[first : last + 1]

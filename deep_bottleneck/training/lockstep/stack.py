@@ -22,8 +22,7 @@ class Stack:
 
     Attributes:
         rows: the number of each run.
-        trains: which of them still train, shape (rows,).
-        training: the positions of those that do.
+        training: the positions of those that still train, ascending.
     """
 
     def __init__(
@@ -37,7 +36,6 @@ class Stack:
             device: where their state is to lie.
         """
         self.rows = list(runs)
-        self.trains = np.ones(len(runs), dtype=bool)
         self.training: IntArray = np.arange(len(runs))
         self._device = device
         for model in models:
@@ -86,8 +84,7 @@ class Stack:
 
     def freeze(self, row: int) -> None:
         """Give a model its values for good, as at the end of `model.fit`, where they came from."""
-        self.trains[row] = False
-        self.training = np.flatnonzero(self.trains)
+        self.training = self.training[self.training != row]
         member = self._members[row]
         member.model.jax_state_sync()
         member.model._jax_state = None
