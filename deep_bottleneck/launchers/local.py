@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from types import FrameType
 
 from deep_bottleneck.config import Config, sweep
@@ -25,7 +24,6 @@ from deep_bottleneck.launching.submission import Submission, check_configs
 
 logger = logging.getLogger(__name__)
 
-PATH = "launchers.local"
 WAITS = True
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 TENSORFLOW_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
@@ -67,9 +65,7 @@ class LocalLauncher:
         """
         if not jobs:
             return []
-        submission = Submission.create(self._options, PATH, jobs)
-        submission = replace(submission, job=f"{os.uname().nodename}:{os.getpid()}")
-        submission.write()
+        submission = Submission.here(self._options, jobs)
         with self._passing_on_termination(), ThreadPoolExecutor(self._at_a_time) as pool:
             running = [
                 pool.submit(self._run, submission, number) for number in range(1, len(jobs) + 1)

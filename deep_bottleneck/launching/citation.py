@@ -2,13 +2,12 @@
 
 import os
 import re
-import sys
 from collections.abc import Iterable
 
 import deep_bottleneck
 from deep_bottleneck.config import Config, sweep
 from deep_bottleneck.launching import home
-from deep_bottleneck.machine.backend import start_keras
+from deep_bottleneck.launching.plan import files_of, plug_ins_of
 from deep_bottleneck.machine.environment import runs_folder
 from deep_bottleneck.storage.folder_store import FolderStore
 
@@ -41,16 +40,14 @@ def _configs(config_or_id: str) -> list[Config]:
     stored = record.folder_of(config_or_id) if config_or_id.isdecimal() else None
     if stored is not None and stored.is_dir():
         return [Config.parse(record.config(config_or_id))]
-    path = home.config(config_or_id)
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
-    return [Config.parse(one.hyperparameters, str(f)) for f in files for one in sweep.expand(f)]
+    return [
+        Config.parse(one.hyperparameters, str(file))
+        for file in files_of(home.config(config_or_id))
+        for one in sweep.expand(file)
+    ]
 
 
 def _references(config: Config) -> Iterable[str]:
     """The keys that the modules of an experiment name in `REFERENCES`."""
-    if "keras" not in sys.modules:
-        start_keras(config.backend)
-    from deep_bottleneck.pipeline.plan import make_plan
-
-    for component in make_plan(config).all:
+    for component in plug_ins_of(config).all:
         yield from getattr(component.module, "REFERENCES", ())

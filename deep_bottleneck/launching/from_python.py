@@ -21,7 +21,6 @@ from deep_bottleneck.launching.plan import LaunchPlan
 from deep_bottleneck.launching.submission import Submission
 from deep_bottleneck.machine.environment import output_folder, runs_folder
 
-LAUNCHER = "launchers.local"
 SECONDS_BETWEEN_LOOKS = 0.2
 
 
@@ -44,9 +43,7 @@ def run(config: Mapping[str, Any] | str | Path, **updates: Any) -> Experiment:
     options = LaunchOptions(
         home.home() / home.EXPERIMENT_SCRIPT, job.config.stem, output_folder(os.environ), runs
     )
-    created = Submission.create(options, LAUNCHER, [job])
-    submission = replace(created, job=f"{os.uname().nodename}:{os.getpid()}")
-    submission.write()
+    submission = Submission.here(options, [job])
     exit_status = _waited_for(submission)
     report = submission.report(1)
     if report is None or report.status != Status.COMPLETED:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,6 +18,9 @@ from deep_bottleneck.interfaces import Job
 from deep_bottleneck.launching.completed import StoredExperiments
 from deep_bottleneck.machine.backend import start_keras
 from deep_bottleneck.storage.identity import digest_of
+
+if TYPE_CHECKING:
+    from deep_bottleneck.pipeline.plan import Plan
 
 CONFIGS_FOLDER = "_configs"
 
@@ -86,7 +89,7 @@ class LaunchPlan:
             ConfigError: if there is no such file or folder, it holds no config, a sweep is no
                 proper one, or no experiment has the values.
         """
-        found = [one for file in _files(path) for one in _of_file(file, updates, thorough, runs)]
+        found = [one for file in files_of(path) for one in _of_file(file, updates, thorough, runs)]
         for text in only:
             found = _chosen(found, text)
         return cls(tuple(found), tuple(updates), thorough)
@@ -178,7 +181,26 @@ class LaunchPlan:
         return Job(one.name, config, continues=experiment.continues)
 
 
-def _files(path: Path) -> list[Path]:
+def plug_ins_of(config: Config) -> "Plan":
+    """The plug-ins that a config names, which are the same on any backend.
+
+    Raises:
+        ConfigError: if one cannot be used.
+    """
+    # only here, since Keras takes seconds
+    if "keras" not in sys.modules:
+        start_keras(config.backend)
+    from deep_bottleneck.pipeline.plan import make_plan
+
+    return make_plan(config)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The config files that a path names: itself, or those of a folder, in a stable order.
+
+    Raises:
+        ConfigError: if there is none.
+    """
     if path.is_dir():
         files = sorted(path.rglob("*.json"))
         if not files:
@@ -215,14 +237,10 @@ def _mistake(combination: Combination, plug_ins: bool, runs: Path | None) -> str
     try:
         config = Config.parse(combination.hyperparameters)
         if plug_ins:
-            # only here, since Keras takes seconds; on any backend the same plug-ins are there
-            if "keras" not in sys.modules:
-                start_keras(config.backend)
-            from deep_bottleneck.pipeline import needs
-            from deep_bottleneck.pipeline.plan import make_plan
-
-            plan = make_plan(config)
+            plan = plug_ins_of(config)
             if runs is not None:
+                from deep_bottleneck.pipeline import needs
+
                 needs.check_config(config, plan, runs)
     except ConfigError as error:
         return str(error)

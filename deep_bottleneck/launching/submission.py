@@ -32,6 +32,8 @@ from deep_bottleneck.storage.names import left_unfinished
 from deep_bottleneck.storage.own_files import read_json
 
 FILE = "submission.json"
+# the launcher of experiments that run on this machine
+LOCAL = "launchers.local"
 ASKED = ("name", "at_a_time", "profile", "resources", "submit_args", "snapshot")
 
 
@@ -124,6 +126,18 @@ class Submission:
             process=this_process(),
             asked={name: getattr(options, name) for name in ASKED},
         )
+
+    @classmethod
+    def here(cls, options: LaunchOptions, jobs: Sequence[Job]) -> "Submission":
+        """Keep a new launch of experiments that this process starts and waits for.
+
+        Raises:
+            ConfigError: as of `create`.
+        """
+        created = cls.create(options, LOCAL, jobs)
+        submission = replace(created, job=f"{os.uname().nodename}:{os.getpid()}")
+        submission.write()
+        return submission
 
     @classmethod
     def read(cls, folder: Path) -> "Submission":
