@@ -24,10 +24,10 @@ from deep_bottleneck.errors import (
 from deep_bottleneck.interfaces import Dataset, IntArray, Record, RunGroup, TableRecord
 from deep_bottleneck.training.schedule import Schedule
 
-REFERENCES = ("marrow2020",)
-
 if TYPE_CHECKING:
     import networkx as nx
+
+REFERENCES = ("marrow2020",)
 
 TABLES = ("effective_information",)
 MEASURES = ("ei", "ei_parts", "sensitivity", "degeneracy", "determinism")
