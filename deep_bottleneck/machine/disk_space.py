@@ -73,6 +73,11 @@ def claim(path: Path, descriptor: int, n_bytes: int) -> None:
         raise _disk_full(path)
 
 
+def give_back(path: Path) -> None:
+    """Let others have what was taken by `claim` for a file that is whole, and not needed."""
+    os.truncate(path, path.stat().st_size)
+
+
 def _with_margin(n_bytes: int) -> int:
     return 2 * n_bytes + MARGIN_BYTES
 

@@ -44,7 +44,7 @@ from deep_bottleneck.interfaces import (
     IntArray,
     Part,
 )
-from deep_bottleneck.machine.disk_space import claim, require
+from deep_bottleneck.machine.disk_space import claim, give_back, require
 
 PARTS = ("train", "test")
 GRADIENT_MEASURES = ("mean_norm", "std_norm", "weight_norm")
@@ -148,6 +148,15 @@ class ActivationWriter(_OpenFile):
                 f"metrics/{name}", (epochs, n_runs), np.float32, fillvalue=np.nan, chunks=True
             )
         file.swmr_mode = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        give_back(self._path)
 
     def copy(self, path: Path) -> None:
         """Take over all that a store of the same shape holds, of a recording that goes on here.

@@ -40,6 +40,15 @@ def test_a_store_ends_readable_before_the_disk_is_full(tmp_path, tiny_dataset, o
         assert store.part("test").epochs == [0]
 
 
+def test_a_store_that_is_whole_takes_no_more_than_what_is_in_it(tmp_path, tiny_dataset):
+    path = tmp_path / "activations.h5"
+
+    with ActivationWriter(path, tiny_dataset, [3], 1, 10):
+        assert path.stat().st_blocks * 512 > 2**20
+
+    assert path.stat().st_blocks * 512 < path.stat().st_size + 2**16
+
+
 def test_the_reserve_is_given_up_when_the_disk_is_full(tmp_path):
     keep_reserve(tmp_path)
 
